@@ -1,0 +1,63 @@
+"""Brain-tumour classification of MRI slices, with explanations that can be checked.
+
+Research use only: not a medical device.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tumorlens.classify import Classifier, Prediction, load
+    from tumorlens.errors import (
+        DataError,
+        MissingExtraError,
+        ModelError,
+        OutputError,
+        RunError,
+        TumorLensError,
+        UnreadableImageError,
+    )
+    from tumorlens.explain.explanation import Explanation
+    from tumorlens.images.read import read_slices
+    from tumorlens.images.slice import Slice
+
+__all__ = [
+    "Classifier",
+    "DataError",
+    "Explanation",
+    "MissingExtraError",
+    "ModelError",
+    "OutputError",
+    "Prediction",
+    "RunError",
+    "Slice",
+    "TumorLensError",
+    "UnreadableImageError",
+    "load",
+    "read_slices",
+]
+
+__version__ = version("tumorlens")
+
+_HOME = {
+    "Classifier": "classify",
+    "Explanation": "explain.explanation",
+    "Prediction": "classify",
+    "Slice": "images.slice",
+    "load": "classify",
+    "read_slices": "images.read",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that importing the package is free."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

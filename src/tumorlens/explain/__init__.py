@@ -1,0 +1,1 @@
+"""Where the evidence lies: saliency formulas, their place in the slice, pictures of them."""

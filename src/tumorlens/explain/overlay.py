@@ -1,0 +1,144 @@
+"""Pictures of explanations, in one style: the slice in grey, evidence in colour."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from tumorlens.images.slice import Slice
+
+__all__ = ["blend", "display_grey", "panel"]
+
+# "Inferno" by Nathaniel Smith and Stéfan van der Walt (CC0), every 16th colour:
+# perceptually uniform, readable in grey and by the colour-blind.
+_INFERNO: Final = np.array(
+    [
+        (0, 0, 4), (11, 7, 36), (33, 12, 74), (61, 9, 101),
+        (87, 16, 110), (113, 25, 110), (138, 34, 106), (163, 44, 97),
+        (188, 55, 84), (210, 70, 68), (228, 90, 49), (241, 115, 29),
+        (249, 142, 9), (252, 172, 17), (249, 203, 53), (242, 234, 105),
+        (252, 255, 164),
+    ],
+    dtype=np.float32,
+)
+_INK, _PAPER = (235, 235, 235), (16, 16, 20)
+_GAP: Final = 12
+_BAR: Final = 14
+
+
+def display_grey(picture: Slice) -> NDArray[np.uint8]:
+    """Map a slice's values to grey as a viewer would show them.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, ``(height, width)``. uint8 slices are shown as they are; others are
+        stretched from their 0.5th to their 99.5th percentile.
+    """
+    if picture.pixels.dtype == np.uint8:
+        return np.asarray(picture.pixels, dtype=np.uint8)
+    low, high = np.percentile(picture.pixels, (0.5, 99.5))
+    span = float(high - low) or 1.0
+    scaled = (picture.pixels.astype(np.float64) - low) * (255 / span)
+    return np.clip(scaled, 0, 255).astype(np.uint8)
+
+
+def blend(grey: NDArray[np.uint8], heat: NDArray[np.float32], alpha: float = 0.6) -> Image.Image:
+    """Lay a map over a grey picture.
+
+    The colour is as dense as the evidence is strong, so that the picture stays
+    readable where there is none.
+
+    Parameters
+    ----------
+    grey
+        ``(height, width)``.
+    heat
+        ``(height, width)``, from 0 to 1.
+    alpha
+        Density of the colour where the map is 1, from 0 to 1.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB, of the same size.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ or `alpha` is out of range.
+    """
+    if grey.shape != heat.shape:
+        raise ValueError(f"`grey` and `heat` must have one shape, got {grey.shape}, {heat.shape}")
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"`alpha` must be from 0 to 1, got {alpha}")
+    density = (alpha * np.clip(heat, 0, 1))[..., None]
+    mixed = grey[..., None].astype(np.float32) * (1 - density) + _colours(heat) * density
+    return Image.fromarray(np.rint(mixed).astype(np.uint8))
+
+
+def panel(picture: Slice, overlay: Image.Image, title: str, footer: str) -> Image.Image:
+    """Put the slice, its overlay and a colour bar side by side, with a title.
+
+    Parameters
+    ----------
+    picture
+        The slice.
+    overlay
+        As `blend` gives it.
+    title, footer
+        One line above and one below.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB. Small slices are enlarged, large ones reduced, proportions kept.
+    """
+    size = _shown_size(picture.width, picture.height)
+    plain = Image.fromarray(display_grey(picture)).convert("RGB")
+    left, right = (image.resize(size, Image.Resampling.BICUBIC) for image in (plain, overlay))
+    font, small = ImageFont.load_default(17), ImageFont.load_default(12)
+    top = 40
+    width = 2 * size[0] + 3 * _GAP + _BAR + 52
+    needed = int(max(font.getlength(title), small.getlength(footer))) + 2 * _GAP
+    sheet = Image.new("RGB", (max(width, needed), top + size[1] + 36), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_GAP, 10), title, fill=_INK, font=font)
+    sheet.paste(left, (_GAP, top))
+    sheet.paste(right, (2 * _GAP + size[0], top))
+    _draw_bar(sheet, draw, 3 * _GAP + 2 * size[0], top, size[1], small)
+    draw.text((_GAP, top + size[1] + 12), footer, fill=(160, 160, 168), font=small)
+    return sheet
+
+
+def _colours(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Colour of each value from 0 to 1, ``(…, 3)`` from 0 to 255."""
+    places = np.linspace(0, 1, len(_INFERNO))
+    channels = [np.interp(heat, places, _INFERNO[:, k]) for k in range(3)]
+    return np.stack(channels, axis=-1).astype(np.float32)
+
+
+def _shown_size(width: int, height: int) -> tuple[int, int]:
+    """Scale so that the longer side has from 384 to 768 pixels, the shorter at least 16."""
+    longest = max(width, height)
+    factor = np.clip(longest, 384, 768) / longest
+    return max(16, round(width * factor)), max(16, round(height * factor))
+
+
+def _draw_bar(
+    sheet: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    x: int,
+    y: int,
+    height: int,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+) -> None:
+    """Draw the colour bar, 1 at the top, with what its ends mean."""
+    ramp = np.repeat(np.linspace(1, 0, height, dtype=np.float32)[:, None], _BAR, axis=1)
+    sheet.paste(Image.fromarray(_colours(ramp).astype(np.uint8)), (x, y))
+    draw.rectangle((x, y, x + _BAR - 1, y + height - 1), outline=(120, 120, 128))
+    draw.text((x + _BAR + 6, y - 2), "most", fill=_INK, font=font)
+    draw.text((x + _BAR + 6, y + height - 14), "none", fill=_INK, font=font)

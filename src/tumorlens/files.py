@@ -1,0 +1,81 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tumorlens.errors import OutputError
+
+__all__ = ["new_folder", "write_whole"]
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:
+    """Write a file under another name first, so that nobody ever reads half of it.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    target = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = _beside(target)
+        try:
+            work.write_bytes(data)
+            work.replace(target)
+        finally:
+            work.unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Fill a folder under another name and move it into place at the end.
+
+    Parameters
+    ----------
+    path
+        The folder to make. It must not exist, or be empty.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write. When the block raises, nothing is left behind.
+
+    Raises
+    ------
+    OutputError
+        When the folder is there already or cannot be written.
+    """
+    target = Path(path)
+    if target.is_dir() and any(target.iterdir()):
+        raise OutputError(f"{target} exists and is not empty; name another folder")
+    work = _beside(target)
+    try:
+        work.mkdir(parents=True)
+        yield work
+        work.replace(target)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _beside(target: Path) -> Path:
+    """Name a hidden neighbour that nobody else uses.
+
+    Not `tempfile`, whose files only their owner may read.
+    """
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+
+
+def _cannot_write(target: Path, error: OSError) -> OutputError:
+    return OutputError(f"cannot write {target}: {error.strerror or error}")

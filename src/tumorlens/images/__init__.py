@@ -1,0 +1,1 @@
+"""Pictures: what they are, and how they become slices."""

@@ -1,0 +1,1 @@
+"""Models: what one promises (card), where it comes from (store), how it runs (session)."""

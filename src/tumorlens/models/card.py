@@ -1,0 +1,186 @@
+"""The card of a model: everything about it that is not a weight, in ``model.json``.
+
+Nothing about a model lives in code. Its classes in order, its input, its last
+layer's geometry, its temperature, the hash of its file, what it was trained on
+and how it scored travel with the weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from tumorlens.errors import ModelError
+from tumorlens.images.prepare import PREPARATION
+
+__all__ = ["CARD_NAME", "SCHEMA", "Card", "FeatureLayer", "InputFormat"]
+
+SCHEMA: Final = 1
+"""Version of the card's layout."""
+
+CARD_NAME: Final = "model.json"
+"""Name of the card in a bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputFormat:
+    """What the network wants to be fed.
+
+    Parameters
+    ----------
+    size
+        Side of the square picture in pixels.
+    channels
+        How often its grey channel is repeated.
+    layout
+        ``"NHWC"`` or ``"NCHW"``.
+    value_range
+        What black and white are.
+    preparation
+        Name and version of the preparation it was trained with.
+    """
+
+    size: int
+    channels: int
+    layout: str
+    value_range: tuple[float, float]
+    preparation: str
+
+    def __post_init__(self) -> None:
+        _require(8 <= self.size <= 4096, "`input.size` must be from 8 to 4096")
+        _require(self.channels in (1, 3), "`input.channels` must be 1 or 3")
+        _require(self.layout in ("NHWC", "NCHW"), "`input.layout` must be NHWC or NCHW")
+        _require(
+            len(self.value_range) == 2 and self.value_range[0] < self.value_range[1],
+            "`input.value_range` must be two numbers, black below white",
+        )
+        _require(
+            self.preparation == PREPARATION,
+            f"the model wants its pictures prepared as {self.preparation!r}, this version of "
+            f"tumorlens prepares them as {PREPARATION!r}; use the version that wrote the model",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureLayer:
+    """The last feature map, where explanations look, and where its cells lie.
+
+    Parameters
+    ----------
+    name
+        The layer's name in the float network.
+    stride
+        Distance between the centres of neighbouring cells, in input pixels.
+    offset
+        Centre of the first cell, in input pixels; 0 is the centre of the first
+        pixel. Asymmetric padding moves it away from ``(stride - 1) / 2``.
+    layout
+        ``"NHWC"`` or ``"NCHW"``.
+    """
+
+    name: str
+    stride: float
+    offset: float
+    layout: str
+
+    def __post_init__(self) -> None:
+        _require(self.stride > 0, "`features.stride` must be above 0")
+        _require(self.layout in ("NHWC", "NCHW"), "`features.layout` must be NHWC or NCHW")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a model promises.
+
+    Parameters
+    ----------
+    name
+        The model's name.
+    version
+        Its version.
+    network
+        Key of the network registry that rebuilds it for inner layers.
+    classes
+        Labels in the order of the logits.
+    input, features
+        What goes in, and the last feature map.
+    files
+        For each file of the bundle its ``sha256`` and ``bytes``.
+    precision
+        ``"int8"`` or ``"float32"``.
+    temperature
+        The logits are divided by it before softmax.
+    set_level
+        Probability that a prediction set gathers, from 0 to 1.
+    training, metrics
+        How it was trained and how it scored; free form, for people and reports.
+    description, intended_use, limitations, licence
+        Sentences for people.
+    """
+
+    name: str
+    version: str
+    network: str
+    classes: tuple[str, ...]
+    input: InputFormat
+    features: FeatureLayer
+    files: dict[str, dict[str, Any]]
+    precision: str
+    temperature: float = 1.0
+    set_level: float = 0.95
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    description: str = ""
+    intended_use: str = ""
+    limitations: str = ""
+    licence: str = "Apache-2.0"
+
+    def __post_init__(self) -> None:
+        _require(len(set(self.classes)) == len(self.classes) > 1, "`classes` must differ")
+        _require(self.temperature > 0, "`temperature` must be above 0")
+        _require(0 < self.set_level <= 1, "`set_level` must be above 0 and at most 1")
+
+    @property
+    def id(self) -> str:
+        """Name and version, as results carry them."""
+        return f"{self.name}@{self.version}"
+
+    def to_json(self) -> str:
+        """Write the card as JSON text."""
+        return json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, source: str) -> Self:
+        """Read a card and check it.
+
+        Parameters
+        ----------
+        text
+            The content of a ``model.json``.
+        source
+            Where it came from, for the message of an error.
+
+        Raises
+        ------
+        ModelError
+            When the text is no card that this version understands.
+        """
+        try:
+            values = json.loads(text)
+            schema = values.pop("schema")
+            _require(schema == SCHEMA, f"it has schema {schema}, this version reads {SCHEMA}")
+            values["classes"] = tuple(map(str, values["classes"]))
+            values["input"]["value_range"] = tuple(map(float, values["input"]["value_range"]))
+            values["input"] = InputFormat(**values["input"])
+            values["features"] = FeatureLayer(**values["features"])
+            return cls(**values)
+        except (ValueError, TypeError, KeyError, AttributeError, ModelError) as error:
+            missing = "it lacks " if isinstance(error, KeyError) else ""
+            raise ModelError(f"{source} is not a usable model card: {missing}{error}") from error
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ModelError(message)

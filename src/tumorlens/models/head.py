@@ -1,0 +1,136 @@
+"""The head of a network: from the last feature map to the logits, in NumPy.
+
+It is small (one pooling, one or two dense layers) and travels inside
+``model.onnx`` as metadata, so that the gradient of any logit at the last layer has
+a closed form and explaining needs no deep-learning framework.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorlens.errors import ModelError
+
+__all__ = ["HEAD_KEY", "Head"]
+
+HEAD_KEY: Final = "tumorlens.head"
+"""Key of the head among the metadata of an ONNX file."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """Pooling and dense layers behind the last feature map.
+
+    Parameters
+    ----------
+    pooling
+        ``"avg"`` or ``"max"``, over rows and columns.
+    layers
+        Kernel ``(inputs, units)`` and bias ``(units,)`` of each dense layer,
+        float32. ReLU follows every layer but the last, whose units are the logits.
+    """
+
+    pooling: str
+    layers: tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
+
+    def __post_init__(self) -> None:
+        if self.pooling not in ("avg", "max"):
+            raise ModelError(f"the head's pooling must be avg or max, got {self.pooling!r}")
+        if not self.layers:
+            raise ModelError("the head has no layers")
+        for kernel, bias in self.layers:
+            if kernel.ndim != 2 or bias.shape != kernel.shape[1:]:
+                raise ModelError(f"the head's layer {kernel.shape} does not fit {bias.shape}")
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute the logits of one feature map ``(height, width, channels)``."""
+        x = self._pooled(features)
+        for i, (kernel, bias) in enumerate(self.layers):
+            x = x @ kernel + bias
+            if i + 1 < len(self.layers):
+                x = np.maximum(x, 0)
+        return x
+
+    def gradient(
+        self, features: NDArray[np.float32], weights: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Differentiate a weighted sum of the logits by the feature map.
+
+        Parameters
+        ----------
+        features
+            ``(height, width, channels)``.
+        weights
+            ``(classes,)``: 1 at a class explains that class; 1 and -1 explain
+            the difference between two.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(height, width, channels)``, before softmax. Where several places
+            share a channel's maximum, they share its gradient equally.
+        """
+        slope = self._slope(self._pooled(features), weights)
+        height, width, _ = features.shape
+        if self.pooling == "avg":
+            return np.broadcast_to(slope / np.float32(height * width), features.shape)
+        top = features == features.max(axis=(0, 1), keepdims=True)
+        return np.asarray(top / top.sum(axis=(0, 1), keepdims=True) * slope, dtype=np.float32)
+
+    def _pooled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        pooled = features.mean((0, 1)) if self.pooling == "avg" else features.max((0, 1))
+        return np.asarray(pooled, dtype=np.float32)
+
+    def _slope(
+        self, pooled: NDArray[np.float32], weights: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Gradient by the pooled vector: the chain rule through the dense layers."""
+        active: list[NDArray[np.bool_]] = []
+        x = pooled
+        for kernel, bias in self.layers[:-1]:
+            x = np.maximum(x @ kernel + bias, 0)
+            active.append(x > 0)
+        slope = self.layers[-1][0] @ weights
+        for (kernel, _), on in zip(reversed(self.layers[:-1]), reversed(active), strict=True):
+            slope = kernel @ (slope * on)
+        return np.asarray(slope, dtype=np.float32)
+
+    def to_text(self) -> str:
+        """Write the head as text that ONNX metadata can hold."""
+        layers = [{"kernel": _encode(k), "bias": _encode(b)} for k, b in self.layers]
+        return json.dumps({"pooling": self.pooling, "layers": layers})
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read back what `to_text` wrote.
+
+        Raises
+        ------
+        ModelError
+            When the text is not a head.
+        """
+        try:
+            values = json.loads(text)
+            layers = tuple((_decode(x["kernel"]), _decode(x["bias"])) for x in values["layers"])
+            return cls(str(values["pooling"]), layers)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ModelError(f"the head in the model file is damaged: {error!r}") from error
+
+
+def _encode(array: NDArray[np.float32]) -> dict[str, object]:
+    data = np.ascontiguousarray(array, dtype="<f4").tobytes()
+    return {"shape": list(array.shape), "float32": base64.b64encode(data).decode("ascii")}
+
+
+def _decode(value: dict[str, object]) -> NDArray[np.float32]:
+    data = base64.b64decode(str(value["float32"]), validate=True)
+    shape = value["shape"]
+    if not isinstance(shape, list):
+        raise TypeError("shape is no list")
+    return np.frombuffer(data, dtype="<f4").reshape(shape).astype(np.float32)

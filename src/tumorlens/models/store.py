@@ -1,0 +1,103 @@
+"""Where models come from: those that ship with the package, or a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from tumorlens.errors import ModelError
+from tumorlens.models.card import CARD_NAME, Card
+
+__all__ = ["DEFAULT_MODEL", "Bundle", "bundled_models", "open_bundle"]
+
+DEFAULT_MODEL: Final = "mobilenetv2-official"
+"""The model that is used when none is named."""
+
+ONNX_NAME: Final = "model.onnx"
+_CARD_LIMIT = 4 * 2**20
+_MODEL_LIMIT = 512 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A model on disk whose files are what its card says.
+
+    Parameters
+    ----------
+    folder
+        Where it lies.
+    card
+        Its card.
+    onnx
+        The bytes of its network, already checked against the card's hash.
+    """
+
+    folder: Path
+    card: Card
+    onnx: bytes
+
+
+def bundled_models() -> list[str]:
+    """List the names of the models that ship with the package."""
+    return sorted(p.name for p in _bundled().iterdir() if (p / CARD_NAME).is_file())
+
+
+def open_bundle(name: str | os.PathLike[str] | None = None) -> Bundle:
+    """Find a model, read it and check it.
+
+    Parameters
+    ----------
+    name
+        The name of a model that ships, the path of a bundle folder, or ``None``
+        for the default model.
+
+    Raises
+    ------
+    ModelError
+        When there is no such model, or a file is missing, too large or differs
+        from what the card says.
+    """
+    folder = _folder(os.fspath(DEFAULT_MODEL if name is None else name))
+    card_path = folder / CARD_NAME
+    card = Card.from_json(_read(card_path, _CARD_LIMIT), source=str(card_path))
+    if ONNX_NAME not in card.files:
+        raise ModelError(f"{card_path} names no {ONNX_NAME}")
+    onnx = _read(folder / ONNX_NAME, _MODEL_LIMIT)
+    found, wanted = hashlib.sha256(onnx).hexdigest(), card.files[ONNX_NAME].get("sha256")
+    if found != wanted:
+        raise ModelError(
+            f"{folder / ONNX_NAME} is not the file its card describes (SHA-256 {found}, "
+            f"the card says {wanted}); fetch or export the model again"
+        )
+    return Bundle(folder, card, onnx)
+
+
+def _folder(name: str) -> Path:
+    """A name without a separator is a bundled model first, a folder second."""
+    if os.path.basename(name) == name and name in bundled_models():
+        return _bundled() / name
+    path = Path(name)
+    if (path / CARD_NAME).is_file():
+        return path
+    found = "has no model.json in it" if path.is_dir() else "is no folder"
+    raise ModelError(
+        f"there is no model {name!r}: it is none of those that ship "
+        f"({', '.join(bundled_models())}), and as a path it {found}"
+    )
+
+
+def _bundled() -> Path:
+    return Path(str(resources.files("tumorlens.models") / "bundled"))
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        if path.stat().st_size > limit:
+            raise ModelError(f"{path} is larger than {limit // 2**20} MiB and is not read")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error

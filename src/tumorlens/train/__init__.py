@@ -1,0 +1,1 @@
+"""Training: the recipe, the networks, the loop and the export. Needs the extra ``train``."""

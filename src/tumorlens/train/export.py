@@ -1,0 +1,248 @@
+"""From a trained run to a bundle: ``model.onnx``, ``model.json``, float weights beside.
+
+Keras writes the ONNX graph, ONNX Runtime's tools quantise it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorlens.data.folder import CLASSES, find_examples
+from tumorlens.errors import ModelError
+from tumorlens.files import new_folder
+from tumorlens.images.prepare import PREPARATION
+from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat
+from tumorlens.models.head import HEAD_KEY, Head
+from tumorlens.models.session import Session
+from tumorlens.models.store import open_bundle
+from tumorlens.progress import Progress, silent
+from tumorlens.train.fit import as_tensors, load_run
+from tumorlens.train.geometry import cell_grid
+from tumorlens.train.keras_backend import require_keras
+from tumorlens.train.network import NETWORKS, feature_layer
+from tumorlens.train.pictures import Pictures, load_pictures
+from tumorlens.train.weights import save_weights
+
+__all__ = ["export_run"]
+
+_CALIBRATION_COUNT = 320
+_INTENDED = "Research and teaching on MRI slices of the head. Not a medical device."
+
+
+def export_run(
+    run: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    version: str = "1",
+    precision: str = "int8",
+    epoch: int | None = None,
+    data: str | os.PathLike[str] | None = None,
+    weights: bool = True,
+    progress: Progress = silent,
+) -> Path:
+    """Write the network of a run as a bundle, with the scores of that very bundle.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    out
+        The bundle to make; it appears whole or not at all.
+    name, version
+        What the model is called; the network's name when ``None``.
+    precision
+        ``"int8"`` (static, weights per channel) or ``"float32"``.
+    epoch
+        Which epoch, the last one when ``None``.
+    data
+        The data the run was trained on, when it has moved. Its training pictures
+        calibrate int8; its ``Testing`` folder, when there, gives the card's scores.
+    weights
+        Whether to put the float weights, in half precision, beside them.
+    progress
+        Told of pictures read and classified.
+
+    Returns
+    -------
+    pathlib.Path
+        The bundle.
+
+    Raises
+    ------
+    RunError, ModelError, DataError, OutputError
+        When the run, the data or the place is not as it should be.
+    """
+    if precision not in ("int8", "float32"):
+        raise ModelError(f"`precision` must be int8 or float32, got {precision!r}")
+    recipe, model = load_run(run, epoch)
+    note = json.loads((Path(run) / "run.json").read_text())
+    root = Path(data if data is not None else note["data"])
+    head = keras_head(model, recipe.network)
+    with new_folder(out) as bundle:
+        onnx_path = bundle / "model.onnx"
+        write_onnx(model, recipe.network, onnx_path, head)
+        if precision == "int8":
+            quantise(onnx_path, _calibration(root, recipe.size, recipe.seed, progress), recipe.network)
+        if weights:
+            save_weights(model, bundle / "weights.safetensors")
+        card = Card(
+            name=name or recipe.network,
+            version=version,
+            network=recipe.network,
+            classes=CLASSES,
+            input=InputFormat(
+                recipe.size, 3, "NHWC", NETWORKS[recipe.network].value_range, PREPARATION
+            ),
+            features=_feature_layer(model, recipe.network),
+            files={path.name: _describe(path) for path in sorted(bundle.iterdir())},
+            precision=precision,
+            training={"recipe": recipe.to_dict(), "epoch": epoch or recipe.epochs, **note},
+            intended_use=_INTENDED,
+        )
+        card.training.pop("data")  # a path on somebody's disk
+        (bundle / CARD_NAME).write_text(card.to_json())
+        test = root / "Testing"
+        if test.is_dir():
+            card.metrics.update(_scores(bundle, test, recipe.size, progress))
+            (bundle / CARD_NAME).write_text(card.to_json())
+    return Path(out)
+
+
+def write_onnx(model: Any, network: str, path: Path, head: Head) -> None:
+    """Write a Keras network as ONNX with the outputs ``logits`` and ``features``.
+
+    The head goes along as metadata, so that explanations need nothing else.
+    """
+    keras = require_keras("exporting")
+    onnx = importlib.import_module("onnx")
+    features = model.get_layer(feature_layer(network)).output
+    both = keras.Model(model.input, {"logits": model.output, "features": features})
+    size = model.input.shape[1]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # Keras's own exporter looks for attributes that newer NumPy has dropped.
+        warnings.simplefilter("ignore")
+        both(np.zeros((1, size, size, 3), np.float32))
+        raw = Path(folder) / "raw.onnx"
+        both.export(str(raw), format="onnx", verbose=False)
+        graph = onnx.load(str(raw))
+    graph.metadata_props.add(key=HEAD_KEY, value=head.to_text())
+    onnx.checker.check_model(graph)
+    onnx.save(graph, str(path))
+
+
+def quantise(path: Path, pictures: NDArray[np.uint8], network: str) -> None:
+    """Turn an ONNX file into int8 in place, calibrated on prepared pictures.
+
+    Weights are quantised per channel. The head stays in float: it costs nothing,
+    and its rounding would go straight into the logits.
+    """
+    tools = importlib.import_module("onnxruntime.quantization")
+    shape_tools = importlib.import_module("onnxruntime.quantization.shape_inference")
+    onnx = importlib.import_module("onnx")
+    metadata = list(onnx.load(str(path)).metadata_props)
+    with tempfile.TemporaryDirectory() as folder:
+        ready, done = Path(folder) / "ready.onnx", Path(folder) / "int8.onnx"
+        shape_tools.quant_pre_process(str(path), str(ready), skip_symbolic_shape=True)
+        graph = onnx.load(str(ready)).graph
+        tools.quantize_static(
+            str(ready),
+            str(done),
+            _reader(tools, graph.input[0].name, pictures, network),
+            quant_format=tools.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=tools.QuantType.QUInt8,
+            weight_type=tools.QuantType.QInt8,
+            nodes_to_exclude=[node.name for node in graph.node if node.op_type in ("MatMul", "Gemm")],
+            op_types_to_quantize=["Conv", "Add", "Clip", "Relu", "MaxPool"],
+        )
+        result = onnx.load(str(done))
+        del result.metadata_props[:]
+        result.metadata_props.extend(metadata)
+        onnx.save(result, str(path))
+
+
+def keras_head(model: Any, network: str) -> Head:
+    """Collect the dense layers behind the pooling of a Keras network."""
+    names = [layer.name for layer in model.layers]
+    dense = [x for x in model.layers[names.index("pool") :] if hasattr(x, "kernel")]
+    layers = tuple(
+        (np.asarray(x.kernel.numpy(), np.float32), np.asarray(x.bias.numpy(), np.float32))
+        for x in dense
+    )
+    return Head(NETWORKS[network].pooling, layers)
+
+
+def _reader(tools: Any, name: str, pictures: NDArray[np.uint8], network: str) -> Any:
+    def batches() -> Iterator[dict[str, NDArray[np.float32]]]:
+        for start in range(0, len(pictures), 16):
+            yield {name: as_tensors(pictures[start : start + 16], network)}
+
+    class Reader(tools.CalibrationDataReader):  # type: ignore[misc]  # imported late
+        def __init__(self) -> None:
+            self._batches = batches()
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            return next(self._batches, None)
+
+    return Reader()
+
+
+def _calibration(root: Path, size: int, seed: int, progress: Progress) -> NDArray[np.uint8]:
+    """Prepare some training pictures, drawn over all classes."""
+    folder = root / "Training" if (root / "Training").is_dir() else root
+    examples = find_examples(folder)
+    random = np.random.default_rng((seed, 4))
+    chosen = random.permutation(len(examples))[:_CALIBRATION_COUNT]
+    return load_pictures([examples[i] for i in chosen], size, progress).pixels
+
+
+def _feature_layer(model: Any, network: str) -> FeatureLayer:
+    name = feature_layer(network)
+    grid = cell_grid(model, name)
+    return FeatureLayer(name, grid.jump, grid.start, "NHWC")
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
+def _scores(bundle: Path, test: Path, size: int, progress: Progress) -> dict[str, Any]:
+    """Classify a test folder with the bundle itself and count."""
+    pictures = load_pictures(find_examples(test), size, progress)
+    session = Session(open_bundle(bundle))
+    guesses = np.concatenate(list(_guesses(session, pictures, progress)))
+    right = guesses == pictures.labels
+    confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=int)
+    np.add.at(confusion, (pictures.labels, guesses), 1)
+    return {
+        "data": test.name,
+        "data_sha256": pictures.sha256,
+        "n": len(pictures),
+        "accuracy": float(right.mean()),
+        "recall": {
+            name: float(right[pictures.labels == i].mean()) for i, name in enumerate(CLASSES)
+        },
+        "confusion_matrix": confusion.tolist(),
+    }
+
+
+def _guesses(
+    session: Session, pictures: Pictures, progress: Progress
+) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(pictures), 16):
+        batch = pictures.pixels[start : start + 16].astype(np.float32) / np.float32(255)
+        yield session.logits(batch).argmax(axis=1)
+        progress("classifying", min(start + 16, len(pictures)), len(pictures))

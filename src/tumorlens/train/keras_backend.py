@@ -1,0 +1,62 @@
+"""The one door to Keras: imported late, with a backend that is installed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from typing import Any, Final
+
+from tumorlens.errors import MissingExtraError, RunError
+
+__all__ = ["BACKENDS", "require_keras"]
+
+BACKENDS: Final = ("tensorflow", "jax", "torch")
+"""Backends of Keras that training runs on, the fastest on a CPU first."""
+
+
+def require_keras(feature: str, *, backend: str | None = None) -> Any:
+    """Import Keras, or say which extra brings it.
+
+    Keras reads its backend from the environment when it is first imported and
+    never again. A process that has not chosen gets the first one installed.
+
+    Parameters
+    ----------
+    feature
+        What needs Keras, as the subject of a sentence.
+    backend
+        One of `BACKENDS`, or ``None`` for whichever is set or installed.
+
+    Raises
+    ------
+    MissingExtraError
+        When Keras or every backend is missing.
+    RunError
+        When Keras already runs on another backend than the one asked for.
+    """
+    if "keras" not in sys.modules:
+        _choose(feature, backend)
+    keras = importlib.import_module("keras")
+    if backend is not None and keras.config.backend() != backend:
+        raise RunError(
+            f"Keras already runs on {keras.config.backend()} in this process and cannot change "
+            f"to {backend}; start a new process, or unset KERAS_BACKEND"
+        )
+    return keras
+
+
+def _choose(feature: str, backend: str | None) -> None:
+    if importlib.util.find_spec("keras") is None:
+        raise MissingExtraError(feature, "train")
+    wanted = backend or os.environ.get("KERAS_BACKEND")
+    candidates = (wanted,) if wanted else BACKENDS
+    for name in candidates:
+        if importlib.util.find_spec(name) is not None:
+            os.environ["KERAS_BACKEND"] = name
+            if name == "tensorflow":
+                # Its start-up notes are not about anything the user can act on.
+                os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+            return
+    raise MissingExtraError(f"{feature} with {' or '.join(candidates)}", "train")

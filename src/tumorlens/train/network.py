@@ -1,0 +1,167 @@
+"""The networks: one small registry, built flat in Keras 3 on whichever backend it has.
+
+Flat means that the backbone's layers are the model's own layers and not a model
+inside a model: only then can any inner layer be asked for its output and its
+gradient. Every network ends in logits; softmax belongs to whoever reads them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tumorlens.errors import ModelError
+from tumorlens.train.keras_backend import require_keras
+
+__all__ = ["NETWORKS", "Network", "build_network", "feature_layer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What the rest of the program must know of a network to use it.
+
+    Parameters
+    ----------
+    backbone
+        Name of the function in `keras.applications` that builds it.
+    pooling
+        How the last feature map becomes a vector: ``"avg"`` or ``"max"``.
+    hidden
+        Units of the dense layers before the logits.
+    dropout
+        Rates of the dropouts before each dense layer, the last being the logits.
+    feature_layer
+        The layer whose output is pooled; explanations look at it first.
+    value_range
+        What black and white are in the input.
+    size
+        The side of the input the network was designed for, in pixels.
+    """
+
+    backbone: str
+    pooling: str
+    hidden: tuple[int, ...]
+    dropout: tuple[float, ...]
+    feature_layer: str
+    value_range: tuple[float, float]
+    size: int
+
+
+NETWORKS: Final[dict[str, Network]] = {
+    # As the reference project builds it, its 0 … 1 input included.
+    "xception": Network(
+        "Xception", "max", (128,), (0.3, 0.25), "block14_sepconv2_act", (0.0, 1.0), 299
+    ),
+    # One dense layer on the mean: evidence at a place is that place's share of the logit.
+    "mobilenetv2": Network("MobileNetV2", "avg", (), (0.2,), "out_relu", (-1.0, 1.0), 224),
+}
+"""Every network that can be trained, by name."""
+
+_AUTOMATIC_NAME = re.compile(r"(conv2d|batch_normalization|add)(_\d+)?")
+
+
+def build_network(
+    name: str,
+    *,
+    classes: int = 4,
+    size: int | None = None,
+    imagenet: bool = False,
+    precision: str = "float32",
+) -> Any:
+    """Build a network that gives logits.
+
+    Parameters
+    ----------
+    name
+        A key of `NETWORKS`.
+    classes
+        Number of logits.
+    size
+        Side of the square input in pixels; the network's own when ``None``.
+    imagenet
+        Start the backbone from Keras's own ImageNet weights, which Keras
+        downloads; random otherwise.
+    precision
+        A Keras dtype policy such as ``"float32"`` or ``"mixed_bfloat16"``.
+
+    Returns
+    -------
+    keras.Model
+        From ``(n, size, size, 3)`` in the network's value range to ``(n, classes)``.
+
+    Raises
+    ------
+    ModelError
+        When there is no such network, or its ImageNet weights cannot be had.
+    """
+    keras = require_keras("building a network")
+    spec = _spec(name)
+    side = spec.size if size is None else size
+    with _dtype_policy(keras, precision):
+        backbone = _backbone(keras, spec, side, "imagenet" if imagenet else None)
+        x = backbone.get_layer(spec.feature_layer).output
+        pool = {
+            "avg": keras.layers.GlobalAveragePooling2D,
+            "max": keras.layers.GlobalMaxPooling2D,
+        }[spec.pooling]
+        x = pool(name="pool")(x)
+        for i, units in enumerate(spec.hidden):
+            x = keras.layers.Dropout(spec.dropout[i], name=f"drop_{i}")(x)
+            x = keras.layers.Dense(units, activation="relu", name=f"dense_{i}")(x)
+        x = keras.layers.Dropout(spec.dropout[-1], name="drop_logits")(x)
+        # float32 whatever the policy: calibration needs the logits' full precision.
+        logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
+        return keras.Model(backbone.input, logits, name=name)
+
+
+def feature_layer(name: str) -> str:
+    """Name of the layer whose output the network pools."""
+    return _spec(name).feature_layer
+
+
+def _spec(name: str) -> Network:
+    if name not in NETWORKS:
+        raise ModelError(f"there is no network {name!r}; there are {', '.join(sorted(NETWORKS))}")
+    return NETWORKS[name]
+
+
+def _backbone(keras: Any, spec: Network, size: int, weights: str | None) -> Any:
+    build: Callable[..., Any] = getattr(keras.applications, spec.backbone)
+    try:
+        backbone = build(include_top=False, weights=weights, input_shape=(size, size, 3))
+    except (OSError, ValueError) as error:
+        # Keras wraps a failed download in a bare Exception only on some versions;
+        # OSError and ValueError are what its file utilities and size checks raise.
+        raise ModelError(f"cannot build {spec.backbone} at {size} pixels: {error}") from error
+    _settle_names(backbone)
+    return backbone
+
+
+def _settle_names(model: Any) -> None:
+    """Number the layers that Keras named itself from 0, whatever was built before.
+
+    Keras counts such names over the whole process, so that the same network
+    built twice would have two sets of weight names.
+    """
+    seen: Counter[str] = Counter()
+    for layer in model.layers:
+        match = _AUTOMATIC_NAME.fullmatch(layer.name)
+        if match:
+            kind = match[1]
+            layer.name = f"{kind}_{seen[kind]}" if seen[kind] else kind
+            seen[kind] += 1
+
+
+@contextmanager
+def _dtype_policy(keras: Any, policy: str) -> Iterator[None]:
+    """Build under a policy and leave the process as it was."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,112 @@
+"""Training pictures, decoded once and held in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorlens.data.folder import CLASSES, Example
+from tumorlens.errors import DataError, UnreadableImageError
+from tumorlens.images.prepare import prepare
+from tumorlens.images.read import read_slices
+from tumorlens.progress import Progress, silent
+
+__all__ = ["Pictures", "load_pictures", "split_off"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """Prepared pictures with their classes.
+
+    Parameters
+    ----------
+    pixels
+        uint8, ``(n, size, size)``, prepared and scaled from 0 … 1 to 0 … 255.
+    labels
+        int64, ``(n,)``: positions in `CLASSES`.
+    sha256
+        One hash over the labels and the bytes of all files, in order.
+    unreadable
+        What could not be read, and why; such files are not among the pictures.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    sha256: str
+    unreadable: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: NDArray[Any]) -> Self:
+        """Pick some of the pictures."""
+        return type(self)(self.pixels[index], self.labels[index], self.sha256, self.unreadable)
+
+
+def load_pictures(
+    examples: Sequence[Example], size: int, progress: Progress = silent
+) -> Pictures:
+    """Read, prepare and keep all pictures.
+
+    A picture of several frames counts with its first. A file that cannot be read
+    is listed in the result and left out.
+
+    Raises
+    ------
+    DataError
+        When nothing can be read.
+    """
+    pixels = np.empty((len(examples), size, size), dtype=np.uint8)
+    good: list[int] = []
+    bad: list[str] = []
+    digest = hashlib.sha256()
+    with ThreadPoolExecutor(2) as pool:  # decoding leaves the interpreter free
+        results = pool.map(lambda example: _load(example.path, size), examples)
+        for i, (example, (file_hash, result)) in enumerate(zip(examples, results, strict=True)):
+            progress("reading", i + 1, len(examples))
+            if isinstance(result, str):
+                bad.append(result)
+                continue
+            pixels[len(good)] = result
+            good.append(CLASSES.index(example.label))
+            digest.update(f"{example.label} {file_hash}\n".encode())
+    if not good:
+        raise DataError(f"none of {len(examples)} files could be read; the first: {bad[0]}")
+    kept = pixels[: len(good)]
+    return Pictures(kept, np.array(good, dtype=np.int64), digest.hexdigest(), tuple(bad))
+
+
+def split_off(
+    labels: NDArray[np.int64], share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split positions at random into the rest and a share of each class.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Positions kept and positions split off, each sorted.
+    """
+    random = np.random.default_rng((seed, 1))
+    off = [
+        random.permutation(where)[: round(share * where.size)]
+        for where in (np.flatnonzero(labels == c) for c in range(len(CLASSES)))
+    ]
+    chosen = np.sort(np.concatenate(off))
+    return np.setdiff1d(np.arange(labels.size), chosen), chosen
+
+
+def _load(path: Path, size: int) -> tuple[str, NDArray[np.uint8] | str]:
+    """Hash and picture of a file, or what is wrong with it."""
+    try:
+        picture = read_slices(path)[0]
+        file_hash = hashlib.sha256(path.read_bytes()).hexdigest()
+    except UnreadableImageError as error:
+        return "", str(error)
+    return file_hash, np.rint(prepare(picture, size).pixels * 255).astype(np.uint8)

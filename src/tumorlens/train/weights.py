@@ -1,0 +1,105 @@
+"""Float weights as safetensors: names and arrays, never code."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorlens.errors import MissingExtraError, ModelError
+from tumorlens.files import write_whole
+
+__all__ = ["load_weights", "read_weights", "save_weights"]
+
+
+def save_weights(model: Any, path: str | os.PathLike[str], *, half: bool = True) -> None:
+    """Write a network's weights, named ``layer/variable``.
+
+    Parameters
+    ----------
+    model
+        A network from `build_network`.
+    path
+        The file to write; it appears whole or not at all.
+    half
+        Store half precision, which halves the file and keeps about 3 digits.
+    """
+    dtype = np.float16 if half else np.float32
+    arrays = {
+        name: np.ascontiguousarray(np.asarray(variable.numpy(), dtype=dtype))
+        for name, variable in _variables(model)
+    }
+    write_whole(path, _safetensors().save(arrays, metadata={"network": model.name}))
+
+
+def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """Read a safetensors file into arrays by name.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing or is not safetensors.
+    """
+    library = _safetensors()
+    error_type = importlib.import_module("safetensors").SafetensorError
+    try:
+        arrays: dict[str, NDArray[Any]] = library.load(Path(path).read_bytes())
+    except OSError as error:
+        raise ModelError(f"cannot read the weights {os.fspath(path)}: {error.strerror}") from error
+    except error_type as error:
+        raise ModelError(
+            f"{os.fspath(path)} is not a safetensors file ({error}); give one written by "
+            "`tumorlens export`"
+        ) from error
+    return arrays
+
+
+def load_weights(model: Any, arrays: Mapping[str, NDArray[Any]], *, head: bool = True) -> None:
+    """Put arrays into a network, refusing anything that does not fit.
+
+    Parameters
+    ----------
+    model
+        A network from `build_network`.
+    arrays
+        As `read_weights` gives them.
+    head
+        Whether the layers behind the pooling must be there too. Without it they
+        keep their values, and may be missing.
+
+    Raises
+    ------
+    ModelError
+        When an array is missing, or has another shape.
+    """
+    names = [layer.name for layer in model.layers]
+    behind_pool = set(names[names.index("pool") :])
+    for name, variable in _variables(model):
+        if not head and name.partition("/")[0] in behind_pool:
+            continue
+        if name not in arrays:
+            raise ModelError(f"the weights lack {name!r}; are they of the network {model.name!r}?")
+        found, wanted = arrays[name].shape, tuple(variable.shape)
+        if found != wanted:
+            raise ModelError(f"the weight {name!r} has shape {found}, the network wants {wanted}")
+        variable.assign(arrays[name].astype(np.float32))
+
+
+def _variables(model: Any) -> Iterator[tuple[str, Any]]:
+    """Every weight with its name; the state of random generators is not one."""
+    for layer in model.layers:
+        for variable in layer.weights:
+            if variable.dtype == "float32":
+                yield f"{layer.name}/{variable.name}", variable
+
+
+def _safetensors() -> Any:
+    if importlib.util.find_spec("safetensors") is None:
+        raise MissingExtraError("reading and writing float weights", "train")
+    return importlib.import_module("safetensors.numpy")
