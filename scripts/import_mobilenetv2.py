@@ -1,6 +1,6 @@
-"""Turn the ImageNet MobileNetV2 that Coral publishes in int8 into float starting weights.
+r"""Turn the ImageNet MobileNetV2 that Coral publishes in int8 into float starting weights.
 
-    python scripts/import_mobilenetv2.py mobilenet_v2_1.0_224_int8.tflite start.safetensors \\
+    python scripts/import_mobilenetv2.py mobilenet_v2_1.0_224_int8.tflite start.safetensors \
         --pictures DATA/Training
 
 The file (Apache License 2.0, Google LLC) is a TensorFlow Lite model whose batch norms
@@ -86,8 +86,8 @@ def settle_norms(model: Any, tensors: np.ndarray, keras: Any) -> None:
         norm.moving_variance.assign(variance)
 
 
-def check(path: Path, model: Any, tensors: np.ndarray, found: Any, keras: Any) -> tuple[int, int]:
-    """How often the float network and the original agree on the ImageNet class."""
+def check(path: Path, model: Any, tensors: np.ndarray, found: Any) -> tuple[int, int]:
+    """Count how often the float network and the original agree on the ImageNet class."""
     kernel, bias = found[-1][0].reshape(1001, -1).T, found[-1][1]
     pooled = model.predict_on_batch(tensors).mean(axis=(1, 2))
     ours = (pooled @ kernel + bias).argmax(axis=1)
@@ -105,16 +105,20 @@ def check(path: Path, model: Any, tensors: np.ndarray, found: Any, keras: Any) -
 
 
 def pictures(folder: Path, count: int) -> np.ndarray:
-    """Some prepared pictures of a folder as the network's input."""
+    """Prepare some pictures of a folder as the network's input."""
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     chosen = random.Random(0).sample(files, min(count, len(files)))
     grey = np.stack([prepare(read_slices(p)[0], 224).pixels for p in chosen])
-    return to_tensor(grey, channels=3, value_range=NETWORKS["mobilenetv2"].value_range, layout="NHWC")
+    return to_tensor(
+        grey, channels=3, value_range=NETWORKS["mobilenetv2"].value_range, layout="NHWC"
+    )
 
 
 def main() -> None:
     """Import, settle, check, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("tflite", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--pictures", type=Path, required=True)
@@ -128,12 +132,14 @@ def main() -> None:
     fill(model, found, keras)
     tensors = pictures(arguments.pictures, arguments.count)
     backbone = keras.Model(model.input, model.get_layer("out_relu").output)
-    same, total = check(arguments.tflite, backbone, tensors[:72], found, keras)
+    same, total = check(arguments.tflite, backbone, tensors[:72], found)
     print(f"same ImageNet class as the original on {same} of {total} pictures")
     before = backbone.predict_on_batch(tensors[:8])
     settle_norms(model, tensors, keras)
     after = backbone.predict_on_batch(tensors[:8])
-    print(f"settling the batch norms moved the features by at most {np.abs(after - before).max():.1e}")
+    print(
+        f"settling the batch norms moved the features by at most {np.abs(after - before).max():.1e}"
+    )
     save_weights(model, arguments.out)
     print(f"wrote {arguments.out}")
 

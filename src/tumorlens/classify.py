@@ -226,7 +226,9 @@ class Classifier:
 
         return explain_slice(self, self._only(source), method=method, target=target)
 
-    def features(self, picture: Slice, prepared: Prepared) -> tuple[Prediction, NDArray[np.float32]]:
+    def features(
+        self, picture: Slice, prepared: Prepared
+    ) -> tuple[Prediction, NDArray[np.float32]]:
         """Classify one prepared slice and keep its last feature map ``(h, w, channels)``."""
         logits, features = self._session.logits_and_features(prepared.pixels[None])
         return self._answers([picture], [prepared], logits)[0], features[0]

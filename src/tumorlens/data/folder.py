@@ -21,9 +21,7 @@ _SPELLINGS: Final = {
     "meningioma": ("meningioma_tumor", "meningioma_tumour"),
     "pituitary": ("pituitary_tumor", "pituitary_tumour"),
 }
-_CLASS_OF: Final = {
-    spelling: name for name in CLASSES for spelling in (name, *_SPELLINGS[name])
-}
+_CLASS_OF: Final = {spelling: name for name in CLASSES for spelling in (name, *_SPELLINGS[name])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,9 @@ def find_examples(folder: str | os.PathLike[str]) -> list[Example]:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise DataError(f"{root} is not a folder; expected folders named {', '.join(CLASSES)} in it")
+        raise DataError(
+            f"{root} is not a folder; expected folders named {', '.join(CLASSES)} in it"
+        )
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     examples = [Example(path, _class_of(sub)) for sub in folders for path in _files(sub)]
     missing = sorted(set(CLASSES) - {example.label for example in examples})

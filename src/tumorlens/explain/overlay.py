@@ -16,10 +16,22 @@ __all__ = ["blend", "display_grey", "panel"]
 # perceptually uniform, readable in grey and by the colour-blind.
 _INFERNO: Final = np.array(
     [
-        (0, 0, 4), (11, 7, 36), (33, 12, 74), (61, 9, 101),
-        (87, 16, 110), (113, 25, 110), (138, 34, 106), (163, 44, 97),
-        (188, 55, 84), (210, 70, 68), (228, 90, 49), (241, 115, 29),
-        (249, 142, 9), (252, 172, 17), (249, 203, 53), (242, 234, 105),
+        (0, 0, 4),
+        (11, 7, 36),
+        (33, 12, 74),
+        (61, 9, 101),
+        (87, 16, 110),
+        (113, 25, 110),
+        (138, 34, 106),
+        (163, 44, 97),
+        (188, 55, 84),
+        (210, 70, 68),
+        (228, 90, 49),
+        (241, 115, 29),
+        (249, 142, 9),
+        (252, 172, 17),
+        (249, 203, 53),
+        (242, 234, 105),
         (252, 255, 164),
     ],
     dtype=np.float32,
@@ -40,10 +52,10 @@ def display_grey(picture: Slice) -> NDArray[np.uint8]:
     """
     if picture.pixels.dtype == np.uint8:
         return np.asarray(picture.pixels, dtype=np.uint8)
-    low, high = np.percentile(picture.pixels, (0.5, 99.5))
-    span = float(high - low) or 1.0
+    low, high = (float(value) for value in np.percentile(picture.pixels, (0.5, 99.5)))
+    span = (high - low) or 1.0
     scaled = (picture.pixels.astype(np.float64) - low) * (255 / span)
-    return np.clip(scaled, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(scaled, 0, 255), dtype=np.uint8)
 
 
 def blend(grey: NDArray[np.uint8], heat: NDArray[np.float32], alpha: float = 0.6) -> Image.Image:

@@ -90,17 +90,18 @@ def prepare(picture: Slice, size: int) -> Prepared:
     if size < 8:
         raise ValueError(f"`size` must be at least 8 pixels, got {size}")
     low, high = picture.value_range
-    span = max(high - low, np.finfo(np.float32).tiny)
+    span = max(high - low, float(np.finfo(np.float32).tiny))
     grey = (picture.pixels.astype(np.float32) - np.float32(low)) / np.float32(span)
     box = _square(_head_box(grey))
     pixels = _resample(grey, box, size)
-    black, white = np.percentile(pixels, (_BLACK, _WHITE))
-    contrast = float(white - black)
+    black, white = (float(value) for value in np.percentile(pixels, (_BLACK, _WHITE)))
+    contrast = white - black
     if contrast > 0:
         pixels = np.clip((pixels - black) / contrast, 0.0, 1.0).astype(np.float32)
     else:
         pixels = np.zeros_like(pixels)
-    return Prepared(pixels, (*map(float, box),), contrast)
+    left, top, right, bottom = map(float, box)
+    return Prepared(pixels, (left, top, right, bottom), contrast)
 
 
 def to_tensor(
@@ -135,8 +136,8 @@ def _head_box(grey: NDArray[np.float32]) -> tuple[int, int, int, int]:
     height, width = grey.shape
     step = max(1, -(-max(height, width) // _THUMB))
     thumb = np.asarray(Image.fromarray(grey).reduce(step))
-    air = np.percentile(thumb, _BLACK)
-    tissue = thumb > air + _AIR * (np.percentile(thumb, _WHITE) - air)
+    air, bright = (float(value) for value in np.percentile(thumb, (_BLACK, _WHITE)))
+    tissue = thumb > air + _AIR * (bright - air)
     left, right = _extent(tissue.sum(axis=0))
     top, bottom = _extent(tissue.sum(axis=1))
     left, right = left * step, min(right * step, width)

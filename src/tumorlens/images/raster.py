@@ -92,7 +92,8 @@ _UPRIGHT: dict[Any, Callable[[NDArray[Any]], NDArray[Any]]] = {
 # Pillow warns of harmless damage (a cut-off EXIF block, an odd TIFF tag) and of
 # large pictures, which `Limits` judges instead. Its warnings are muted while it
 # works, and nobody else's. The filters belong to the process, hence the lock: two
-# readers that mute at once could otherwise restore each other's filters.
+# readers that mute at once could otherwise restore each other's filters. (What libtiff
+# itself writes to stderr about a damaged TIFF is beyond the reach of Python.)
 _quiet_lock = threading.Lock()
 
 

@@ -39,7 +39,8 @@ class Limits:
     max_bytes
         Bytes of a file.
     max_pixels
-        Pixels of one picture.
+        Pixels of one picture. Pillow's own limit, twice `PIL.Image.MAX_IMAGE_PIXELS`,
+        holds as well.
     max_frames
         Pictures of one source.
     max_total_pixels

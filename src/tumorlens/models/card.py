@@ -53,7 +53,7 @@ class InputFormat:
         _require(self.channels in (1, 3), "`input.channels` must be 1 or 3")
         _require(self.layout in ("NHWC", "NCHW"), "`input.layout` must be NHWC or NCHW")
         _require(
-            len(self.value_range) == 2 and self.value_range[0] < self.value_range[1],
+            self.value_range[0] < self.value_range[1],
             "`input.value_range` must be two numbers, black below white",
         )
         _require(
@@ -172,7 +172,8 @@ class Card:
             schema = values.pop("schema")
             _require(schema == SCHEMA, f"it has schema {schema}, this version reads {SCHEMA}")
             values["classes"] = tuple(map(str, values["classes"]))
-            values["input"]["value_range"] = tuple(map(float, values["input"]["value_range"]))
+            black, white = values["input"]["value_range"]
+            values["input"]["value_range"] = float(black), float(white)
             values["input"] = InputFormat(**values["input"])
             values["features"] = FeatureLayer(**values["features"])
             return cls(**values)
@@ -181,6 +182,6 @@ class Card:
             raise ModelError(f"{source} is not a usable model card: {missing}{error}") from error
 
 
-def _require(holds: bool, message: str) -> None:
+def _require(holds: object, message: str) -> None:
     if not holds:
         raise ModelError(message)

@@ -17,7 +17,7 @@ from tumorlens.models.store import Bundle
 __all__ = ["Session"]
 
 # ONNX Runtime's exceptions have no common base but Exception, and no public names.
-_RUNTIME_ERRORS = (
+_RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
     ValueError,
     *(x for x in vars(_state).values() if isinstance(x, type) and issubclass(x, Exception)),

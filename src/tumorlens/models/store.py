@@ -77,8 +77,8 @@ def open_bundle(name: str | os.PathLike[str] | None = None) -> Bundle:
 
 
 def _folder(name: str) -> Path:
-    """A name without a separator is a bundled model first, a folder second."""
-    if os.path.basename(name) == name and name in bundled_models():
+    """Find the bundle: a name without a separator is one that ships first, a path second."""
+    if name in bundled_models():
         return _bundled() / name
     path = Path(name)
     if (path / CARD_NAME).is_file():

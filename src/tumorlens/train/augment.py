@@ -88,7 +88,11 @@ def augment(pictures: NDArray[np.uint8], random: np.random.Generator, recipe: Au
     light = random.uniform(*recipe.brightness, (count, 1, 1, 1)).astype(np.float32)
     batch = pictures[..., None].astype(np.float32) * (light / np.float32(255))
     moved = keras.ops.image.affine_transform(
-        batch, transforms, interpolation="bilinear", fill_mode="nearest", data_format="channels_last"
+        batch,
+        transforms,
+        interpolation="bilinear",
+        fill_mode="nearest",
+        data_format="channels_last",
     )
     return keras.ops.clip(moved, 0.0, 1.0)
 
@@ -96,7 +100,9 @@ def augment(pictures: NDArray[np.uint8], random: np.random.Generator, recipe: Au
 def _matrix(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, count: int) -> NDArray[np.float64]:
     """Stack of homogeneous matrices with rows (a b c), (d e f), (0 0 1)."""
     stack = np.zeros((count, 3, 3))
-    for place, value in zip(((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)), (a, b, c, d, e, f), strict=True):
+    for place, value in zip(
+        ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)), (a, b, c, d, e, f), strict=True
+    ):
         stack[:, place[0], place[1]] = value
     stack[:, 2, 2] = 1
     return stack

@@ -94,7 +94,9 @@ def export_run(
         onnx_path = bundle / "model.onnx"
         write_onnx(model, recipe.network, onnx_path, head)
         if precision == "int8":
-            quantise(onnx_path, _calibration(root, recipe.size, recipe.seed, progress), recipe.network)
+            quantise(
+                onnx_path, _calibration(root, recipe.size, recipe.seed, progress), recipe.network
+            )
         if weights:
             save_weights(model, bundle / "weights.safetensors")
         card = Card(
@@ -164,7 +166,9 @@ def quantise(path: Path, pictures: NDArray[np.uint8], network: str) -> None:
             per_channel=True,
             activation_type=tools.QuantType.QUInt8,
             weight_type=tools.QuantType.QInt8,
-            nodes_to_exclude=[node.name for node in graph.node if node.op_type in ("MatMul", "Gemm")],
+            nodes_to_exclude=[
+                node.name for node in graph.node if node.op_type in ("MatMul", "Gemm")
+            ],
             op_types_to_quantize=["Conv", "Add", "Clip", "Relu", "MaxPool"],
         )
         result = onnx.load(str(done))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import platform
 import time
@@ -215,12 +216,13 @@ def _ready_model(recipe: Recipe, pictures: int, run: Path, done: int) -> Any:
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # Keras's 0.99 needs more steps than a short run has
-    steps = -(-pictures // recipe.batch) * recipe.epochs
+    steps = math.ceil(pictures / recipe.batch) * recipe.epochs
     model.compile(
         optimizer=keras.optimizers.Adam(_learning_rate(keras, recipe, steps)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        jit_compile=False,
+        # XLA compiles for longer than it saves on a CPU; JAX knows no other way.
+        jit_compile=False if keras.config.backend() == "tensorflow" else "auto",
     )
     if done:
         model.optimizer.build(model.trainable_variables)
@@ -270,7 +272,7 @@ def _batches(keras: Any, recipe: Recipe, pictures: Pictures, first_epoch: int) -
         epoch = first_epoch
 
         def __len__(self) -> int:
-            return -(-len(pictures) // recipe.batch)
+            return math.ceil(len(pictures) / recipe.batch)
 
         def __getitem__(self, step: int) -> tuple[Any, NDArray[np.int64]]:
             order = np.random.default_rng((recipe.seed, 2, self.epoch)).permutation(len(pictures))
@@ -291,6 +293,7 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, steps: int, progress: Progr
 
     class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is imported late
         def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+            del logs
             self.epoch = epoch
             self.start = time.monotonic()
 

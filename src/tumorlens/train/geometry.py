@@ -61,7 +61,8 @@ def cell_grid(model: Any, layer_name: str) -> CellGrid:
     """
     grids: dict[str, CellGrid] = {}
     for layer in model.layers:
-        before = [grids[x._keras_history.operation.name] for x in _inputs(layer)]
+        # Keras has no public way from a tensor to the layer that made it.
+        before = [grids[x._keras_history.operation.name] for x in _inputs(layer)]  # noqa: SLF001
         grids[layer.name] = _behind(layer, before)
         if layer.name == layer_name:
             return grids[layer_name]

@@ -50,9 +50,7 @@ class Pictures:
         return type(self)(self.pixels[index], self.labels[index], self.sha256, self.unreadable)
 
 
-def load_pictures(
-    examples: Sequence[Example], size: int, progress: Progress = silent
-) -> Pictures:
+def load_pictures(examples: Sequence[Example], size: int, progress: Progress = silent) -> Pictures:
     """Read, prepare and keep all pictures.
 
     A picture of several frames counts with its first. A file that cannot be read

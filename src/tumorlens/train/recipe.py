@@ -114,7 +114,7 @@ class Recipe:
             raise RunError(f"this is not a recipe: {error}") from error
 
 
-def _require(holds: bool, message: str) -> None:
+def _require(holds: object, message: str) -> None:
     if not holds:
         raise RunError(message)
 

@@ -31,7 +31,9 @@ def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float
     return np.asarray(grown / grown.sum(axis=1, keepdims=True))
 
 
-def gather_set(probabilities: NDArray[np.float64], classes: Sequence[str], level: float) -> list[str]:
+def gather_set(
+    probabilities: NDArray[np.float64], classes: Sequence[str], level: float
+) -> list[str]:
     """Take the most probable classes until they add up to a level.
 
     Parameters
@@ -52,4 +54,6 @@ def gather_set(probabilities: NDArray[np.float64], classes: Sequence[str], level
     order = np.argsort(-probabilities, kind="stable")
     # A hair less than the level: 0.95 of probabilities that only round to it.
     enough = np.cumsum(probabilities[order]) >= level - 1e-12
-    return [classes[i] for i in order[: int(enough.argmax()) + 1]] if enough.any() else list(classes)
+    return (
+        [classes[i] for i in order[: int(enough.argmax()) + 1]] if enough.any() else list(classes)
+    )

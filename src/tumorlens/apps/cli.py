@@ -1,0 +1,273 @@
+"""The command line: ``tumorlens predict|explain|train|export|info|demo``.
+
+Results go to standard output, everything else to standard error. Exit status 0: all
+went well; 1: some input failed, the rest was done; 2: wrong usage, or nothing could
+be done. Heavy modules are imported by the commands that need them, so that
+``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from tumorlens.apps.meter import Meter
+from tumorlens.errors import TumorLensError
+
+if TYPE_CHECKING:
+    from tumorlens.classify import Classifier, Prediction
+    from tumorlens.scale.stream import Failure
+
+__all__ = ["cli", "main"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_DISCLAIMER = "Research use only: not a medical device."
+
+
+def main() -> None:
+    """Run the command line; errors become one sentence and an exit status."""
+    try:
+        # Not standalone, so that our errors get our exit status; click then returns its own.
+        sys.exit(cli(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except TumorLensError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nstopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # whoever read our output has read enough
+        sys.stderr.close()
+        sys.exit(0)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tumorlens")
+def cli() -> None:
+    """Classify MRI slices of the head: glioma, meningioma, pituitary tumour, no tumour.
+
+    Research use only: not a medical device.
+    """
+
+
+def _model_option(command: _Command) -> _Command:
+    text = "Name of a model that ships, or path of a bundle; see `tumorlens info`."
+    return click.option("--model", metavar="NAME|PATH", help=text)(command)
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@_model_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a slice, a line each.")
+def predict(paths: tuple[str, ...], model: str | None, as_json: bool) -> None:
+    """Classify pictures and folders of pictures.
+
+    Folders are walked. A file that cannot be read is reported, the others go on.
+    """
+    from tumorlens.scale.stream import Failure, find_files, predict_files
+
+    classifier = _load(model)
+    files = list(find_files(paths))
+    meter = Meter() if len(files) > 1 else None
+    failed = done = 0
+    for result in predict_files(classifier, files):
+        failed += isinstance(result, Failure)
+        done += isinstance(result, Failure) or result.slice == 0
+        click.echo(json.dumps(result.to_dict()) if as_json else _line(result))
+        if meter:
+            meter("classified", done, len(files))
+    _finish(failed, len(files), paths)
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@_model_option
+@click.option("--method", default="gradcam", show_default=True, help="How to explain.")
+@click.option("--layer", help="Which layer; the network's last one if not given.")
+@click.option("--target", metavar="CLASS", help="Which class; the most probable one if not given.")
+@click.option("--out", required=True, metavar="DIR", help="Where to put a folder for each slice.")
+def explain(
+    paths: tuple[str, ...],
+    model: str | None,
+    method: str,
+    layer: str | None,
+    target: str | None,
+    out: str,
+) -> None:
+    """Show where in each slice the evidence for a class lies.
+
+    For each slice a new folder with map.npy, overlay.png and manifest.json.
+    """
+    from tumorlens.explain.batch import explain_files
+    from tumorlens.scale.stream import Failure, find_files
+
+    classifier = _load(model)
+    _check_choices(classifier, method, layer, target)
+    files = list(find_files(paths))
+    failed = 0
+    for result in explain_files(classifier, files, out, method=method, target=target):
+        if isinstance(result, Failure):
+            failed += 1
+            click.echo(_line(result))
+        else:
+            explanation, folder = result
+            click.echo(f"{_line(explanation.prediction)}  ->  {click.format_filename(folder)}")
+    _finish(failed, len(files), paths)
+
+
+@cli.command()
+@_model_option
+@click.option("--json", "as_json", is_flag=True, help="The whole card as JSON.")
+def info(model: str | None, as_json: bool) -> None:
+    """Say what a model is, how it scored and how far to trust it."""
+    from tumorlens.apps.describe import describe
+    from tumorlens.models.store import open_bundle
+
+    card = open_bundle(model).card
+    click.echo(card.to_json().rstrip() if as_json else describe(card))
+
+
+@cli.command()
+@click.option("--out", default="tumorlens-demo", show_default=True, metavar="DIR", help="Where to.")
+@_model_option
+def demo(out: str, model: str | None) -> None:
+    """Classify and explain a real MR slice, offline.
+
+    The slice is a healthy head that comes inside Matplotlib's package.
+    """
+    from tumorlens.apps.demo import run_demo
+
+    click.echo(run_demo(_load(model), out))
+
+
+@cli.command()
+@click.option("--data", required=True, metavar="DIR", help="Folder with Training/<class>/...")
+@click.option("--out", required=True, metavar="RUN", help="The run folder.")
+@click.option("--recipe", default="light", show_default=True, help="light or xception.")
+@click.option("--network", help="Overrides the recipe's; so do the options below.")
+@click.option("--weights", help="random, imagenet (downloaded by Keras) or a safetensors file.")
+@click.option("--size", type=int, help="Side of the input in pixels.")
+@click.option("--epochs", type=int, help="Passes over the training pictures.")
+@click.option("--batch", type=int, help="Pictures a step.")
+@click.option("--learning-rate", type=float, help="Adam's step size.")
+@click.option("--schedule", help="constant or cosine.")
+@click.option("--validation", type=float, help="Share of the training pictures held out.")
+@click.option("--precision", help="Keras dtype policy: float32 or mixed_bfloat16.")
+@click.option("--seed", type=int, help="Of everything drawn at random.")
+@click.option("--backend", help="Of Keras: tensorflow, jax or torch.")
+def train(data: str, out: str, recipe: str, backend: str | None, **overrides: Any) -> None:
+    """Train a network on a folder of pictures by class.
+
+    Stop it whenever you like: the same command goes on from the last whole epoch.
+    """
+    import dataclasses
+
+    from tumorlens.train.fit import train as run_training
+    from tumorlens.train.keras_backend import require_keras
+    from tumorlens.train.recipe import RECIPES
+
+    if recipe not in RECIPES:
+        raise click.BadParameter(f"there are {', '.join(RECIPES)}", param_hint="--recipe")
+    given = {name: value for name, value in overrides.items() if value is not None}
+    chosen = dataclasses.replace(RECIPES[recipe], **given)
+    require_keras("training", backend=backend)
+    run = run_training(chosen, data, out, progress=Meter())
+    click.echo(f"trained {chosen.network} for {chosen.epochs} epochs: {click.format_filename(run)}")
+    click.echo(f"next: tumorlens export {click.format_filename(run)} --out BUNDLE")
+
+
+@cli.command()
+@click.argument("run", metavar="RUN")
+@click.option("--out", required=True, metavar="DIR", help="The bundle to make.")
+@click.option(
+    "--precision", type=click.Choice(["int8", "float32"]), default="int8", show_default=True
+)
+@click.option("--epoch", type=int, help="Which epoch; the last if not given.")
+@click.option("--name", help="What to call the model; its network's name if not given.")
+@click.option("--model-version", default="1", show_default=True, help="Its version.")
+@click.option("--data", metavar="DIR", help="The data trained on, if it has moved.")
+@click.option("--weights/--no-weights", default=True, help="Add half-precision float weights.")
+def export(
+    run: str,
+    out: str,
+    precision: str,
+    epoch: int | None,
+    name: str | None,
+    model_version: str,
+    data: str | None,
+    weights: bool,
+) -> None:
+    """Turn a training run into a bundle that `--model` takes."""
+    from tumorlens.train.export import export_run
+
+    bundle = export_run(
+        run,
+        out,
+        name=name,
+        version=model_version,
+        precision=precision,
+        epoch=epoch,
+        data=data,
+        weights=weights,
+        progress=Meter(),
+    )
+    click.echo(f"exported: {click.format_filename(bundle)}")
+    click.echo(f"next: tumorlens predict PATH --model {click.format_filename(bundle)}")
+
+
+def _load(model: str | None) -> Classifier:
+    from tumorlens.classify import load
+
+    return load(model)
+
+
+def _line(result: Prediction | Failure) -> str:
+    """One result as one line for people."""
+    from tumorlens.scale.stream import Failure
+
+    if isinstance(result, Failure):
+        return f"unreadable          {_printable(str(result.error))}"
+    name = _printable(result.path or "<memory>") + (f" [{result.slice}]" if result.slice else "")
+    maybe = f"  (or {', '.join(result.prediction_set[1:])})" if result.prediction_set[1:] else ""
+    if not result.assessable:
+        return f"not assessable      {name}: {result.reason}"
+    return f"{result.label:<12}{result.confidence:>6.1%}  {name}{maybe}"
+
+
+def _printable(text: str) -> str:
+    """File names may hold anything; a terminal or a pipe may not take it."""
+    clean = "".join(c if c.isprintable() else "�" for c in text)
+    return clean.encode("utf-8", "replace").decode()
+
+
+def _check_choices(
+    classifier: Classifier, method: str, layer: str | None, target: str | None
+) -> None:
+    from tumorlens.explain.cam import METHODS
+
+    card = classifier.card
+    if method not in METHODS:
+        raise click.BadParameter(f"there is {', '.join(METHODS)}", param_hint="--method")
+    if target is not None and target not in card.classes:
+        raise click.BadParameter(f"there are {', '.join(card.classes)}", param_hint="--target")
+    if layer not in (None, card.features.name):
+        raise click.BadParameter(
+            f"this version explains the last layer only, {card.features.name}", param_hint="--layer"
+        )
+
+
+def _finish(failed: int, files: int, paths: tuple[str, ...]) -> None:
+    """Say what went wrong and set the exit status."""
+    if not files:
+        click.echo(f"there are no files in {', '.join(map(_printable, paths))}", err=True)
+        raise click.exceptions.Exit(1)
+    if failed:
+        click.echo(f"{failed} of {files} files could not be read", err=True)
+        raise click.exceptions.Exit(1)

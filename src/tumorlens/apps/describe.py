@@ -1,0 +1,37 @@
+"""A model's card as a page of text."""
+
+from __future__ import annotations
+
+import textwrap
+from importlib.metadata import version
+
+from tumorlens.models.card import Card
+from tumorlens.models.store import bundled_models
+
+__all__ = ["describe"]
+
+
+def describe(card: Card) -> str:
+    """Write down what a person should know of a model before using it."""
+    lines = [f"model          {card.id} ({card.network}, {card.precision})"]
+    lines += [f"classes        {', '.join(card.classes)}"]
+    lines += [f"input          {card.input.size} × {card.input.size}, {card.input.preparation}"]
+    if card.metrics:
+        scores = card.metrics
+        recall = ", ".join(f"{name} {value:.3f}" for name, value in scores["recall"].items())
+        where = f"{scores['n']} pictures of {scores['data']}"
+        lines += [f"accuracy       {scores['accuracy']:.4f} on {where}", f"recall         {recall}"]
+    for title, text in (
+        ("what it is", card.description),
+        ("limits", card.limitations),
+        ("use", card.intended_use),
+        ("licence", card.licence),
+    ):
+        if text:
+            lines += textwrap.wrap(
+                text, 96, initial_indent=f"{title:<15}", subsequent_indent=" " * 15
+            )
+    packages = ("tumorlens", "onnxruntime", "numpy", "pillow")
+    lines += ["versions       " + ", ".join(f"{name} {version(name)}" for name in packages)]
+    lines += [f"models         {', '.join(bundled_models())}"]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Many scans: on one machine, as a stream."""
