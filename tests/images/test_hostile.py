@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import struct
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from tumorlens.errors import UnreadableImageError
 from tumorlens.images import raster
@@ -93,12 +95,14 @@ def read_or_refuse(data: bytes) -> list[Slice]:
     try:
         found = read_slices(data, limits=LIMITS)
     except UnreadableImageError as exc:
-        assert exc.source == "<bytes>"
-        assert " at 0x" not in exc.found  # no address of a buffer in memory
-        assert "\n" not in str(exc)
-        return []
-    assert found
-    return found
+        refused = exc
+    else:
+        assert found
+        return found
+    assert refused.source == "<bytes>"
+    assert " at 0x" not in refused.found  # no address of a buffer in memory
+    assert "\n" not in str(refused)
+    return []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,9 +133,7 @@ def test_damage_is_survived(name: str, data: st.DataObject) -> None:
 
 
 @quick
-@given(
-    start=st.sampled_from([data[:24] for data in FILES.values()]), rest=st.binary(max_size=200)
-)
+@given(start=st.sampled_from([data[:24] for data in FILES.values()]), rest=st.binary(max_size=200))
 def test_noise_is_survived(start: bytes, rest: bytes) -> None:
     read_or_refuse(start + rest)
     read_or_refuse(rest)
@@ -159,7 +161,7 @@ def test_an_animation_that_promises_more_frames_is_refused() -> None:
     at = data.index(b"acTL")
     data[at + 4 : at + 8] = struct.pack(">I", 2**31)
     data[at + 12 : at + 16] = struct.pack(">I", zlib.crc32(data[at : at + 12]))
-    with pytest.raises(UnreadableImageError, match="[Tt]runcated"):
+    with pytest.raises(UnreadableImageError, match=r"[Tt]runcated"):
         read_slices(bytes(data))
 
 
@@ -179,7 +181,9 @@ def claim(width: int, height: int) -> bytes:
     """Write a tiny PNG that claims to be huge."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
@@ -243,8 +247,8 @@ def test_bombs_take_no_memory() -> None:
         "    sys.exit('read')\n"
         "print(peak() - before)"
     )
-    bombs = "\n".join(bomb.hex() for bomb in BOMBS.values())
-    done = subprocess.run(  # noqa: S603
+    bombs = "\n".join(bomb.hex() for bomb in [*BOMBS.values(), gzip.compress(bytes(2**26))])
+    done = subprocess.run(
         [sys.executable, "-c", code], input=bombs, capture_output=True, text=True, check=True
     )
     assert int(done.stdout) < 20_000  # KiB
@@ -273,7 +277,10 @@ def test_odd_tags_of_a_tiff_are_read_without_a_word() -> None:
     for place in range(first + 2, first + 2 + 12 * tags, 12):
         if struct.unpack_from("<H", data, place) == (305,):
             struct.pack_into("<I", data, place + 8, 2**31)  # beyond the end of the file
-    with pytest.warns(UserWarning), Image.open(io.BytesIO(data)) as picture:
+    with (
+        pytest.warns(UserWarning, match="Truncated File Read"),
+        Image.open(io.BytesIO(data)) as picture,
+    ):
         picture.getexif()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -307,14 +314,56 @@ def test_a_defect_of_ours_is_not_called_a_damaged_picture(
 
 
 @pytest.mark.parametrize("name", [*NAMES, "png 100 Mpx"])
-def test_nothing_of_the_process_is_changed(
-    name: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_of_the_process_is_changed(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     before = (list(warnings.filters), Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
     read_or_refuse({**FILES, **BOMBS}[name])
     after = (list(warnings.filters), Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
     assert before == after
     assert capfd.readouterr() == ("", "")
+
+
+def test_readers_in_threads_leave_the_filters_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever begins first ends first, and must not undo what the second does."""
+    delays = iter([0.05, 0.15])
+
+    def dawdle(picture: Image.Image) -> NDArray[np.uint8]:
+        time.sleep(next(delays))
+        return np.zeros(picture.size[::-1], np.uint8)
+
+    monkeypatch.setattr(raster, "grey_pixels", dawdle)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(2) as pool:
+        assert len(list(pool.map(read_slices, [FILES["png"], FILES["png palette"]]))) == 2
+    assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        *(OSError, SyntaxError, ValueError, TypeError, AttributeError, IndexError, KeyError),
+        *(OverflowError, ZeroDivisionError, AssertionError, EOFError, MemoryError),
+        *(RecursionError, NotImplementedError, RuntimeError, SystemError, ImportError),
+        *(struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning),
+        *(UnidentifiedImageError, ImageCms.PyCMSError),
+    ],
+)
+@pytest.mark.parametrize("message", ["", "of some\nreason"])
+def test_whatever_pillow_raises_is_one_error(
+    failure: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise failure(message)
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", fail)
+    with pytest.raises(
+        UnreadableImageError, match=r"a PNG picture that cannot .* \(.+\)"
+    ) as caught:
+        read_slices(FILES["png"])
+    assert isinstance(caught.value.__cause__, failure)
+    with Image.open(io.BytesIO(FILES["png"])) as picture, pytest.raises(UnreadableImageError):
+        read_slices(picture)
 
 
 def test_only_the_named_formats_are_decoded() -> None:

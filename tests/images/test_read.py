@@ -112,9 +112,7 @@ def test_a_pipe_does_not_block(tmp_path: pathlib.Path) -> None:
     assert found == ["a named pipe"]
 
 
-def test_a_denied_file_is_refused(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_denied_file_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "scan.png").write_bytes(PNG)
 
     def deny(*_: object) -> None:  # root may read everything, so no mode would do
@@ -146,18 +144,21 @@ def test_large_files_are_refused(tmp_path: pathlib.Path) -> None:
         assert "bytes" in refusal(source, max_bytes=len(PNG) - 1).found
 
 
-def test_a_huge_file_is_refused_before_it_is_read(tmp_path: pathlib.Path) -> None:
+def test_a_huge_file_is_refused_before_it_is_read(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "sparse.png"
     with path.open("wb") as file:
         file.write(PNG)
         file.truncate(2**40)
+    monkeypatch.setattr(pathlib.Path, "open", None)
     assert "more than 268,435,456 bytes" in refusal(path).found
 
 
 def test_a_file_that_lies_about_its_size_is_refused() -> None:
     """What /proc calls 0 bytes is longer, and is read no further than is allowed."""
     path = "/proc/self/status"
-    assert os.stat(path).st_size == 0
+    assert pathlib.Path(path).stat().st_size == 0
     assert "more than 10 bytes" in refusal(path, max_bytes=10).found
     assert "plain text" in refusal(path).found
 
@@ -275,21 +276,17 @@ def test_others_are_named(data: bytes, name: str) -> None:
     assert name in refusal(data).found
 
 
-def test_a_gzip_bomb_is_not_unpacked() -> None:
-    bomb = gzip.compress(bytes(50_000_000))
-    assert "gzip" in refusal(bomb).found
-
-
 # Arrays.
 
 
 @pytest.mark.parametrize(
-    "kind", ["<u2", ">u2", "<i2", ">i2", "i1", "<i4", ">i4", "<u4", ">u4", "<i8", ">i8", "<u8", ">u8"]
+    "kind",
+    ["<u2", ">u2", "<i2", ">i2", "i1", "<i4", ">i4", "<u4", ">u4", "<i8", ">i8", "<u8", ">u8"],
 )
 def test_integers_keep_their_values(kind: str) -> None:
     values = (GREY // 2).astype(kind)
     (found,) = read_slices(values)
-    assert found.pixels.dtype == np.dtype("=f4")
+    assert found.pixels.dtype.name == "float32"
     np.testing.assert_array_equal(found.pixels, GREY // 2)
     assert found.value_range == (2, 115)
     assert found.origin == {"format": "array", "mode": values.dtype.name}
@@ -305,7 +302,7 @@ def test_floats_keep_their_values(kind: str) -> None:
 @pytest.mark.parametrize("array", [GREY, GREY > 100, GREY[:, :, None], np.asfortranarray(GREY)])
 def test_eight_bits_stay_eight_bits(array: NDArray[Any]) -> None:
     (found,) = read_slices(array)
-    assert found.pixels.dtype == np.uint8
+    assert found.pixels.dtype.name == "uint8"
     assert found.value_range == (0, 255)
     assert found.pixels.flags.c_contiguous
     expected = array * np.uint8(255) if array.dtype == bool else GREY
@@ -436,6 +433,7 @@ def test_the_last_axis_decides() -> None:
         np.zeros((0, 3)),
         np.zeros((3, 0)),
         np.zeros((0, 3, 3)),
+        np.zeros((0, 3, 5)),
         np.zeros((2, 0, 3)),
         np.zeros((2, 3, 0)),
         np.zeros((2, 3, 4), np.int64),
@@ -475,7 +473,5 @@ def test_reading_is_light() -> None:
         "roots = {name.partition('.')[0] for name in sys.modules}\n"
         "print(sorted(roots & {'onnxruntime', 'keras', 'tensorflow', 'torch', 'matplotlib'}))"
     )
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
