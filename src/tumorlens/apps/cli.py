@@ -194,6 +194,8 @@ def train(data: str, out: str, recipe: str, backend: str | None, **overrides: An
 @click.option("--model-version", default="1", show_default=True, help="Its version.")
 @click.option("--data", metavar="DIR", help="The data trained on, if it has moved.")
 @click.option("--weights/--no-weights", default=True, help="Add half-precision float weights.")
+@click.option("--description", default="", help="A sentence for the card: what the model is.")
+@click.option("--limitations", default="", help="A sentence for the card: what to mind.")
 def export(
     run: str,
     out: str,
@@ -203,6 +205,8 @@ def export(
     model_version: str,
     data: str | None,
     weights: bool,
+    description: str,
+    limitations: str,
 ) -> None:
     """Turn a training run into a bundle that `--model` takes."""
     from tumorlens.train.export import export_run
@@ -216,6 +220,8 @@ def export(
         epoch=epoch,
         data=data,
         weights=weights,
+        description=description,
+        limitations=limitations,
         progress=Meter(),
     )
     click.echo(f"exported: {click.format_filename(bundle)}")

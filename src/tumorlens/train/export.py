@@ -32,6 +32,7 @@ from tumorlens.train.geometry import cell_grid
 from tumorlens.train.keras_backend import require_keras
 from tumorlens.train.network import NETWORKS, feature_layer
 from tumorlens.train.pictures import Pictures, load_pictures
+from tumorlens.train.recipe import Recipe
 from tumorlens.train.weights import save_weights
 
 __all__ = ["export_run"]
@@ -50,6 +51,8 @@ def export_run(
     epoch: int | None = None,
     data: str | os.PathLike[str] | None = None,
     weights: bool = True,
+    description: str = "",
+    limitations: str = "",
     progress: Progress = silent,
 ) -> Path:
     """Write the network of a run as a bundle, with the scores of that very bundle.
@@ -71,6 +74,8 @@ def export_run(
         calibrate int8; its ``Testing`` folder, when there, gives the card's scores.
     weights
         Whether to put the float weights, in half precision, beside them.
+    description, limitations
+        Sentences for the card: what the model is, and how far not to trust it.
     progress
         Told of pictures read and classified.
 
@@ -110,10 +115,11 @@ def export_run(
             features=_feature_layer(model, recipe.network),
             files={path.name: _describe(path) for path in sorted(bundle.iterdir())},
             precision=precision,
-            training={"recipe": recipe.to_dict(), "epoch": epoch or recipe.epochs, **note},
+            training=_training(recipe, epoch or recipe.epochs, note),
+            description=description,
+            limitations=limitations,
             intended_use=_INTENDED,
         )
-        card.training.pop("data")  # a path on somebody's disk
         (bundle / CARD_NAME).write_text(card.to_json())
         test = root / "Testing"
         if test.is_dir():
@@ -210,6 +216,14 @@ def _calibration(root: Path, size: int, seed: int, progress: Progress) -> NDArra
     random = np.random.default_rng((seed, 4))
     chosen = random.permutation(len(examples))[:_CALIBRATION_COUNT]
     return load_pictures([examples[i] for i in chosen], size, progress).pixels
+
+
+def _training(recipe: Recipe, epoch: int, note: dict[str, Any]) -> dict[str, Any]:
+    """Say how the network was trained, without the paths of somebody's disk."""
+    asked = recipe.to_dict()
+    asked["weights"] = Path(recipe.weights).name
+    known = {key: value for key, value in note.items() if key not in ("data", "unreadable")}
+    return {"recipe": asked, "epoch": epoch, **known, "unreadable": len(note["unreadable"])}
 
 
 def _feature_layer(model: Any, network: str) -> FeatureLayer:

@@ -12,6 +12,7 @@ A run folder holds::
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -79,7 +80,7 @@ def train(
     root = Path(data)
     folder = root / "Training" if (root / "Training").is_dir() else root
     pictures = load_pictures(find_examples(folder), recipe.size, progress)
-    _note_data(run, root, pictures)
+    _note_data(run, recipe, root, pictures)
     kept, held_out = split_off(pictures.labels, recipe.validation, recipe.seed)
     if not kept.size:
         raise DataError(f"{folder} holds too few pictures to hold out {recipe.validation:.0%}")
@@ -159,7 +160,7 @@ def _difference(one: Recipe, other: Recipe) -> str:
     return ", ".join(f"{k} is {a[k]}, asked for {b[k]}" for k in a if a[k] != b[k])
 
 
-def _note_data(run: Path, root: Path, pictures: Pictures) -> None:
+def _note_data(run: Path, recipe: Recipe, root: Path, pictures: Pictures) -> None:
     """Write down what the run sees; refuse to go on with other pictures."""
     path = run / "run.json"
     if path.is_file():
@@ -174,6 +175,7 @@ def _note_data(run: Path, root: Path, pictures: Pictures) -> None:
         "pictures": len(pictures),
         "unreadable": list(pictures.unreadable),
         "preparation": PREPARATION,
+        "weights_sha256": _hash(recipe.weights),
         "classes": list(CLASSES),
         "backend": keras.config.backend(),
         "versions": {
@@ -182,6 +184,13 @@ def _note_data(run: Path, root: Path, pictures: Pictures) -> None:
         },
     }
     write_whole(path, _json(note))
+
+
+def _hash(weights: str) -> str | None:
+    """Hash the starting weights when they are a file."""
+    if weights in ("random", "imagenet"):
+        return None
+    return hashlib.sha256(Path(weights).read_bytes()).hexdigest()
 
 
 def _epochs_done(run: Path) -> int:

@@ -1,0 +1,5 @@
+"""``python -m tumorlens``: the command line, where the script is not on the path."""
+
+from tumorlens.apps.cli import main
+
+main()
