@@ -5,7 +5,7 @@
     TumorLensError
     ├── UnreadableImageError   a picture could not be read
     ├── ModelError             a model could not be found, trusted or run
-    ├── DataError              a folder of training pictures is not as it should be
+    ├── DataError              training data is not as it should be, or cannot be had
     ├── RunError               a training run cannot be started, resumed or exported
     ├── OutputError            a result could not be written
     └── MissingExtraError      an optional package is not installed
@@ -48,7 +48,7 @@ class ModelError(TumorLensError):
 
 
 class DataError(TumorLensError):
-    """A folder of training pictures that is not laid out as expected."""
+    """Training data that is not laid out as expected, or cannot be downloaded."""
 
 
 class RunError(TumorLensError):

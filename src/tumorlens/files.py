@@ -72,9 +72,11 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 def _beside(target: Path) -> Path:
     """Name a hidden neighbour that nobody else uses.
 
-    Not `tempfile`, whose files only their owner may read.
+    Not `tempfile`, whose files only their owner may read. No longer than a name may be.
     """
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    if not target.name:
+        raise OutputError(f"{target} cannot be made anew; give it a name")
+    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}")
 
 
 def _cannot_write(target: Path, error: OSError) -> OutputError:

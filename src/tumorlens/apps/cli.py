@@ -161,7 +161,9 @@ def demo(out: str, model: str | None) -> None:
 @click.option("--validation", type=float, help="Share of the training pictures held out.")
 @click.option("--precision", help="Keras dtype policy: float32 or mixed_bfloat16.")
 @click.option("--seed", type=int, help="Of everything drawn at random.")
-@click.option("--backend", help="Of Keras: tensorflow, jax or torch.")
+@click.option(
+    "--backend", type=click.Choice(["tensorflow", "jax", "torch"]), help="What Keras runs on."
+)
 def train(data: str, out: str, recipe: str, backend: str | None, **overrides: Any) -> None:
     """Train a network on a folder of pictures by class.
 

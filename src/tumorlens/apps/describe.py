@@ -16,8 +16,8 @@ def describe(card: Card) -> str:
     lines = [f"model          {card.id} ({card.network}, {card.precision})"]
     lines += [f"classes        {', '.join(card.classes)}"]
     lines += [f"input          {card.input.size} × {card.input.size}, {card.input.preparation}"]
-    if card.metrics:
-        scores = card.metrics
+    scores = card.metrics  # free form: a model from elsewhere may say other things
+    if {"n", "data", "accuracy", "recall"} <= scores.keys():
         recall = ", ".join(f"{name} {value:.3f}" for name, value in scores["recall"].items())
         where = f"{scores['n']} pictures of {scores['data']}"
         lines += [f"accuracy       {scores['accuracy']:.4f} on {where}", f"recall         {recall}"]

@@ -92,6 +92,7 @@ def prepare(picture: Slice, size: int) -> Prepared:
     low, high = picture.value_range
     span = max(high - low, float(np.finfo(np.float32).tiny))
     grey = (picture.pixels.astype(np.float32) - np.float32(low)) / np.float32(span)
+    grey -= grey.min()  # what is added around the picture is as dark as its own darkest
     box = _square(_head_box(grey))
     pixels = _resample(grey, box, size)
     black, white = (float(value) for value in np.percentile(pixels, (_BLACK, _WHITE)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -22,6 +23,9 @@ SCHEMA: Final = 1
 
 CARD_NAME: Final = "model.json"
 """Name of the card in a bundle."""
+
+_NOT_A_CARD = (ValueError, TypeError, KeyError, AttributeError, RecursionError, ModelError)
+"""What reading JSON that is no card may raise; RecursionError when it is nested without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,14 @@ class InputFormat:
     preparation: str
 
     def __post_init__(self) -> None:
-        _require(8 <= self.size <= 4096, "`input.size` must be from 8 to 4096")
+        _require(
+            _is_number(self.size) and self.size % 1 == 0 and 8 <= self.size <= 4096,
+            "`input.size` must be a whole number from 8 to 4096",
+        )
         _require(self.channels in (1, 3), "`input.channels` must be 1 or 3")
         _require(self.layout in ("NHWC", "NCHW"), "`input.layout` must be NHWC or NCHW")
         _require(
-            self.value_range[0] < self.value_range[1],
+            _is_range(self.value_range),
             "`input.value_range` must be two numbers, black below white",
         )
         _require(
@@ -86,7 +93,8 @@ class FeatureLayer:
     layout: str
 
     def __post_init__(self) -> None:
-        _require(self.stride > 0, "`features.stride` must be above 0")
+        _require(_is_number(self.stride) and self.stride > 0, "`features.stride` must be above 0")
+        _require(_is_number(self.offset), "`features.offset` must be a number")
         _require(self.layout in ("NHWC", "NCHW"), "`features.layout` must be NHWC or NCHW")
 
 
@@ -139,8 +147,14 @@ class Card:
 
     def __post_init__(self) -> None:
         _require(len(set(self.classes)) == len(self.classes) > 1, "`classes` must differ")
-        _require(self.temperature > 0, "`temperature` must be above 0")
-        _require(0 < self.set_level <= 1, "`set_level` must be above 0 and at most 1")
+        _require(
+            _is_number(self.temperature) and self.temperature > 0, "`temperature` must be above 0"
+        )
+        _require(
+            _is_number(self.set_level) and 0 < self.set_level <= 1,
+            "`set_level` must be above 0 and at most 1",
+        )
+        _require(_is_table(self.files), "`files` must hold sha256 and bytes for each file")
 
     @property
     def id(self) -> str:
@@ -171,15 +185,33 @@ class Card:
             values = json.loads(text)
             schema = values.pop("schema")
             _require(schema == SCHEMA, f"it has schema {schema}, this version reads {SCHEMA}")
+            _require(isinstance(values["classes"], list), "`classes` must be a list")
             values["classes"] = tuple(map(str, values["classes"]))
-            black, white = values["input"]["value_range"]
-            values["input"]["value_range"] = float(black), float(white)
+            ends = values["input"]["value_range"]
+            values["input"]["value_range"] = tuple(ends) if isinstance(ends, list) else ends
             values["input"] = InputFormat(**values["input"])
             values["features"] = FeatureLayer(**values["features"])
             return cls(**values)
-        except (ValueError, TypeError, KeyError, AttributeError, ModelError) as error:
+        except _NOT_A_CARD as error:
             missing = "it lacks " if isinstance(error, KeyError) else ""
             raise ModelError(f"{source} is not a usable model card: {missing}{error}") from error
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _is_range(value: object) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(map(_is_number, value))
+        and value[0] < value[1]
+    )
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(row, dict) for row in value.values())
 
 
 def _require(holds: object, message: str) -> None:

@@ -43,7 +43,7 @@ class Bundle:
 
 def bundled_models() -> list[str]:
     """List the names of the models that ship with the package."""
-    return sorted(p.name for p in _bundled().iterdir() if (p / CARD_NAME).is_file())
+    return sorted(card.parent.name for card in _bundled().glob(f"*/{CARD_NAME}"))
 
 
 def open_bundle(name: str | os.PathLike[str] | None = None) -> Bundle:
@@ -81,9 +81,10 @@ def _folder(name: str) -> Path:
     if name in bundled_models():
         return _bundled() / name
     path = Path(name)
-    if (path / CARD_NAME).is_file():
+    # Not Path.is_file, which raises on a name that is too long.
+    if os.path.isfile(path / CARD_NAME):  # noqa: PTH113
         return path
-    found = "has no model.json in it" if path.is_dir() else "is no folder"
+    found = "has no model.json in it" if os.path.isdir(path) else "is no folder"  # noqa: PTH112
     raise ModelError(
         f"there is no model {name!r}: it is none of those that ship "
         f"({', '.join(bundled_models())}), and as a path it {found}"

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.classify import Classifier
 from tumorlens.data.folder import CLASSES, find_examples
-from tumorlens.errors import ModelError
+from tumorlens.errors import ModelError, UnreadableImageError
 from tumorlens.files import new_folder
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat
@@ -27,11 +28,11 @@ from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
 from tumorlens.progress import Progress, silent
-from tumorlens.train.fit import as_tensors, load_run
+from tumorlens.train.fit import as_tensors, epochs_done, load_run
 from tumorlens.train.geometry import cell_grid
 from tumorlens.train.keras_backend import require_keras
 from tumorlens.train.network import NETWORKS, feature_layer
-from tumorlens.train.pictures import Pictures, load_pictures
+from tumorlens.train.pictures import hash_files, load_pictures
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.weights import save_weights
 
@@ -92,6 +93,7 @@ def export_run(
     if precision not in ("int8", "float32"):
         raise ModelError(f"`precision` must be int8 or float32, got {precision!r}")
     recipe, model = load_run(run, epoch)
+    epoch = epochs_done(run) if epoch is None else epoch
     note = json.loads((Path(run) / "run.json").read_text())
     root = Path(data if data is not None else note["data"])
     head = keras_head(model, recipe.network)
@@ -115,7 +117,7 @@ def export_run(
             features=_feature_layer(model, recipe.network),
             files={path.name: _describe(path) for path in sorted(bundle.iterdir())},
             precision=precision,
-            training=_training(recipe, epoch or recipe.epochs, note),
+            training=_training(recipe, epoch, note),
             description=description,
             limitations=limitations,
             intended_use=_INTENDED,
@@ -123,7 +125,7 @@ def export_run(
         (bundle / CARD_NAME).write_text(card.to_json())
         test = root / "Testing"
         if test.is_dir():
-            card.metrics.update(_scores(bundle, test, recipe.size, progress))
+            card.metrics.update(_scores(bundle, test, progress))
             (bundle / CARD_NAME).write_text(card.to_json())
     return Path(out)
 
@@ -237,30 +239,27 @@ def _describe(path: Path) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
-def _scores(bundle: Path, test: Path, size: int, progress: Progress) -> dict[str, Any]:
-    """Classify a test folder with the bundle itself and count."""
-    pictures = load_pictures(find_examples(test), size, progress)
-    session = Session(open_bundle(bundle))
-    guesses = np.concatenate(list(_guesses(session, pictures, progress)))
-    right = guesses == pictures.labels
+def _scores(bundle: Path, test: Path, progress: Progress) -> dict[str, Any]:
+    """Classify a test folder with the bundle itself, the way a user would, and count."""
+    classifier = Classifier(Session(open_bundle(bundle)))
+    examples = find_examples(test)
     confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=int)
-    np.add.at(confusion, (pictures.labels, guesses), 1)
+    unreadable = 0
+    for i, example in enumerate(examples):
+        progress("classifying", i + 1, len(examples))
+        try:
+            label = next(classifier.predict_batch([example.path])).label
+        except UnreadableImageError:
+            unreadable += 1
+            continue
+        confusion[CLASSES.index(example.label), CLASSES.index(label)] += 1
+    right = np.diagonal(confusion)
     return {
         "data": test.name,
-        "data_sha256": pictures.sha256,
-        "n": len(pictures),
-        "accuracy": float(right.mean()),
-        "recall": {
-            name: float(right[pictures.labels == i].mean()) for i, name in enumerate(CLASSES)
-        },
+        "data_sha256": hash_files(examples),
+        "n": int(confusion.sum()),
+        "unreadable": unreadable,
+        "accuracy": float(right.sum() / confusion.sum()),
+        "recall": {name: float(right[i] / confusion[i].sum()) for i, name in enumerate(CLASSES)},
         "confusion_matrix": confusion.tolist(),
     }
-
-
-def _guesses(
-    session: Session, pictures: Pictures, progress: Progress
-) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, len(pictures), 16):
-        batch = pictures.pixels[start : start + 16].astype(np.float32) / np.float32(255)
-        yield session.logits(batch).argmax(axis=1)
-        progress("classifying", min(start + 16, len(pictures)), len(pictures))

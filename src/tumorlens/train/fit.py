@@ -34,12 +34,12 @@ from tumorlens.images.prepare import PREPARATION, to_tensor
 from tumorlens.progress import Progress, silent
 from tumorlens.train.augment import augment
 from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import NETWORKS, build_network
+from tumorlens.train.network import NETWORKS, build_network, feature_layer
 from tumorlens.train.pictures import Pictures, load_pictures, split_off
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.weights import load_weights, read_weights, save_weights
 
-__all__ = ["load_run", "train"]
+__all__ = ["epochs_done", "load_run", "train"]
 
 
 def train(
@@ -84,7 +84,7 @@ def train(
     kept, held_out = split_off(pictures.labels, recipe.validation, recipe.seed)
     if not kept.size:
         raise DataError(f"{folder} holds too few pictures to hold out {recipe.validation:.0%}")
-    done = _epochs_done(run)
+    done = epochs_done(run)
     if done < recipe.epochs:
         model = _ready_model(recipe, kept.size, run, done)
         _fit(model, recipe, pictures.take(kept), pictures.take(held_out), run, done, progress)
@@ -116,7 +116,7 @@ def load_run(run: str | os.PathLike[str], epoch: int | None = None) -> tuple[Rec
     """
     folder = Path(run)
     recipe = _read_recipe(folder)
-    done = _epochs_done(folder)
+    done = epochs_done(folder)
     wanted = done if epoch is None else epoch
     if not 1 <= wanted <= done:
         raise RunError(f"{folder} has {done} finished epochs; there is no epoch {wanted}")
@@ -143,6 +143,7 @@ def _claim(run: Path, recipe: Recipe) -> None:
         return
     if run.is_dir() and any(run.iterdir()):
         raise RunError(f"{run} exists, is not empty and holds no run; name another folder")
+    feature_layer(recipe.network)  # so that a misspelt name claims no folder
     if recipe.weights not in ("random", "imagenet"):
         read_weights(recipe.weights)  # a wrong file is better known before hours of reading
     write_whole(run / "recipe.json", _json(recipe.to_dict()))
@@ -193,8 +194,9 @@ def _hash(weights: str) -> str | None:
     return hashlib.sha256(Path(weights).read_bytes()).hexdigest()
 
 
-def _epochs_done(run: Path) -> int:
-    """Count the epochs whose row and checkpoint are both there."""
+def epochs_done(run: str | os.PathLike[str]) -> int:
+    """Count the epochs of a run whose row and checkpoint are both there."""
+    run = Path(run)
     path = run / "log.csv"
     if not path.is_file():
         return 0
@@ -258,7 +260,7 @@ def _fit(
     progress: Progress,
 ) -> None:
     keras = require_keras("training")
-    batches = _batches(keras, recipe, pictures, done)
+    batches = _batches(keras, recipe, pictures)
     watch = None
     if len(held_out):
         watch = (as_tensors(held_out.pixels, recipe.network), held_out.labels)
@@ -268,17 +270,19 @@ def _fit(
         initial_epoch=done,
         validation_data=watch,
         validation_batch_size=recipe.batch,
-        callbacks=[_recorder(keras, recipe, run, len(batches), progress)],
+        callbacks=[_recorder(keras, recipe, run, batches, progress)],
+        # The batches draw their own order, which a resumed run draws again.
+        shuffle=False,
         verbose=0,
     )
 
 
-def _batches(keras: Any, recipe: Recipe, pictures: Pictures, first_epoch: int) -> Any:
+def _batches(keras: Any, recipe: Recipe, pictures: Pictures) -> Any:
     """Varied batches, the same for the same seed, epoch and step."""
     low, high = NETWORKS[recipe.network].value_range
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras is imported late
-        epoch = first_epoch
+        epoch = 0  # set by the recorder: Keras's own calls at an epoch's end are not one an epoch
 
         def __len__(self) -> int:
             return math.ceil(len(pictures) / recipe.batch)
@@ -291,19 +295,22 @@ def _batches(keras: Any, recipe: Recipe, pictures: Pictures, first_epoch: int) -
             tensor = keras.ops.repeat(grey * (high - low) + low, 3, axis=-1)
             return tensor, pictures.labels[chosen]
 
-        def on_epoch_end(self) -> None:
-            self.epoch += 1
-
     return Batches(workers=1, max_queue_size=4)
 
 
-def _recorder(keras: Any, recipe: Recipe, run: Path, steps: int, progress: Progress) -> Any:
-    """Write each epoch down as soon as it ends: checkpoint first, then its row."""
+def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Progress) -> Any:
+    """Write each epoch down as soon as it ends: checkpoint first, then its row.
+
+    What an epoch draws at random depends on the seed and its number alone, so that a
+    resumed run draws what an unbroken one would have.
+    """
+    steps = len(batches)
 
     class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is imported late
         def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
             del logs
-            self.epoch = epoch
+            self.epoch = batches.epoch = epoch
+            _seed_dropouts(keras, self.model, (recipe.seed, 5, epoch))
             self.start = time.monotonic()
 
         def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -323,6 +330,15 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, steps: int, progress: Progr
             _append_row(run / "log.csv", epoch + 1, {**(logs or {}), "seconds": seconds})
 
     return Recorder()
+
+
+def _seed_dropouts(keras: Any, model: Any, seed: tuple[int, ...]) -> None:
+    """Begin the masks of the dropouts anew: checkpoints do not hold where they were."""
+    random = np.random.default_rng(seed)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+            fresh = keras.random.SeedGenerator(int(random.integers(2**31)))
+            layer.seed_generator.state.assign(fresh.state)
 
 
 def _append_row(path: Path, epoch: int, values: Mapping[str, float]) -> None:

@@ -18,7 +18,7 @@ from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices
 from tumorlens.progress import Progress, silent
 
-__all__ = ["Pictures", "load_pictures", "split_off"]
+__all__ = ["Pictures", "hash_files", "load_pictures", "split_off"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,11 +74,19 @@ def load_pictures(examples: Sequence[Example], size: int, progress: Progress = s
                 continue
             pixels[len(good)] = result
             good.append(CLASSES.index(example.label))
-            digest.update(f"{example.label} {file_hash}\n".encode())
+            digest.update(_hash_line(example, file_hash))
     if not good:
         raise DataError(f"none of {len(examples)} files could be read; the first: {bad[0]}")
     kept = pixels[: len(good)]
     return Pictures(kept, np.array(good, dtype=np.int64), digest.hexdigest(), tuple(bad))
+
+
+def hash_files(examples: Sequence[Example]) -> str:
+    """Hash the labels and the bytes of files, in order, as `Pictures.sha256` does."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(_hash_line(example, hashlib.sha256(example.path.read_bytes()).hexdigest()))
+    return digest.hexdigest()
 
 
 def split_off(
@@ -98,6 +106,10 @@ def split_off(
     ]
     chosen = np.sort(np.concatenate(off))
     return np.setdiff1d(np.arange(labels.size), chosen), chosen
+
+
+def _hash_line(example: Example, file_hash: str) -> bytes:
+    return f"{example.label} {file_hash}\n".encode()
 
 
 def _load(path: Path, size: int) -> tuple[str, NDArray[np.uint8] | str]:

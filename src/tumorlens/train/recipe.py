@@ -10,6 +10,8 @@ from tumorlens.errors import RunError
 
 __all__ = ["RECIPES", "Augmentation", "Recipe"]
 
+_PRECISIONS: Final = ("float32", "mixed_bfloat16", "mixed_float16")
+
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
@@ -62,7 +64,7 @@ class Recipe:
     weights
         Where the backbone starts: ``"random"``, ``"imagenet"`` or a safetensors file.
     precision
-        A Keras dtype policy.
+        A Keras dtype policy: float32, mixed_bfloat16 or mixed_float16.
     seed
         Of everything drawn at random.
     augmentation
@@ -85,6 +87,11 @@ class Recipe:
         _require(self.epochs >= 1 and self.batch >= 1, "`epochs` and `batch` must be at least 1")
         _require(self.size >= 32, f"`size` must be at least 32 pixels, got {self.size}")
         _require(self.learning_rate > 0, "`learning_rate` must be above 0")
+        _require(
+            self.precision in _PRECISIONS,
+            f"`precision` must be one of {', '.join(_PRECISIONS)}, got {self.precision!r}",
+        )
+        _require(self.seed >= 0, "`seed` must be at least 0")
         _require(0 <= self.validation < 1, "`validation` must be from 0 to below 1")
         _require(
             self.schedule in ("constant", "cosine"),

@@ -1,0 +1,411 @@
+"""The command line: its contract, its exit statuses, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tumorlens.apps.cli import main
+from tumorlens.classify import Classifier
+from tumorlens.data.folder import CLASSES
+from tumorlens.data.phantom import write_phantoms
+from tumorlens.models.store import open_bundle
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process: exit status, standard output, standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tumorlens", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert isinstance(stopped.value.code, int)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return stopped.value.code, out, err
+
+    return call
+
+
+def outside(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user would, in a process of its own."""
+    command = [sys.executable, "-m", "tumorlens", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def records(out: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+# predict
+
+
+def test_predict_prints_the_contract(
+    tiny_bundle: Path, testing: dict[str, list[Path]], classifier: Classifier, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_text("no picture")
+    given = [testing["pituitary"][1], broken, testing["glioma"][0], tmp_path / "missing.png"]
+    done = outside("predict", *given, "--model", tiny_bundle, "--json")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "2 of 4 files could not be read" in done.stderr
+    answers = records(done.stdout)
+    assert [answer["path"] for answer in answers] == list(map(str, given))
+    for answer in (answers[0], answers[2]):
+        assert list(answer) == [
+            "path",
+            "slice",
+            "label",
+            "confidence",
+            "probabilities",
+            "prediction_set",
+            "assessable",
+            "reason",
+            "model",
+        ]
+        wanted = classifier.predict(str(answer["path"]))
+        assert answer["label"] == wanted.label
+        assert answer["confidence"] == pytest.approx(wanted.confidence, abs=1e-4)
+        assert list(answer["probabilities"]) == list(CLASSES)  # type: ignore[call-overload]
+        assert answer["slice"] == 0
+        assert answer["assessable"] is True
+        assert answer["reason"] is None
+        assert answer["model"] == "tiny-float@1"
+    for answer in (answers[1], answers[3]):
+        assert set(answer) == {"path", "error"}
+        assert set(answer["error"]) == {"type", "message"}  # type: ignore[call-overload]
+        assert answer["error"]["type"] == "UnreadableImageError"  # type: ignore[index]
+        assert str(answer["path"]) in answer["error"]["message"]  # type: ignore[index]
+
+
+def test_folders_are_walked_in_order(
+    run: Run, tiny_bundle: Path, phantom_data: Path, testing: dict[str, list[Path]]
+) -> None:
+    last = testing["glioma"][3]
+    status, out, err = run(
+        "predict", phantom_data / "Testing", last, "--model", tiny_bundle, "--json"
+    )
+    assert status == 0
+    wanted = [str(path) for name in sorted(testing) for path in testing[name]] + [str(last)]
+    assert [answer["path"] for answer in records(out)] == wanted
+    assert "classified 49/49" in err
+    assert "classified" not in out
+
+
+def test_people_get_a_line_a_slice(
+    run: Run, tiny_bundle: Path, testing: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    blank = tmp_path / "blank.png"
+    Image.new("L", (100, 100), 30).save(blank)
+    paths = [testing["notumor"][0], blank, tmp_path / "missing.png"]
+    status, out, err = run("predict", *paths, "--model", tiny_bundle)
+    assert status == 1
+    first, second, third = out.splitlines()
+    assert first.startswith("notumor ")
+    assert str(paths[0]) in first
+    assert second.startswith("not assessable")
+    assert "the picture is blank" in second
+    assert third.startswith("unreadable")
+    assert "no such file" in third
+    assert "1 of 3 files could not be read" in err
+
+
+def test_one_good_picture_is_quiet(run: Run, tiny_bundle: Path, picture: Path) -> None:
+    status, out, err = run("predict", picture, "--model", tiny_bundle)
+    assert status == 0
+    assert err == ""
+    assert out.startswith("pituitary ")
+
+
+def test_an_empty_folder_is_said(run: Run, tiny_bundle: Path, tmp_path: Path) -> None:
+    status, out, err = run("predict", tmp_path, "--model", tiny_bundle, "--json")
+    assert (status, out) == (1, "")
+    assert f"there are no files in {tmp_path}" in err
+
+
+@pytest.mark.parametrize("flags", [["--json"], []])
+def test_names_may_be_anything(
+    tiny_bundle: Path, picture: Path, tmp_path: Path, flags: list[str]
+) -> None:
+    """Bytes that are no text, line ends, escape codes, a leading dash, far too long."""
+    names = [b"\xff\xfe.png", "Größe 脳.png".encode(), b"two\nlines.png", b"\x1b[31mred.png"]
+    folder = os.fsencode(tmp_path / "odd")
+    os.mkdir(folder)  # noqa: PTH102
+    for name in names:
+        shutil.copy(os.fsencode(picture), os.path.join(folder, name))  # noqa: PTH118
+    for encoding in ("utf-8", "ascii"):
+        done = outside(
+            "predict",
+            tmp_path / "odd",
+            "x" * 400,
+            "--model",
+            tiny_bundle,
+            *flags,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+        )
+        assert done.returncode == 1, done.stderr
+        assert "Traceback" not in done.stderr
+        lines = done.stdout.splitlines()
+        assert len(lines) == 5
+        assert "\x1b" not in done.stdout
+        if flags:
+            found = {os.fsencode(str(answer["path"])) for answer in records(done.stdout)[:4]}
+            assert found == {os.path.join(folder, name) for name in names}  # noqa: PTH118
+
+
+def test_a_reader_that_has_enough_may_go(tiny_bundle: Path, phantom_data: Path) -> None:
+    command = [sys.executable, "-m", "tumorlens", "predict", str(phantom_data), "--json"]
+    command += ["--model", str(tiny_bundle)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["slice"] == 0
+        process.stdout.close()  # as head -1 does
+        errors = process.stderr.read()
+    assert b"Traceback" not in errors
+    assert b"Exception ignored" not in errors
+    assert process.returncode in (0, 1)
+
+
+# explain
+
+
+def test_explain_writes_a_record_for_each_slice(
+    tiny_bundle: Path, testing: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    good, broken = testing["meningioma"][0], tmp_path / "broken.png"
+    broken.write_bytes(b"")
+    out = tmp_path / "out"
+    arguments = ["--out", out, "--method", "gradcam", "--layer", "relu_4", "--target", "glioma"]
+    done = outside("explain", good, broken, *arguments, "--model", tiny_bundle)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert [p.name for p in out.iterdir()] == [good.stem]
+    assert {p.name for p in (out / good.stem).iterdir()} == {
+        "map.npy",
+        "overlay.png",
+        "manifest.json",
+    }
+    heat = np.load(out / good.stem / "map.npy")
+    assert (heat.dtype, heat.shape) == (np.float32, (128, 128))
+    manifest = json.loads((out / good.stem / "manifest.json").read_text())
+    assert manifest["path"] == str(good)
+    assert (manifest["method"], manifest["layer"]) == ("gradcam", "relu_4")
+    assert (manifest["target"], manifest["model"]) == ("glioma", "tiny-float@1")
+    assert str(out / good.stem) in done.stdout
+    assert "an empty file" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--method", "magic", "gradcam"),
+        ("--target", "flu", "glioma, meningioma, notumor, pituitary"),
+        ("--layer", "conv_1", "relu_4"),
+        ("--model", "nonsense", "there is no model 'nonsense'"),
+    ],
+)
+def test_what_cannot_be_explained_is_wrong_usage(
+    run: Run,
+    tiny_bundle: Path,
+    picture: Path,
+    tmp_path: Path,
+    option: str,
+    value: str,
+    message: str,
+) -> None:
+    status, out, err = run(
+        "explain", picture, "--out", tmp_path / "o", "--model", tiny_bundle, option, value
+    )
+    assert (status, out) == (2, "")
+    assert message in err
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_place_that_cannot_be_written_is_said(
+    run: Run, tiny_bundle: Path, picture: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    status, _, err = run("explain", picture, "--out", tmp_path / "file", "--model", tiny_bundle)
+    assert status == 2
+    assert err.startswith("error: cannot write")
+
+
+# usage
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict"],
+        ["predict", "a.png", "--magic"],
+        ["explain", "a.png"],
+        ["unknown"],
+        ["train", "--data", "x"],
+        ["train", "--data", "x", "--out", "y", "--backend", "os"],
+        ["train", "--data", "x", "--out", "y", "--recipe", "heavy"],
+        ["train", "--data", "x", "--out", "y", "--epochs", "many"],
+        ["train", "--data", "x", "--out", "y", "--epochs", "0"],
+        ["train", "--data", "x", "--out", "y", "--seed", "-1"],
+        ["train", "--data", "x", "--out", "y", "--precision", "float31"],
+        ["train", "--data", "x", "--out", "y", "--network", "vgg"],
+        ["train", "--data", "x", "--out", "y", "--weights", "nowhere.safetensors"],
+        ["export", "x"],
+        ["export", "x", "--out", "y"],
+        ["export", "x", "--out", "y", "--precision", "int4"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_status_2_and_leaves_nothing(
+    run: Run, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert "rror: " in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_bundle_is_status_2(
+    run: Run, tiny_bundle: Path, picture: Path, tmp_path: Path
+) -> None:
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    (bundle / "model.onnx").write_bytes(b"garbage")
+    status, out, err = run("predict", picture, "--model", bundle)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert "is not the file its card describes" in err
+
+
+def test_stopping_is_status_130(
+    run: Run, tiny_bundle: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tumorlens.scale.stream.predict_files", stop)
+    status, out, err = run("predict", picture, "--model", tiny_bundle)
+    assert (status, out) == (130, "")
+    assert "stopped" in err
+
+
+def test_help_is_there_and_loads_nothing_that_costs() -> None:
+    code = """
+import sys
+sys.argv = ["tumorlens", *sys.argv[1:]]
+from tumorlens.apps.cli import main
+try:
+    main()
+except SystemExit as stopped:
+    assert stopped.code == 0
+heavy = {"numpy", "PIL", "onnxruntime", "keras", "tensorflow", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    for arguments in (["--help"], ["predict", "-h"], ["train", "--help"], ["--version"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "tumorlens" in done.stdout
+
+
+def test_help_names_every_command(run: Run) -> None:
+    status, out, _ = run("--help")
+    assert status == 0
+    for name in ("predict", "explain", "train", "export", "info", "demo"):
+        assert f"\n  {name} " in out
+    assert "not a medical device" in out
+
+
+# info, demo
+
+
+def test_info_shows_the_card(run: Run, tiny_bundle: Path) -> None:
+    card = open_bundle(tiny_bundle).card
+    status, out, _ = run("info", "--model", tiny_bundle)
+    assert status == 0
+    assert "tiny-float@1 (tiny, float32)" in out
+    assert f"{card.metrics['accuracy']:.4f} on 48 pictures of Testing" in out
+    status, out, _ = run("info", "--model", tiny_bundle, "--json")
+    assert status == 0
+    assert out == card.to_json()
+
+
+def test_info_takes_the_card_of_a_stranger(
+    run: Run, tiny_bundle: Path, tmp_path: Path, change_card: Callable[..., None]
+) -> None:
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    change_card(bundle, metrics={"dice": 0.7}, limitations="never seen a child's head")
+    status, out, _ = run("info", "--model", bundle)
+    assert status == 0
+    assert "never seen a child's head" in out
+
+
+def test_the_demonstration_answers_and_explains(
+    run: Run, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    for name in ("s1045", "s1045-2"):
+        status, out, _ = run("demo", "--model", tiny_bundle, "--out", tmp_path / "demo")
+        assert status == 0
+        assert (tmp_path / "demo" / name / "manifest.json").is_file()
+        assert str(tmp_path / "demo" / name / "overlay.png") in out
+        assert "not a medical device" in out
+
+
+# train, export
+
+
+def test_training_and_export_from_nothing_to_an_answer(run: Run, tmp_path: Path) -> None:
+    data = write_phantoms(tmp_path / "data", training=4, testing=2, size=48)
+    arguments = ["--network", "tiny", "--size", "32", "--batch", "8", "--learning-rate", "0.01"]
+    arguments += ["--validation", "0", "--seed", "3", "--schedule", "constant"]
+    begun = tmp_path / "run"
+    status, out, err = run("train", "--data", data, "--out", begun, *arguments, "--epochs", "2")
+    assert status == 0
+    assert "trained tiny for 2 epochs" in out
+    assert f"next: tumorlens export {begun}" in out
+    assert "training 4/4" in err
+
+    status, out, err = run("train", "--data", data, "--out", begun, *arguments, "--epochs", "3")
+    assert (status, out) == (2, "")
+    assert "epochs is 2, asked for 3" in err
+
+    bundle = tmp_path / "bundle"
+    named = ["--name", "mine", "--model-version", "5", "--epoch", "1", "--no-weights"]
+    status, out, _ = run("export", begun, "--out", bundle, *named)
+    assert status == 0
+    assert f"exported: {bundle}" in out
+    assert {p.name for p in bundle.iterdir()} == {"model.json", "model.onnx"}
+    card = open_bundle(bundle).card
+    assert (card.id, card.precision, card.training["epoch"]) == ("mine@5", "int8", 1)
+
+    status, _, err = run("export", begun, "--out", bundle)
+    assert status == 2
+    assert "exists and is not empty" in err
+
+    picture = next((data / "Testing" / "glioma").iterdir())
+    status, out, _ = run("predict", picture, "--model", bundle, "--json")
+    assert status == 0
+    assert records(out)[0]["model"] == "mine@5"
+
+
+def test_no_place_to_export_to_is_said(
+    run: Run, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run("export", tiny_run, "--out", ".")
+    assert (status, out) == (2, "")
+    assert "error: " in err

@@ -1,0 +1,120 @@
+"""Cards: read back as written, and refused with the name of what is wrong."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from tumorlens.errors import ModelError
+from tumorlens.images.prepare import PREPARATION
+from tumorlens.models.card import SCHEMA, Card, FeatureLayer, InputFormat
+
+CARD = Card(
+    name="model",
+    version="7",
+    network="tiny",
+    classes=("glioma", "meningioma", "notumor", "pituitary"),
+    input=InputFormat(64, 3, "NHWC", (-1.0, 1.0), PREPARATION),
+    features=FeatureLayer("relu_4", 16.0, 15.0, "NHWC"),
+    files={"model.onnx": {"sha256": "ab" * 32, "bytes": 12}},
+    precision="int8",
+    temperature=1.5,
+    set_level=0.9,
+    training={"epochs": 3},
+    metrics={"accuracy": 0.5},
+    description="Größe × 2",
+    limitations="many",
+)
+
+
+def test_a_card_is_read_back_as_it_was_written() -> None:
+    again = Card.from_json(CARD.to_json(), source="here")
+    assert again == CARD
+    assert Card.from_json(again.to_json().encode(), source="here") == CARD
+    assert again.id == "model@7"
+
+
+def values() -> dict[str, Any]:
+    return copy.deepcopy(json.loads(CARD.to_json()))
+
+
+def test_the_text_is_plain_json_with_a_schema() -> None:
+    assert values()["schema"] == SCHEMA
+    assert values()["classes"] == list(CARD.classes)
+    assert CARD.to_json().endswith("}\n")
+
+
+WRONG: list[tuple[str, Any]] = [
+    ("schema", 2),
+    ("classes", ["one"]),
+    ("classes", ["one", "one"]),
+    ("classes", []),
+    ("classes", 5),
+    ("temperature", 0),
+    ("temperature", -1.0),
+    ("temperature", float("nan")),
+    ("temperature", "warm"),
+    ("set_level", 0),
+    ("set_level", 1.1),
+    ("set_level", None),
+    ("input.size", 4),
+    ("input.size", 5000),
+    ("input.size", 64.5),
+    ("input.size", "64"),
+    ("input.channels", 2),
+    ("input.layout", "HWC"),
+    ("input.value_range", [1.0, 1.0]),
+    ("input.value_range", [0.0, 0.5, 1.0]),
+    ("input.value_range", ["black", "white"]),
+    ("input.value_range", 1.0),
+    ("input.preparation", "squash/1"),
+    ("features.stride", 0),
+    ("features.stride", "wide"),
+    ("features.offset", "left"),
+    ("features.layout", "CHW"),
+    ("files", ["model.onnx"]),
+    ("files", {"model.onnx": 5}),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG, ids=str)
+def test_a_wrong_field_is_refused_by_name(field: str, value: Any) -> None:
+    wrong = values()
+    *path, last = field.split(".")
+    inner = wrong[path[0]] if path else wrong
+    inner[last] = value
+    with pytest.raises(ModelError) as caught:
+        Card.from_json(json.dumps(wrong), source="a/model.json")
+    message = str(caught.value)
+    assert message.startswith("a/model.json is not a usable model card: ")
+    assert last in message or (last == "preparation" and "prepared as 'squash/1'" in message)
+
+
+@pytest.mark.parametrize(
+    "field", ["schema", "name", "version", "classes", "input", "features", "files", "precision"]
+)
+def test_a_missing_field_is_refused_by_name(field: str) -> None:
+    wrong = values()
+    del wrong[field]
+    with pytest.raises(ModelError, match=rf"a/model\.json is not a usable model card.*{field}"):
+        Card.from_json(json.dumps(wrong), source="a/model.json")
+
+
+def test_an_unknown_field_is_refused_by_name() -> None:
+    with pytest.raises(ModelError, match="magic"):
+        Card.from_json(json.dumps({**values(), "magic": 1}), source="here")
+    wrong = values()
+    wrong["input"]["magic"] = 1
+    with pytest.raises(ModelError, match="magic"):
+        Card.from_json(json.dumps(wrong), source="here")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "5", "null", '"card"', b"\xff\xfe\x00", "[" * 100_000, "{}"]
+)
+def test_what_is_no_card_is_refused(text: str | bytes) -> None:
+    with pytest.raises(ModelError, match="here is not a usable model card"):
+        Card.from_json(text, source="here")

@@ -1,0 +1,97 @@
+"""Running a network: what comes out, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from tumorlens.errors import ModelError
+from tumorlens.models.head import HEAD_KEY
+from tumorlens.models.session import Session
+from tumorlens.models.store import Bundle, open_bundle
+
+PICTURES = np.random.default_rng(0).random((3, 64, 64)).astype(np.float32)
+DOTS = PICTURES.reshape(3, 16, 4, 16, 4)[:, :, :2, :, :2].mean(axis=(2, 4))
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+def test_logits_and_features_are_those_of_the_network(
+    spot_bundle: Callable[..., Path], layout: str
+) -> None:
+    session = Session(open_bundle(spot_bundle((2.0, -1.0, 0.5), layout=layout)))
+    logits, features = session.logits_and_features(PICTURES)
+    assert features.shape == (3, 16, 16, 1)
+    np.testing.assert_allclose(features[..., 0], DOTS, rtol=1e-5)
+    wanted = DOTS.mean(axis=(1, 2))[:, None] * [2.0, -1.0, 0.5]
+    np.testing.assert_allclose(logits, wanted, rtol=1e-5)
+    np.testing.assert_array_equal(session.logits(PICTURES), logits)
+    assert logits.dtype == features.dtype == np.float32
+
+
+def test_the_number_of_threads_changes_nothing(tiny_bundle: Path) -> None:
+    bundle = open_bundle(tiny_bundle)
+    answers = [Session(bundle, threads=n).logits(PICTURES) for n in (None, 1, 2)]
+    for answer in answers[1:]:
+        np.testing.assert_allclose(answer, answers[0], rtol=1e-4, atol=1e-4)
+
+
+def test_the_head_comes_with_the_network(spot_bundle: Callable[..., Path]) -> None:
+    head = Session(open_bundle(spot_bundle((2.0, -1.0)))).head()
+    assert head.pooling == "avg"
+    np.testing.assert_array_equal(head.layers[0][0], [[2.0, -1.0]])
+
+
+def spoilt(folder: Path, change: Callable[[onnx.ModelProto], object]) -> Bundle:
+    """A bundle with another network in it; its hash was checked when it was opened."""
+    bundle = open_bundle(folder)
+    model = onnx.load_from_string(bundle.onnx)
+    change(model)
+    return dataclasses.replace(bundle, onnx=model.SerializeToString())
+
+
+def test_a_network_without_its_head_says_so(spot_bundle: Callable[..., Path]) -> None:
+    session = Session(spoilt(spot_bundle(), lambda model: model.metadata_props.pop()))
+    assert session.logits(PICTURES).shape == (3, 2)
+    with pytest.raises(ModelError, match="spot@3 carries no head; export it again"):
+        session.head()
+
+
+def test_a_network_with_a_damaged_head_says_so(spot_bundle: Callable[..., Path]) -> None:
+    def damage(model: onnx.ModelProto) -> None:
+        assert model.metadata_props[0].key == HEAD_KEY
+        model.metadata_props[0].value = "{"
+
+    with pytest.raises(ModelError, match="head in the model file is damaged"):
+        Session(spoilt(spot_bundle(), damage)).head()
+
+
+def test_a_network_without_features_is_refused(spot_bundle: Callable[..., Path]) -> None:
+    with pytest.raises(ModelError, match="one input and the outputs logits and features"):
+        Session(spoilt(spot_bundle(), lambda model: model.graph.output.pop()))
+
+
+@pytest.mark.parametrize("content", [b"", b"no network at all", b"\x08\x09" * 50])
+def test_what_is_no_network_is_refused(spot_bundle: Callable[..., Path], content: bytes) -> None:
+    bundle = dataclasses.replace(open_bundle(spot_bundle()), onnx=content)
+    with pytest.raises(ModelError, match="ONNX Runtime refuses the model"):
+        Session(bundle)
+
+
+def test_a_card_that_promises_other_classes_is_refused(
+    spot_bundle: Callable[..., Path], change_card: Callable[..., None]
+) -> None:
+    folder = spot_bundle()
+    change_card(folder, classes=("a", "b", "c"))
+    with pytest.raises(ModelError, match=r"gave logits \(3, 2\) for 3 pictures and 3 classes"):
+        Session(open_bundle(folder)).logits(PICTURES)
+
+
+def test_pictures_of_another_size_are_refused(spot_bundle: Callable[..., Path]) -> None:
+    session = Session(open_bundle(spot_bundle()))
+    with pytest.raises(ModelError, match=r"spot@3 failed on \(3, 32, 32, 1\)"):
+        session.logits(PICTURES[:, :32, :32])

@@ -1,0 +1,141 @@
+"""Files and folders appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tumorlens.errors import OutputError
+from tumorlens.files import new_folder, write_whole
+
+
+@pytest.fixture(params=[0o022, 0o027, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_file_is_written_and_written_over(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "er" / "file.txt"
+    write_whole(target, "grüße")
+    assert target.read_bytes() == "grüße".encode()
+    write_whole(str(target), b"\0\1")
+    assert target.read_bytes() == b"\0\1"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_permissions_follow_the_umask(tmp_path: Path, umask: int) -> None:
+    write_whole(tmp_path / "file", "x")
+    with new_folder(tmp_path / "folder") as work:
+        (work / "inner").write_text("x")
+    assert mode(tmp_path / "file") == 0o666 & ~umask
+    assert mode(tmp_path / "folder") == 0o777 & ~umask
+    assert mode(tmp_path / "folder" / "inner") == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("blow", [KeyboardInterrupt, OSError("disk full"), MemoryError])
+def test_a_file_that_was_cut_short_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blow: BaseException | type[BaseException]
+) -> None:
+    target = tmp_path / "file"
+    target.write_text("old")
+    whole = Path.write_bytes
+
+    def cut_short(path: Path, data: bytes) -> int:
+        whole(path, data[: len(data) // 2])
+        raise blow
+
+    monkeypatch.setattr(Path, "write_bytes", cut_short)
+    with pytest.raises((OutputError, KeyboardInterrupt, MemoryError)) as caught:
+        write_whole(target, "brand new")
+    assert isinstance(caught.value, OutputError) == isinstance(blow, OSError)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "taken" / "inner").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"cannot write .*taken"):
+        write_whole(tmp_path / "taken", "x")
+    (tmp_path / "plain").write_text("x")
+    with pytest.raises(OutputError, match=r"cannot write .*plain"):
+        write_whole(tmp_path / "plain" / "below", "x")
+    assert {p.name for p in tmp_path.iterdir()} == {"taken", "plain"}
+
+
+def test_a_folder_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "sub" / "out"
+    with new_folder(target) as work:
+        (work / "a").write_text("1")
+        assert not target.exists()
+    assert [p.name for p in target.iterdir()] == ["a"]
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("blow", [ValueError("mine"), KeyboardInterrupt()])
+def test_a_folder_whose_making_failed_leaves_nothing(tmp_path: Path, blow: BaseException) -> None:
+    def fill() -> None:
+        with new_folder(tmp_path / "out") as work:
+            (work / "below").mkdir()
+            (work / "below" / "half").write_text("x")
+            raise blow
+
+    with pytest.raises(type(blow)) as caught:
+        fill()
+    assert caught.value is blow
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_error_while_filling_is_an_output_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot write .*out"), new_folder(tmp_path / "out"):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_may_be_there_a_full_one_may_not(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with new_folder(tmp_path / "empty") as work:
+        (work / "a").write_text("1")
+    assert (tmp_path / "empty" / "a").read_text() == "1"
+
+    with pytest.raises(OutputError, match="not empty"), new_folder(tmp_path / "empty"):
+        pytest.fail("the block must not run")
+    assert (tmp_path / "empty" / "a").read_text() == "1"
+    assert [p.name for p in tmp_path.iterdir()] == ["empty"]
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(OutputError, match=r"cannot write .*file"), new_folder(tmp_path / "file"):
+        pass
+    assert (tmp_path / "file").read_text() == "precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("name", [".", ""])
+def test_a_place_without_a_name_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="name"), new_folder(name):
+        pass
+    with pytest.raises(OutputError, match="name"):
+        write_whole(name, "x")
+
+
+def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path) -> None:
+    write_whole(tmp_path / ("f" * 255), "x")
+    with new_folder(tmp_path / ("d" * 255)) as work:
+        (work / "a").write_text("1")
+    assert {len(p.name) for p in tmp_path.iterdir()} == {255}
+    with pytest.raises(OutputError, match="too long"):
+        write_whole(tmp_path / ("f" * 256), "x")

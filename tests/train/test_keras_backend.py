@@ -1,0 +1,102 @@
+"""The door to Keras: late, with a backend that is there, and plain words when there is none."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tumorlens.errors import MissingExtraError, RunError
+from tumorlens.train import keras_backend
+from tumorlens.train.keras_backend import BACKENDS, require_keras
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, installed: set[str]) -> None:
+    """A process that has not imported Keras and finds only some packages."""
+    for name in [n for n in sys.modules if n == "keras" or n.startswith("keras.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: object() if name in installed else None
+    )
+    monkeypatch.setattr(keras_backend.importlib, "import_module", Stand.named)
+
+
+class Stand:
+    """Stands in for Keras: runs on what the environment says when it is imported."""
+
+    @classmethod
+    def named(cls, name: str) -> Stand:
+        assert name == "keras"
+        return cls()
+
+    def __init__(self) -> None:
+        backend = os.environ["KERAS_BACKEND"]
+        self.config = type("config", (), {"backend": staticmethod(lambda: backend)})
+
+
+@pytest.mark.parametrize(
+    ("installed", "wanted"),
+    [
+        ({"keras", "torch", "tensorflow", "jax"}, "tensorflow"),
+        ({"keras", "torch", "jax"}, "jax"),
+        ({"keras", "torch"}, "torch"),
+    ],
+)
+def test_the_first_backend_installed_is_chosen(
+    monkeypatch: pytest.MonkeyPatch, installed: set[str], wanted: str
+) -> None:
+    pretend(monkeypatch, installed)
+    assert require_keras("training").config.backend() == wanted
+
+
+def test_a_backend_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, {"keras", *BACKENDS})
+    assert require_keras("training", backend="torch").config.backend() == "torch"
+
+
+def test_the_environment_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, {"keras", *BACKENDS})
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert require_keras("training").config.backend() == "jax"
+    assert require_keras("training", backend="torch").config.backend() == "torch"
+
+
+@pytest.mark.parametrize(
+    ("installed", "backend", "message"),
+    [
+        (set(), None, r"^training needs more packages: pip install 'tumorlens\[train\]'"),
+        ({"keras"}, None, "^training with tensorflow or jax or torch needs more packages"),
+        ({"keras", "jax"}, "torch", "^training with torch needs more packages"),
+    ],
+)
+def test_what_is_missing_is_said(
+    monkeypatch: pytest.MonkeyPatch, installed: set[str], backend: str | None, message: str
+) -> None:
+    pretend(monkeypatch, installed)
+    with pytest.raises(MissingExtraError, match=message):
+        require_keras("training", backend=backend)
+
+
+def test_keras_cannot_change_its_backend(keras: Any) -> None:
+    running = keras.config.backend()
+    assert require_keras("training", backend=running) is keras
+    other = next(name for name in BACKENDS if name != running)
+    with pytest.raises(RunError, match=f"already runs on {running} in this process"):
+        require_keras("training", backend=other)
+
+
+def test_importing_the_training_modules_imports_no_framework() -> None:
+    code = """
+import sys
+import tumorlens.train.augment, tumorlens.train.export, tumorlens.train.fit
+import tumorlens.train.geometry, tumorlens.train.network, tumorlens.train.weights
+assert not {"keras", "tensorflow", "torch", "jax"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr

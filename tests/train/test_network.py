@@ -1,0 +1,123 @@
+"""Networks: flat, ending in logits, named alike however often they are built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tumorlens.errors import ModelError
+from tumorlens.train.network import NETWORKS, build_network, feature_layer
+
+SIZES = {"tiny": 64, "mobilenetv2": 96, "xception": 96}
+
+
+@pytest.fixture(scope="module", params=sorted(NETWORKS))
+def network(request: pytest.FixtureRequest) -> Any:
+    return build_network(request.param, size=SIZES[request.param])
+
+
+def weight_names(model: Any) -> list[str]:
+    return [f"{layer.name}/{weight.name}" for layer in model.layers for weight in layer.weights]
+
+
+def test_there_are_sizes_for_all_networks() -> None:
+    assert set(SIZES) == set(NETWORKS)
+
+
+def test_a_network_is_flat(network: Any, keras: Any) -> None:
+    assert not [layer.name for layer in network.layers if isinstance(layer, keras.Model)]
+    inner = network.get_layer(feature_layer(network.name))
+    probe = keras.Model(network.input, inner.output)  # any layer can be asked for
+    assert len(probe.output.shape) == 4
+
+
+def test_it_is_as_the_registry_says(network: Any, keras: Any) -> None:
+    spec = NETWORKS[network.name]
+    side = SIZES[network.name]
+    assert network.input.shape == (None, side, side, 3)
+    assert network.output.shape == (None, 4)
+    names = [layer.name for layer in network.layers]
+    assert names[names.index("pool") - 1] == spec.feature_layer
+    kinds = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
+    assert isinstance(network.get_layer("pool"), kinds[spec.pooling])
+    behind = network.layers[names.index("pool") + 1 :]
+    dropouts = [layer.rate for layer in behind if isinstance(layer, keras.layers.Dropout)]
+    dense = [layer.units for layer in behind if isinstance(layer, keras.layers.Dense)]
+    assert tuple(dropouts) == spec.dropout
+    assert tuple(dense) == (*spec.hidden, 4)
+
+
+def test_it_gives_logits_and_not_probabilities(network: Any, keras: Any) -> None:
+    last = network.get_layer("logits")
+    assert last.activation is keras.activations.linear
+    kernel = np.asarray(last.kernel)
+    kept = last.get_weights()
+    last.set_weights([np.zeros_like(kernel), np.array([-3, 0, 5, 9], np.float32)])
+    side = SIZES[network.name]
+    answer = np.asarray(network(np.zeros((1, side, side, 3), np.float32), training=False))
+    last.set_weights(kept)
+    np.testing.assert_allclose(answer, [[-3, 0, 5, 9]])
+
+
+def test_built_twice_its_weights_have_the_same_names(network: Any) -> None:
+    again = build_network(network.name, size=SIZES[network.name])
+    assert weight_names(again) == weight_names(network)
+    assert len(set(weight_names(network))) == len(weight_names(network))
+    assert again.name == network.name
+
+
+def test_the_reference_ends_as_its_project_has_it() -> None:
+    model = build_network("xception", size=96)
+    names = [layer.name for layer in model.layers]
+    tail = model.layers[names.index("block14_sepconv2_act") + 1 :]
+    assert [type(layer).__name__ for layer in tail] == [
+        "GlobalMaxPooling2D",
+        "Dropout",
+        "Dense",
+        "Dropout",
+        "Dense",
+    ]
+    assert (tail[1].rate, tail[3].rate) == (0.3, 0.25)
+    assert (tail[2].units, tail[4].units) == (128, 4)
+    assert tail[2].activation.__name__ == "relu"
+    assert NETWORKS["xception"].size == 299
+    assert NETWORKS["xception"].value_range == (0.0, 1.0)
+    # 20,861,480 of Keras's own Xception without its top, and the two dense layers.
+    assert model.count_params() == 20_861_480 + (2048 * 128 + 128) + (128 * 4 + 4)
+
+
+def test_classes_and_size_can_be_chosen() -> None:
+    model = build_network("tiny", classes=7, size=48)
+    assert model.input.shape == (None, 48, 48, 3)
+    assert model.output.shape == (None, 7)
+    assert build_network("tiny").input.shape == (None, NETWORKS["tiny"].size, 64, 3)
+
+
+def test_precision_is_for_the_network_and_leaves_the_process_as_it_was(keras: Any) -> None:
+    before = keras.config.dtype_policy().name
+    model = build_network("tiny", precision="mixed_bfloat16")
+    assert keras.config.dtype_policy().name == before
+    assert model.get_layer("conv_1").compute_dtype == "bfloat16"
+    assert model.get_layer("conv_1").kernel.dtype == "float32"
+    assert model.get_layer("logits").compute_dtype == "float32"
+    assert model.output.dtype == "float32"
+
+
+def test_a_failure_leaves_the_process_as_it_was(keras: Any) -> None:
+    before = keras.config.dtype_policy().name
+    with pytest.raises(ModelError, match="'tiny' has no ImageNet weights"):
+        build_network("tiny", imagenet=True, precision="mixed_bfloat16")
+    assert keras.config.dtype_policy().name == before
+
+
+def test_an_unknown_network_is_refused_with_those_there_are() -> None:
+    for ask in (build_network, feature_layer):
+        with pytest.raises(ModelError, match="no network 'vgg'; there are mobilenetv2, tiny, xcep"):
+            ask("vgg")
+
+
+def test_a_size_that_the_backbone_cannot_take_is_refused() -> None:
+    with pytest.raises(ModelError, match="cannot build Xception at 40 pixels"):
+        build_network("xception", size=40)
