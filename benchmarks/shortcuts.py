@@ -61,7 +61,11 @@ def main() -> None:
     groups = [patients.get(e.path.name, str(e.path)) for e in examples]
     labels = np.array([e.label for e in examples])
     rows = zip(*(measure(e.path) for e in examples), strict=True)
-    names = ("file: size, mode, bytes, mean, border", "resized: mean, border", "prepared: mean, border")
+    names = (
+        "file: size, mode, bytes, mean, border",
+        "resized: mean, border",
+        "prepared: mean, border",
+    )
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
     print(f"{'the forest sees':<40}{'4 classes':>12}{'tumour or none':>18}")
     for name, row in zip(names, rows, strict=True):

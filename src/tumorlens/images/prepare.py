@@ -3,8 +3,9 @@
 Four steps, the same for training, evaluation and every application:
 
 1. **Find the head.** The box that holds it is cut out, and the shorter side is
-   padded with black to a square. The head keeps its proportions and always fills
-   the input, whether the scan came with a wide black border, a caption or none.
+   padded with black to a square. The head keeps its proportions and fills the
+   input, whatever black border the scan came with. Specks beside it do not count;
+   a caption of more than a few letters does, and the box then holds it too.
 2. **Resample once** to the network's size, averaging where the picture shrinks.
 3. **Stretch the grey values** from the 1st to the 99.5th percentile of the result
    to 0 … 1. Neither the bit depth nor brightness nor contrast of the file is left.
@@ -36,6 +37,7 @@ _THUMB: Final = 96  # side, in pixels, at which the head is looked for
 _AIR: Final = 0.12  # of the brightest tissue: what is darker is taken for air
 _SPECK: Final = 0.06  # of the fullest row: rows with less are captions or noise
 _MARGIN: Final = 0.02  # of the box, added on each side
+_LARGEST: Final = 4096  # side of a box, in pixels, that is resampled at once
 _SMALLEST: Final = 0.25  # of the picture's side: a smaller "head" is a mistake
 _BLACK, _WHITE = 1.0, 99.5  # percentiles stretched to 0 and 1
 
@@ -167,6 +169,10 @@ def _resample(
     grey: NDArray[np.float32], box: tuple[int, int, int, int], size: int
 ) -> NDArray[np.float32]:
     """Cut the box out, black where it leaves the picture, and resample it once."""
+    # A strip of a million pixels would otherwise become a square of a trillion.
+    if (step := -(-(box[2] - box[0]) // _LARGEST)) > 1:
+        grey = np.asarray(Image.fromarray(grey).reduce(step))
+        box = tuple(edge // step for edge in box)
     left, top, right, bottom = box
     height, width = grey.shape
     canvas = np.zeros((bottom - top, right - left), dtype=np.float32)

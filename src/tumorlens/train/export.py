@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 import os
 import tempfile
 import warnings
@@ -28,7 +27,7 @@ from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
 from tumorlens.progress import Progress, silent
-from tumorlens.train.fit import as_tensors, epochs_done, load_run
+from tumorlens.train.fit import as_tensors, epochs_done, load_run, read_note
 from tumorlens.train.geometry import cell_grid
 from tumorlens.train.keras_backend import require_keras
 from tumorlens.train.network import NETWORKS, feature_layer
@@ -94,7 +93,7 @@ def export_run(
         raise ModelError(f"`precision` must be int8 or float32, got {precision!r}")
     recipe, model = load_run(run, epoch)
     epoch = epochs_done(run) if epoch is None else epoch
-    note = json.loads((Path(run) / "run.json").read_text())
+    note = read_note(run)
     root = Path(data if data is not None else note["data"])
     head = keras_head(model, recipe.network)
     with new_folder(out) as bundle:
@@ -259,7 +258,9 @@ def _scores(bundle: Path, test: Path, progress: Progress) -> dict[str, Any]:
         "data_sha256": hash_files(examples),
         "n": int(confusion.sum()),
         "unreadable": unreadable,
-        "accuracy": float(right.sum() / confusion.sum()),
-        "recall": {name: float(right[i] / confusion[i].sum()) for i, name in enumerate(CLASSES)},
+        "accuracy": float(right.sum() / max(1, confusion.sum())),
+        "recall": {
+            name: float(right[i] / max(1, confusion[i].sum())) for i, name in enumerate(CLASSES)
+        },
         "confusion_matrix": confusion.tolist(),
     }

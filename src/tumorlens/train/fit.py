@@ -39,7 +39,7 @@ from tumorlens.train.pictures import Pictures, load_pictures, split_off
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.weights import load_weights, read_weights, save_weights
 
-__all__ = ["epochs_done", "load_run", "train"]
+__all__ = ["epochs_done", "load_run", "read_note", "train"]
 
 
 def train(
@@ -76,20 +76,21 @@ def train(
         When the pictures are not where they should be.
     """
     run = Path(out)
-    _claim(run, recipe)
+    _check_folder(run, recipe)
     root = Path(data)
     folder = root / "Training" if (root / "Training").is_dir() else root
     pictures = load_pictures(find_examples(folder), recipe.size, progress)
-    _note_data(run, recipe, root, pictures)
+    _check_data(run, root, pictures)
     kept, held_out = split_off(pictures.labels, recipe.validation, recipe.seed)
     if not kept.size:
         raise DataError(f"{folder} holds too few pictures to hold out {recipe.validation:.0%}")
     done = epochs_done(run)
     if done < recipe.epochs:
         model = _ready_model(recipe, kept.size, run, done)
+        _begin(run, recipe, root, pictures)
         _fit(model, recipe, pictures.take(kept), pictures.take(held_out), run, done, progress)
     model = build_network(recipe.network, classes=len(CLASSES), size=recipe.size)
-    model.load_weights(_checkpoint(run, recipe.epochs))
+    _load_checkpoint(model, _checkpoint(run, recipe.epochs))
     save_weights(model, run / "weights.safetensors")
     return run
 
@@ -121,7 +122,7 @@ def load_run(run: str | os.PathLike[str], epoch: int | None = None) -> tuple[Rec
     if not 1 <= wanted <= done:
         raise RunError(f"{folder} has {done} finished epochs; there is no epoch {wanted}")
     model = build_network(recipe.network, classes=len(CLASSES), size=recipe.size)
-    model.load_weights(_checkpoint(folder, wanted))
+    _load_checkpoint(model, _checkpoint(folder, wanted))
     return recipe, model
 
 
@@ -131,8 +132,27 @@ def as_tensors(pixels: NDArray[np.uint8], network: str) -> NDArray[np.float32]:
     return to_tensor(grey, channels=3, value_range=NETWORKS[network].value_range, layout="NHWC")
 
 
-def _claim(run: Path, recipe: Recipe) -> None:
-    """Start a run folder, or see that it is this very run's."""
+def read_note(run: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what a run wrote down of its data and versions, its ``run.json``.
+
+    Raises
+    ------
+    RunError
+        When it is missing or damaged.
+    """
+    path = Path(run) / "run.json"
+    try:
+        note: dict[str, Any] = json.loads(path.read_text())
+        missing = {"data", "data_sha256", "unreadable"} - note.keys()
+    except (OSError, ValueError, AttributeError) as error:
+        raise RunError(f"{path} cannot be read ({error}); start a new run") from error
+    if missing:
+        raise RunError(f"{path} lacks {', '.join(sorted(missing))}; start a new run")
+    return note
+
+
+def _check_folder(run: Path, recipe: Recipe) -> None:
+    """See that a folder is free, or holds this very run."""
     if (run / "recipe.json").is_file():
         found = _read_recipe(run)
         if found != recipe:
@@ -143,10 +163,9 @@ def _claim(run: Path, recipe: Recipe) -> None:
         return
     if run.is_dir() and any(run.iterdir()):
         raise RunError(f"{run} exists, is not empty and holds no run; name another folder")
-    feature_layer(recipe.network)  # so that a misspelt name claims no folder
+    feature_layer(recipe.network)  # a misspelt name too
     if recipe.weights not in ("random", "imagenet"):
         read_weights(recipe.weights)  # a wrong file is better known before hours of reading
-    write_whole(run / "recipe.json", _json(recipe.to_dict()))
 
 
 def _read_recipe(run: Path) -> Recipe:
@@ -161,13 +180,15 @@ def _difference(one: Recipe, other: Recipe) -> str:
     return ", ".join(f"{k} is {a[k]}, asked for {b[k]}" for k in a if a[k] != b[k])
 
 
-def _note_data(run: Path, recipe: Recipe, root: Path, pictures: Pictures) -> None:
-    """Write down what the run sees; refuse to go on with other pictures."""
-    path = run / "run.json"
-    if path.is_file():
-        before = json.loads(path.read_text())
-        if before["data_sha256"] != pictures.sha256:
-            raise RunError(f"the pictures in {root} changed since {run} began; start a new run")
+def _check_data(run: Path, root: Path, pictures: Pictures) -> None:
+    """Refuse to go on with other pictures than a run began with."""
+    if (run / "run.json").is_file() and read_note(run)["data_sha256"] != pictures.sha256:
+        raise RunError(f"the pictures in {root} changed since {run} began; start a new run")
+
+
+def _begin(run: Path, recipe: Recipe, root: Path, pictures: Pictures) -> None:
+    """Write down what is asked for and what the run sees, once all of it has proved good."""
+    if (run / "recipe.json").is_file():
         return
     keras = require_keras("training")
     note = {
@@ -184,7 +205,8 @@ def _note_data(run: Path, recipe: Recipe, root: Path, pictures: Pictures) -> Non
             **{name: version(name) for name in ("tumorlens", "keras", "numpy", "pillow")},
         },
     }
-    write_whole(path, _json(note))
+    write_whole(run / "run.json", _json(note))
+    write_whole(run / "recipe.json", _json(recipe.to_dict()))
 
 
 def _hash(weights: str) -> str | None:
@@ -209,6 +231,16 @@ def epochs_done(run: str | os.PathLike[str]) -> int:
 
 def _checkpoint(run: Path, epoch: int) -> Path:
     return run / "checkpoints" / f"epoch_{epoch:03d}.weights.h5"
+
+
+def _load_checkpoint(model: Any, path: Path) -> None:
+    try:
+        model.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(
+            f"{path} is damaged ({error}); delete it, and the same training goes on from the "
+            "epoch before"
+        ) from error
 
 
 def _ready_model(recipe: Recipe, pictures: int, run: Path, done: int) -> Any:
@@ -237,7 +269,7 @@ def _ready_model(recipe: Recipe, pictures: int, run: Path, done: int) -> Any:
     )
     if done:
         model.optimizer.build(model.trainable_variables)
-        model.load_weights(_checkpoint(run, done))
+        _load_checkpoint(model, _checkpoint(run, done))
     return model
 
 

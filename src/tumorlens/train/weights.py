@@ -30,11 +30,7 @@ def save_weights(model: Any, path: str | os.PathLike[str], *, half: bool = True)
     half
         Store half precision, which halves the file and keeps about 3 digits.
     """
-    dtype = np.float16 if half else np.float32
-    arrays = {
-        name: np.ascontiguousarray(np.asarray(variable.numpy(), dtype=dtype))
-        for name, variable in _variables(model)
-    }
+    arrays = {name: _stored(variable, half=half) for name, variable in _variables(model)}
     write_whole(path, _safetensors().save(arrays, metadata={"network": model.name}))
 
 
@@ -89,6 +85,13 @@ def load_weights(model: Any, arrays: Mapping[str, NDArray[Any]], *, head: bool =
         if found != wanted:
             raise ModelError(f"the weight {name!r} has shape {found}, the network wants {wanted}")
         variable.assign(arrays[name].astype(np.float32))
+
+
+def _stored(variable: Any, *, half: bool) -> NDArray[Any]:
+    """Give a weight as it is written: in half precision where that can hold it."""
+    values = np.ascontiguousarray(variable.numpy(), dtype=np.float32)
+    fits = np.abs(values).max(initial=0) <= np.finfo(np.float16).max
+    return values.astype(np.float16) if half and fits else values
 
 
 def _variables(model: Any) -> Iterator[tuple[str, Any]]:
