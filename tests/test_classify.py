@@ -14,6 +14,7 @@ from PIL import Image
 
 from tumorlens.classify import Classifier, load
 from tumorlens.data.folder import CLASSES
+from tumorlens.data.phantom import draw_phantom
 from tumorlens.errors import ModelError, TumorLensError, UnreadableImageError
 from tumorlens.images.read import read_slices
 from tumorlens.models.session import Session
@@ -130,7 +131,7 @@ def test_a_batch_takes_no_more_than_it_needs(classifier: Classifier, picture: Pa
 
 def test_a_batch_of_nothing_is_nothing(classifier: Classifier) -> None:
     assert list(classifier.predict_batch([])) == []
-    with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="`batch_size` must be a whole number from 1, got 0"):
         list(classifier.predict_batch([], batch_size=0))
 
 
@@ -184,3 +185,24 @@ def test_questions_that_cannot_be_answered_name_what_can(
         classifier.explain(picture, method="magic")
     with pytest.raises(ValueError, match="no class 'flu'; there are glioma, meningioma"):
         classifier.explain(picture, target="flu")
+
+
+def test_what_was_read_before_a_broken_file_is_answered(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    good = read_slices(draw_phantom("glioma", 5).pixels)[0]
+    answers = classifier.predict_batch([good, good, tmp_path / "missing.png", good])
+    assert [next(answers).slice, next(answers).slice] == [0, 0]
+    with pytest.raises(UnreadableImageError):
+        next(answers)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 10**6, 1.5])
+def test_a_senseless_number_of_threads_is_refused(tiny_bundle: Path, threads: int) -> None:
+    with pytest.raises(ValueError, match="`threads` must be from 1 to 256"):
+        load(tiny_bundle, threads=threads)
+
+
+def test_one_path_is_no_batch(classifier: Classifier) -> None:
+    with pytest.raises(TypeError, match="`sources` must be several sources"):
+        list(classifier.predict_batch("scan.png"))

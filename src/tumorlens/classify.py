@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tumorlens.errors import TumorLensError
+from tumorlens.errors import TumorLensError, UnreadableImageError
 from tumorlens.images.prepare import Prepared, prepare
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
@@ -155,11 +154,18 @@ class Classifier:
         return next(self.predict_batch([self._only(source)]))
 
     def classify(self, source: Source) -> str:
-        """Name the most probable class of one slice; as `predict`, the label only."""
+        """Name the most probable class of one slice, as `predict` does.
+
+        It names one for a blank picture too: ask `predict` whether the slice is
+        assessable.
+        """
         return self.predict(source).label
 
     def confidence(self, source: Source) -> float:
-        """Give the probability of the most probable class; as `predict`, the number only."""
+        """Give the probability of the most probable class of one slice, as `predict` does.
+
+        It says nothing of whether the slice is assessable.
+        """
         return self.predict(source).confidence
 
     def predict_batch(
@@ -185,12 +191,26 @@ class Classifier:
         UnreadableImageError
             When a picture cannot be read; answers given before it stand.
         """
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
-        slices = (picture for source in sources for picture in as_slices(source))
-        while batch := list(islice(slices, batch_size)):
-            prepared = [prepare(picture, self.card.input.size) for picture in batch]
-            yield from self.predict_prepared(batch, prepared)
+        if isinstance(sources, str | bytes | os.PathLike):
+            raise TypeError("`sources` must be several sources, such as a list of paths")
+        if batch_size not in range(1, 1_000_000):
+            raise ValueError(f"`batch_size` must be a whole number from 1, got {batch_size!r}")
+        batch: list[Slice] = []
+        for source in sources:
+            try:
+                batch += as_slices(source)
+            except UnreadableImageError:
+                yield from self._prepare_and_predict(batch)
+                raise
+            while len(batch) >= batch_size:
+                yield from self._prepare_and_predict(batch[:batch_size])
+                batch = batch[batch_size:]
+        yield from self._prepare_and_predict(batch)
+
+    def _prepare_and_predict(self, batch: list[Slice]) -> list[Prediction]:
+        if not batch:
+            return []
+        return self.predict_prepared(batch, [prepare(x, self.card.input.size) for x in batch])
 
     def predict_prepared(self, batch: list[Slice], prepared: list[Prepared]) -> list[Prediction]:
         """Classify slices that are prepared already, all in one go."""

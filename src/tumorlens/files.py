@@ -56,10 +56,10 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         When the folder is there already or cannot be written.
     """
     target = Path(path)
-    if target.is_dir() and any(target.iterdir()):
-        raise OutputError(f"{target} exists and is not empty; name another folder")
     work = _beside(target)
     try:
+        if target.is_dir() and any(target.iterdir()):
+            raise OutputError(f"{target} exists and is not empty; name another folder")
         work.mkdir(parents=True)
         yield work
         work.replace(target)
@@ -74,8 +74,8 @@ def _beside(target: Path) -> Path:
 
     Not `tempfile`, whose files only their owner may read. No longer than a name may be.
     """
-    if not target.name:
-        raise OutputError(f"{target} cannot be made anew; give it a name")
+    if not target.name or "\0" in str(target):
+        raise OutputError(f"{str(target)!r} is no name for something new; give another")
     return target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}")
 
 

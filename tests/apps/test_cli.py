@@ -132,8 +132,10 @@ def test_one_good_picture_is_quiet(run: Run, tiny_bundle: Path, picture: Path) -
 
 def test_an_empty_folder_is_said(run: Run, tiny_bundle: Path, tmp_path: Path) -> None:
     status, out, err = run("predict", tmp_path, "--model", tiny_bundle, "--json")
-    assert (status, out) == (1, "")
-    assert f"there are no files in {tmp_path}" in err
+    assert status == 1
+    assert json.loads(out)["path"] == str(tmp_path)
+    assert "a folder without files" in json.loads(out)["error"]["message"]
+    assert "1 of 1 files could not be read" in err
 
 
 @pytest.mark.parametrize("flags", [["--json"], []])
@@ -409,3 +411,19 @@ def test_no_place_to_export_to_is_said(
     status, out, err = run("export", tiny_run, "--out", ".")
     assert (status, out) == (2, "")
     assert "error: " in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("arguments", [["info"], ["info", "--json"], ["--help"]])
+def test_a_full_disk_is_a_sentence(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tumorlens", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tumorlens.classify import Classifier
 from tumorlens.data.phantom import draw_phantom
-from tumorlens.explain.batch import explain_files, free_folder
+from tumorlens.explain.batch import explain_files, folder_name, free_folder
 from tumorlens.explain.explanation import Explanation
 from tumorlens.scale.stream import Failure
 
@@ -72,3 +72,18 @@ def test_a_free_folder_is_free(tmp_path: Path) -> None:
     assert free_folder(tmp_path, "a") == tmp_path / "a-2"
     (tmp_path / "a-2").write_text("a file counts too")
     assert free_folder(tmp_path, "a") == tmp_path / "a-3"
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a/scan.png", "scan"),
+        ("a/new\nline.png", "new_line"),
+        ("a/...png", "slice"),
+        ("a/..png", "slice"),
+        ("a/\u202egnp.png", "_gnp"),
+        ("a/" + "n" * 250, "n" * 100),
+    ],
+)
+def test_a_folder_is_named_after_its_file_as_far_as_that_goes(path: str, name: str) -> None:
+    assert folder_name(path) == name

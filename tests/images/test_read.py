@@ -86,7 +86,7 @@ def test_what_is_not_a_file_is_named(tmp_path: pathlib.Path) -> None:
     assert "folder" in refusal(tmp_path).found
     assert "no such file" in refusal(tmp_path / "none.png").found
     assert "device" in refusal("/dev/zero").found
-    assert refusal("").source == ""
+    assert refusal("").found == "an empty path"
     assert "cannot be opened" in refusal("a\0b.png").found
     assert "cannot be opened" in refusal("a" * 5000).found
     (tmp_path / "scan.png").write_bytes(PNG)

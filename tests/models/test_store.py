@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -122,4 +123,16 @@ def test_files_that_are_too_large_are_not_read(
     card["description"] = "x" * (5 * 2**20)
     (bundle / "model.json").write_text(json.dumps(card))
     with pytest.raises(ModelError, match=r"model\.json is larger than 4 MiB"):
+        open_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.json"])
+def test_a_pipe_in_a_bundle_is_refused_and_not_waited_for(
+    tiny_bundle: Path, tmp_path: Path, name: str
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(tiny_bundle, bundle)
+    (bundle / name).unlink()
+    os.mkfifo(bundle / name)
+    with pytest.raises(ModelError):
         open_bundle(bundle)

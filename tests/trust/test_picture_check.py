@@ -50,3 +50,15 @@ def test_strips_are_named_with_their_size() -> None:
     assert check(strip[:, :200]) is None
     assert check(strip[:, :201]) == "the picture is a strip of 201 × 50 pixels"
     assert check(strip[:, :201].T) == "the picture is a strip of 50 × 201 pixels"
+
+
+def test_a_stuck_pixel_does_not_make_a_deep_picture_blank() -> None:
+    head = draw_phantom("glioma", 1).pixels.astype(np.uint16)
+    head[3, 3] = 65535
+    picture = read_slices(head)[0]
+    assert check_picture(picture, prepare(picture, 64)) is None
+
+
+def test_a_strip_of_noise_is_a_strip() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (60, 20_000), dtype=np.uint8)
+    assert check(noise) == "the picture is a strip of 20000 × 60 pixels"

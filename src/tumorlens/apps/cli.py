@@ -43,9 +43,9 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nstopped", err=True)
         sys.exit(130)
-    except BrokenPipeError:  # whoever read our output has read enough
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:  # a disk that fills up, a folder that goes away
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -83,7 +83,7 @@ def predict(paths: tuple[str, ...], model: str | None, as_json: bool) -> None:
         click.echo(json.dumps(result.to_dict()) if as_json else _line(result))
         if meter:
             meter("classified", done, len(files))
-    _finish(failed, len(files), paths)
+    _finish(failed, len(files))
 
 
 @cli.command()
@@ -118,8 +118,8 @@ def explain(
             click.echo(_line(result))
         else:
             explanation, folder = result
-            click.echo(f"{_line(explanation.prediction)}  ->  {click.format_filename(folder)}")
-    _finish(failed, len(files), paths)
+            click.echo(f"{_line(explanation.prediction)}  ->  {_printable(str(folder))}")
+    _finish(failed, len(files))
 
 
 @cli.command()
@@ -271,11 +271,8 @@ def _check_choices(
         )
 
 
-def _finish(failed: int, files: int, paths: tuple[str, ...]) -> None:
+def _finish(failed: int, files: int) -> None:
     """Say what went wrong and set the exit status."""
-    if not files:
-        click.echo(f"there are no files in {', '.join(map(_printable, paths))}", err=True)
-        raise click.exceptions.Exit(1)
     if failed:
         click.echo(f"{failed} of {files} files could not be read", err=True)
         raise click.exceptions.Exit(1)

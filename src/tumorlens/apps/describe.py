@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from importlib.metadata import version
+from typing import Any
 
 from tumorlens.models.card import Card
 from tumorlens.models.store import bundled_models
@@ -17,9 +18,9 @@ def describe(card: Card) -> str:
     lines += [f"classes        {', '.join(card.classes)}"]
     lines += [f"input          {card.input.size} × {card.input.size}, {card.input.preparation}"]
     scores = card.metrics  # free form: a model from elsewhere may say other things
-    if {"n", "data", "accuracy", "recall"} <= scores.keys():
+    if _are_scores(scores):
         recall = ", ".join(f"{name} {value:.3f}" for name, value in scores["recall"].items())
-        where = f"{scores['n']} pictures of {scores['data']}"
+        where = f"{scores['n']} pictures of {scores.get('data')}"
         lines += [f"accuracy       {scores['accuracy']:.4f} on {where}", f"recall         {recall}"]
     for title, text in (
         ("what it is", card.description),
@@ -35,3 +36,11 @@ def describe(card: Card) -> str:
     lines += ["versions       " + ", ".join(f"{name} {version(name)}" for name in packages)]
     lines += [f"models         {', '.join(bundled_models())}"]
     return "\n".join(lines)
+
+
+def _are_scores(scores: dict[str, Any]) -> bool:
+    """Say whether these are the scores that `tumorlens export` writes."""
+    recall = scores.get("recall")
+    numbers = [scores.get("n"), scores.get("accuracy")]
+    numbers += recall.values() if isinstance(recall, dict) else [None]
+    return all(isinstance(value, int | float) for value in numbers)

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tumorlens.errors import UnreadableImageError
 from tumorlens.explain.explanation import Explanation, explain_slice
-from tumorlens.images.read import read_slices
-from tumorlens.scale.stream import Failure
+from tumorlens.scale.stream import Failure, read_or_fail
 
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier
@@ -45,15 +43,22 @@ def explain_files(
         The explanation and its folder, or what was wrong with a file.
     """
     for path in paths:
-        try:
-            slices = read_slices(path)
-        except UnreadableImageError as error:
-            yield Failure(path, error)
+        slices = read_or_fail(path)
+        if isinstance(slices, Failure):
+            yield slices
             continue
         for picture in slices:
             explanation = explain_slice(classifier, picture, method=method, target=target)
-            name = Path(path).stem + (f"-slice{picture.index}" if len(slices) > 1 else "")
+            name = folder_name(path) + (f"-slice{picture.index}" if len(slices) > 1 else "")
             yield explanation, explanation.save(free_folder(Path(out), name))
+
+
+def folder_name(path: str) -> str:
+    """Name a record after its file, without what a folder's name should not hold."""
+    clean = "".join(
+        c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in Path(path).stem
+    )
+    return clean.strip(". ")[:100] or "slice"
 
 
 def free_folder(parent: Path, name: str) -> Path:

@@ -101,7 +101,7 @@ class Explanation:
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the record into a new folder, whole or not at all.
 
-        ``map.npy``, ``overlay.png`` and, last, ``manifest.json``.
+        ``map.npy``, ``overlay.png`` (as `figure` draws it) and, last, ``manifest.json``.
 
         Parameters
         ----------
@@ -118,10 +118,11 @@ class Explanation:
         OutputError
             When the folder is not empty or cannot be written.
         """
-        picture = io.BytesIO()
+        picture, array = io.BytesIO(), io.BytesIO()
+        np.save(array, self.map, allow_pickle=False)
         self.figure().save(picture, "PNG")
         with new_folder(folder) as work:
-            np.save(work / "map.npy", self.map, allow_pickle=False)
+            (work / "map.npy").write_bytes(array.getvalue())
             (work / "overlay.png").write_bytes(picture.getvalue())
             (work / "manifest.json").write_text(json.dumps(self.manifest(), indent=2) + "\n")
         return Path(folder)

@@ -172,8 +172,7 @@ def _resample(
     # A strip of a million pixels would otherwise become a square of a trillion.
     if (step := -(-(box[2] - box[0]) // _LARGEST)) > 1:
         grey = np.asarray(Image.fromarray(grey).reduce(step))
-        box = tuple(edge // step for edge in box)
-    left, top, right, bottom = box
+    left, top, right, bottom = (edge // step for edge in box)
     height, width = grey.shape
     canvas = np.zeros((bottom - top, right - left), dtype=np.float32)
     y0, y1, x0, x1 = max(top, 0), min(bottom, height), max(left, 0), min(right, width)

@@ -177,6 +177,8 @@ def read_slices(
         return _read_content(source, None, limits)
     if isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(source)
+        if not path:
+            raise UnreadableImageError("''", "an empty path", "name a file")
         return _read_content(_load(path, limits), path, limits)
     raise TypeError(
         "`source` must be a path, bytes, a Pillow picture or a NumPy array, "

@@ -24,6 +24,9 @@ SCHEMA: Final = 1
 CARD_NAME: Final = "model.json"
 """Name of the card in a bundle."""
 
+_FURTHEST: Final = 65535.0
+"""Beyond it no network wants its black or white."""
+
 _NOT_A_CARD = (ValueError, TypeError, KeyError, AttributeError, RecursionError, ModelError)
 """What reading JSON that is no card may raise; RecursionError when it is nested without end."""
 
@@ -147,6 +150,16 @@ class Card:
 
     def __post_init__(self) -> None:
         _require(len(set(self.classes)) == len(self.classes) > 1, "`classes` must differ")
+        for name in ("name", "version", "network", "precision"):
+            _require(_is_line(getattr(self, name)), f"`{name}` must be a line of text")
+        for name in ("description", "intended_use", "limitations", "licence"):
+            text = getattr(self, name)
+            _require(text == "" or _is_line(text), f"`{name}` must be a line of text")
+        for name in ("training", "metrics"):
+            _require(isinstance(getattr(self, name), dict), f"`{name}` must be a table")
+        _require(all(map(_is_line, self.classes)), "`classes` must be lines of text")
+        trained = self.training.get("classes", list(self.classes))
+        _require(trained == list(self.classes), "`classes` differ from those it was trained on")
         _require(
             _is_number(self.temperature) and self.temperature > 0, "`temperature` must be above 0"
         )
@@ -163,7 +176,8 @@ class Card:
 
     def to_json(self) -> str:
         """Write the card as JSON text."""
-        return json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, indent=2) + "\n"
+        values = {"schema": SCHEMA, **dataclasses.asdict(self)}
+        return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes, *, source: str) -> Self:
@@ -182,7 +196,8 @@ class Card:
             When the text is no card that this version understands.
         """
         try:
-            values = json.loads(text)
+            values = json.loads(text, parse_constant=_no_constant)
+            _require(isinstance(values, dict), "it is no JSON object")
             schema = values.pop("schema")
             _require(schema == SCHEMA, f"it has schema {schema}, this version reads {SCHEMA}")
             _require(isinstance(values["classes"], list), "`classes` must be a list")
@@ -205,9 +220,18 @@ def _is_range(value: object) -> bool:
     return (
         isinstance(value, tuple)
         and len(value) == 2
-        and all(map(_is_number, value))
+        and all(_is_number(end) and abs(end) <= _FURTHEST for end in value)
         and value[0] < value[1]
     )
+
+
+def _no_constant(name: str) -> float:
+    raise ModelError(f"{name} is no JSON")
+
+
+def _is_line(value: object) -> bool:
+    """Say whether a value is text that can be shown on one line of any terminal."""
+    return isinstance(value, str) and value != "" and value.isprintable()
 
 
 def _is_table(value: object) -> bool:

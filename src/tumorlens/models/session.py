@@ -24,6 +24,9 @@ _RUNTIME_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
+_MOST_THREADS = 256
+
+
 class Session:
     """A loaded network.
 
@@ -36,12 +39,16 @@ class Session:
 
     Raises
     ------
+    ValueError
+        When `threads` is out of range.
     ModelError
         When ONNX Runtime refuses the file, or its inputs and outputs are not
         what the card says.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        if threads is not None and threads not in range(1, _MOST_THREADS + 1):
+            raise ValueError(f"`threads` must be from 1 to {_MOST_THREADS}, got {threads!r}")
         self.card = bundle.card
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
@@ -54,7 +61,9 @@ class Session:
                 bundle.onnx, options, providers=["CPUExecutionProvider"]
             )
         except _RUNTIME_ERRORS as error:
-            raise ModelError(f"{bundle.folder}: ONNX Runtime refuses the model: {error}") from error
+            raise ModelError(
+                f"{bundle.folder}: ONNX Runtime refuses the model: {_first_line(error)}"
+            ) from error
         outputs = {output.name for output in self._session.get_outputs()}
         if not {"logits", "features"} <= outputs or len(self._session.get_inputs()) != 1:
             raise ModelError(
@@ -115,10 +124,18 @@ class Session:
         try:
             results: list[NDArray[np.float32]] = self._session.run(outputs, {self._input: tensor})
         except _RUNTIME_ERRORS as error:
-            raise ModelError(f"{self.card.id} failed on {tensor.shape}: {error}") from error
+            raise ModelError(
+                f"{self.card.id} cannot run on the input its card describes, {tensor.shape}: "
+                f"{_first_line(error)}"
+            ) from error
         if results[0].shape != (len(pixels), len(self.card.classes)):
             raise ModelError(
                 f"{self.card.id} gave logits {results[0].shape} for {len(pixels)} pictures and "
                 f"{len(self.card.classes)} classes"
             )
         return results
+
+
+def _first_line(error: Exception) -> str:
+    """Shorten ONNX Runtime's pages of context."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -97,8 +98,13 @@ def _bundled() -> Path:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        if path.stat().st_size > limit:
-            raise ModelError(f"{path} is larger than {limit // 2**20} MiB and is not read")
-        return path.read_bytes()
+        status = path.stat()  # before it is opened: to open a pipe is to wait for its writer
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"{path} is not a regular file")
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > limit:
+        raise ModelError(f"{path} is larger than {limit // 2**20} MiB and is not read")
+    return data

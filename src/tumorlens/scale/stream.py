@@ -18,7 +18,7 @@ from tumorlens.images.slice import Slice
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier, Prediction
 
-__all__ = ["Failure", "find_files", "predict_files", "read_files"]
+__all__ = ["Failure", "find_files", "predict_files", "read_files", "read_or_fail"]
 
 _READERS = 2  # threads; decoding is a third of the work, so more would only wait
 _AHEAD = 4  # files read before they are needed, for each thread
@@ -53,17 +53,21 @@ _Read: TypeAlias = "list[tuple[Slice, Prepared]] | Failure"
 def find_files(paths: Iterable[str]) -> Iterator[str]:
     """Name every file: those given, and those below the folders given.
 
-    Folders are walked in the order of their names; what is hidden is passed over,
-    links to folders are not followed. Nothing else is left out: what turns out to
-    be no picture is reported, not skipped.
+    Folders are walked in the order of their names; what is hidden is passed over.
+    Nothing else is left out: links to folders, which are not followed, folders that
+    are empty or closed, and files that are no pictures are named too, for whoever
+    reads them to report.
     """
     for path in paths:
-        if not os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises on a name that is too long
+        if not path or not os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises on a name that is too long
             yield path
             continue
-        for folder, below, files in os.walk(path):
-            below[:] = sorted(name for name in below if not name.startswith("."))
-            yield from (str(Path(folder, f)) for f in sorted(files) if not f.startswith("."))
+        found = False
+        for file in _walk(path):
+            found = True
+            yield file
+        if not found:
+            yield path  # to be reported like any other path that gave nothing
 
 
 def read_files(paths: Iterable[str], size: int) -> Iterator[tuple[Slice, Prepared] | Failure]:
@@ -123,11 +127,32 @@ def predict_files(
     yield from _answer(classifier, found)
 
 
-def _read(path: str, size: int) -> _Read:
+def _walk(path: str) -> Iterator[str]:
+    closed: list[OSError] = []
+    for folder, below, files in os.walk(path, onerror=closed.append):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        links = {name for name in below if os.path.islink(Path(folder, name))}  # noqa: PTH114
+        shown = sorted([*(f for f in files if not f.startswith(".")), *links])
+        yield from (str(Path(folder, name)) for name in shown)
+    yield from (str(error.filename) for error in closed)
+
+
+def read_or_fail(path: str) -> list[Slice] | Failure:
+    """Read a file's slices, or say what was wrong with it."""
+    if path and os.path.isdir(path):  # noqa: PTH112
+        found = "a link to a folder" if os.path.islink(path) else "a folder without files"  # noqa: PTH114
+        return Failure(path, UnreadableImageError(path, found, "give a folder that holds pictures"))
     try:
-        return [(picture, prepare(picture, size)) for picture in read_slices(path)]
+        return read_slices(path)
     except UnreadableImageError as error:
         return Failure(path, error)
+
+
+def _read(path: str, size: int) -> _Read:
+    slices = read_or_fail(path)
+    if isinstance(slices, Failure):
+        return slices
+    return [(picture, prepare(picture, size)) for picture in slices]
 
 
 def _each(read: _Read) -> Iterator[tuple[Slice, Prepared] | Failure]:

@@ -91,7 +91,7 @@ class Recipe:
             self.precision in _PRECISIONS,
             f"`precision` must be one of {', '.join(_PRECISIONS)}, got {self.precision!r}",
         )
-        _require(self.seed >= 0, "`seed` must be at least 0")
+        _require(0 <= self.seed < 2**32, "`seed` must be from 0 to 4294967295")
         _require(0 <= self.validation < 1, "`validation` must be from 0 to below 1")
         _require(
             self.schedule in ("constant", "cosine"),
