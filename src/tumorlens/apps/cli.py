@@ -8,6 +8,7 @@ be done. Heavy modules are imported by the commands that need them, so that
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -45,6 +46,8 @@ def main() -> None:
         sys.exit(130)
     except OSError as error:  # a disk that fills up, a folder that goes away
         click.echo(f"error: {error}", err=True)
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # or Python tries once more to write what is left, and says so
         sys.exit(2)
 
 
