@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tumorlens.errors import ModelError
+from tumorlens.train.keras_backend import require_keras
 from tumorlens.train.network import NETWORKS, build_network, feature_layer
 
 SIZES = {"tiny": 64, "mobilenetv2": 96, "xception": 96}
@@ -121,3 +122,14 @@ def test_an_unknown_network_is_refused_with_those_there_are() -> None:
 def test_a_size_that_the_backbone_cannot_take_is_refused() -> None:
     with pytest.raises(ModelError, match="cannot build Xception at 40 pixels"):
         build_network("xception", size=40)
+
+
+def test_a_download_that_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    keras = require_keras("a test")
+
+    def offline(**_: object) -> None:
+        raise Exception("URL fetch failure on https://example.invalid/weights.h5")  # noqa: TRY002
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
+    with pytest.raises(ModelError, match=r"cannot be downloaded .*; go online"):
+        build_network("mobilenetv2", imagenet=True)

@@ -10,7 +10,7 @@ import importlib
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.classify import Classifier
-from tumorlens.data.folder import CLASSES, find_examples
+from tumorlens.data.folder import CLASSES, Example
+from tumorlens.data.published import TEST_FOLD
+from tumorlens.data.split import select
 from tumorlens.errors import ModelError, UnreadableImageError
 from tumorlens.files import new_folder
 from tumorlens.images.prepare import PREPARATION
@@ -71,7 +73,7 @@ def export_run(
         Which epoch, the last one when ``None``.
     data
         The data the run was trained on, when it has moved. Its training pictures
-        calibrate int8; its ``Testing`` folder, when there, gives the card's scores.
+        calibrate int8; its test folds, or its ``Testing`` folder, give the card's scores.
     weights
         Whether to put the float weights, in half precision, beside them.
     description, limitations
@@ -94,15 +96,19 @@ def export_run(
     recipe, model = load_run(run, epoch)
     epoch = epochs_done(run) if epoch is None else epoch
     note = read_note(run)
-    root = Path(data if data is not None else note["data"])
+    chosen = select(
+        data if data is not None else note["data"],
+        test_folds=note.get("selection", {}).get("test_folds", (TEST_FOLD,)),
+        allow_leaks=True,  # refused or allowed when it was trained; here it is only told
+    )
+    note["leaky"] = note.get("leaky", False) or chosen.leaky
     head = keras_head(model, recipe.network)
     with new_folder(out) as bundle:
         onnx_path = bundle / "model.onnx"
         write_onnx(model, recipe.network, onnx_path, head)
         if precision == "int8":
-            quantise(
-                onnx_path, _calibration(root, recipe.size, recipe.seed, progress), recipe.network
-            )
+            samples = _calibration(chosen.training, recipe.size, recipe.seed, progress)
+            quantise(onnx_path, samples, recipe.network)
         if weights:
             save_weights(model, bundle / "weights.safetensors")
         card = Card(
@@ -122,9 +128,9 @@ def export_run(
             intended_use=_INTENDED,
         )
         (bundle / CARD_NAME).write_text(card.to_json())
-        test = root / "Testing"
-        if test.is_dir():
-            card.metrics.update(_scores(bundle, test, progress))
+        if chosen.testing:
+            scores = _scores(bundle, chosen.testing, progress)
+            card.metrics.update({**chosen.origin, "leaky": note["leaky"], **scores})
             (bundle / CARD_NAME).write_text(card.to_json())
     return Path(out)
 
@@ -210,10 +216,10 @@ def _reader(tools: Any, name: str, pictures: NDArray[np.uint8], network: str) ->
     return Reader()
 
 
-def _calibration(root: Path, size: int, seed: int, progress: Progress) -> NDArray[np.uint8]:
+def _calibration(
+    examples: Sequence[Example], size: int, seed: int, progress: Progress
+) -> NDArray[np.uint8]:
     """Prepare some training pictures, drawn over all classes."""
-    folder = root / "Training" if (root / "Training").is_dir() else root
-    examples = find_examples(folder)
     random = np.random.default_rng((seed, 4))
     chosen = random.permutation(len(examples))[:_CALIBRATION_COUNT]
     return load_pictures([examples[i] for i in chosen], size, progress).pixels
@@ -238,10 +244,9 @@ def _describe(path: Path) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
-def _scores(bundle: Path, test: Path, progress: Progress) -> dict[str, Any]:
-    """Classify a test folder with the bundle itself, the way a user would, and count."""
+def _scores(bundle: Path, examples: Sequence[Example], progress: Progress) -> dict[str, Any]:
+    """Classify test pictures with the bundle itself, the way a user would, and count."""
     classifier = Classifier(Session(open_bundle(bundle)))
-    examples = find_examples(test)
     confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=int)
     unreadable = 0
     for i, example in enumerate(examples):
@@ -254,7 +259,7 @@ def _scores(bundle: Path, test: Path, progress: Progress) -> dict[str, Any]:
         confusion[CLASSES.index(example.label), CLASSES.index(label)] += 1
     right = np.diagonal(confusion)
     return {
-        "data": test.name,
+        "data": "Testing" if examples[0].split == "Testing" else "test folds",
         "data_sha256": hash_files(examples),
         "n": int(confusion.sum()),
         "unreadable": unreadable,

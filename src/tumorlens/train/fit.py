@@ -19,7 +19,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.data.folder import CLASSES, find_examples
+from tumorlens.data.folder import CLASSES
+from tumorlens.data.published import TEST_FOLD
+from tumorlens.data.split import Selection, select
 from tumorlens.errors import DataError, RunError
 from tumorlens.files import write_whole
 from tumorlens.images.prepare import PREPARATION, to_tensor
@@ -47,6 +49,8 @@ def train(
     data: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
+    test_folds: Sequence[int] = (TEST_FOLD,),
+    allow_leaks: bool = False,
     progress: Progress = silent,
 ) -> Path:
     """Train a network, or go on where an interrupted run stopped.
@@ -56,10 +60,16 @@ def train(
     recipe
         How to train.
     data
-        A folder with ``Training/<class>/…``; a folder of class folders does too.
+        A manifest; or a folder with ``Training/<class>/…``, or of class folders. Nothing
+        is known of patients in a folder: its run is called leaky.
     out
         The run folder. One that holds an unfinished run of the same recipe is
         continued from its last whole epoch.
+    test_folds
+        Folds of a manifest that are kept for testing.
+    allow_leaks
+        Whether to train although the test folds share groups or pictures with the
+        rest; the run is then called leaky.
     progress
         Told of pictures read and steps done.
 
@@ -73,21 +83,21 @@ def train(
     RunError
         When `out` holds another run, or the data has changed since it began.
     DataError
-        When the pictures are not where they should be.
+        When the pictures are not where they should be, or leak into the test folds.
     """
     run = Path(out)
     _check_folder(run, recipe)
     root = Path(data)
-    folder = root / "Training" if (root / "Training").is_dir() else root
-    pictures = load_pictures(find_examples(folder), recipe.size, progress)
+    chosen = select(root, test_folds=test_folds, allow_leaks=allow_leaks)
+    pictures = load_pictures(chosen.training, recipe.size, progress)
     _check_data(run, root, pictures)
-    kept, held_out = split_off(pictures.labels, recipe.validation, recipe.seed)
+    kept, held_out = split_off(pictures.labels, recipe.validation, recipe.seed, pictures.groups)
     if not kept.size:
-        raise DataError(f"{folder} holds too few pictures to hold out {recipe.validation:.0%}")
+        raise DataError(f"{root} holds too few pictures to hold out {recipe.validation:.0%}")
     done = epochs_done(run)
     if done < recipe.epochs:
         model = _ready_model(recipe, kept.size, run, done)
-        _begin(run, recipe, root, pictures)
+        _begin(run, recipe, root, chosen, pictures)
         _fit(model, recipe, pictures.take(kept), pictures.take(held_out), run, done, progress)
     model = build_network(recipe.network, classes=len(CLASSES), size=recipe.size)
     _load_checkpoint(model, _checkpoint(run, recipe.epochs))
@@ -186,7 +196,9 @@ def _check_data(run: Path, root: Path, pictures: Pictures) -> None:
         raise RunError(f"the pictures in {root} changed since {run} began; start a new run")
 
 
-def _begin(run: Path, recipe: Recipe, root: Path, pictures: Pictures) -> None:
+def _begin(
+    run: Path, recipe: Recipe, root: Path, chosen: Selection, pictures: Pictures
+) -> None:
     """Write down what is asked for and what the run sees, once all of it has proved good."""
     if (run / "recipe.json").is_file():
         return
@@ -194,6 +206,8 @@ def _begin(run: Path, recipe: Recipe, root: Path, pictures: Pictures) -> None:
     note = {
         "data": str(root),
         "data_sha256": pictures.sha256,
+        "leaky": chosen.leaky,
+        "selection": chosen.origin,
         "pictures": len(pictures),
         "unreadable": list(pictures.unreadable),
         "preparation": PREPARATION,

@@ -138,9 +138,15 @@ def _backbone(keras: Any, spec: Network, size: int, weights: str | None) -> Any:
     try:
         backbone = build(include_top=False, weights=weights, input_shape=(size, size, 3))
     except (OSError, ValueError) as error:
-        # Keras wraps a failed download in a bare Exception only on some versions;
-        # OSError and ValueError are what its file utilities and size checks raise.
         raise ModelError(f"cannot build {spec.backbone} at {size} pixels: {error}") from error
+    except Exception as error:
+        # Keras's downloads raise Exception itself; anything more specific is a defect.
+        if type(error) is not Exception:
+            raise
+        raise ModelError(
+            f"the ImageNet weights of {spec.backbone} cannot be downloaded ({error}); go online, "
+            "or start from a safetensors file or at random"
+        ) from error
     _settle_names(backbone)
     return backbone
 

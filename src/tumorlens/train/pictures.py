@@ -35,26 +35,32 @@ class Pictures:
         One hash over the labels and the bytes of all files, in order.
     unreadable
         What could not be read, and why; such files are not among the pictures.
+    groups
+        Patient or cluster of each picture; empty texts where they are not known.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
     sha256: str
     unreadable: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, index: NDArray[Any]) -> Self:
         """Pick some of the pictures."""
-        return type(self)(self.pixels[index], self.labels[index], self.sha256, self.unreadable)
+        groups = tuple(self.groups[i] for i in np.arange(len(self))[index]) if self.groups else ()
+        return type(self)(
+            self.pixels[index], self.labels[index], self.sha256, self.unreadable, groups
+        )
 
 
 def load_pictures(examples: Sequence[Example], size: int, progress: Progress = silent) -> Pictures:
     """Read, prepare and keep all pictures.
 
-    A picture of several frames counts with its first. A file that cannot be read
-    is listed in the result and left out.
+    A picture of several frames counts with its first. A file that cannot be read, or
+    is not what its manifest says, is listed in the result and left out.
 
     Raises
     ------
@@ -64,9 +70,10 @@ def load_pictures(examples: Sequence[Example], size: int, progress: Progress = s
     pixels = np.empty((len(examples), size, size), dtype=np.uint8)
     good: list[int] = []
     bad: list[str] = []
+    groups: list[str] = []
     digest = hashlib.sha256()
     with ThreadPoolExecutor(2) as pool:  # decoding leaves the interpreter free
-        results = pool.map(lambda example: _load(example.path, size), examples)
+        results = pool.map(lambda example: _load(example, size), examples)
         for i, (example, (file_hash, result)) in enumerate(zip(examples, results, strict=True)):
             progress("reading", i + 1, len(examples))
             if isinstance(result, str):
@@ -74,11 +81,13 @@ def load_pictures(examples: Sequence[Example], size: int, progress: Progress = s
                 continue
             pixels[len(good)] = result
             good.append(CLASSES.index(example.label))
+            groups.append(example.group)
             digest.update(_hash_line(example, file_hash))
     if not good:
         raise DataError(f"none of {len(examples)} files could be read; the first: {bad[0]}")
     kept = pixels[: len(good)]
-    return Pictures(kept, np.array(good, dtype=np.int64), digest.hexdigest(), tuple(bad))
+    labels = np.array(good, dtype=np.int64)
+    return Pictures(kept, labels, digest.hexdigest(), tuple(bad), tuple(groups))
 
 
 def hash_files(examples: Sequence[Example]) -> str:
@@ -90,9 +99,21 @@ def hash_files(examples: Sequence[Example]) -> str:
 
 
 def split_off(
-    labels: NDArray[np.int64], share: float, seed: int
+    labels: NDArray[np.int64], share: float, seed: int, groups: Sequence[str] = ()
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split positions at random into the rest and a share of each class.
+
+    Parameters
+    ----------
+    labels
+        int64, ``(n,)``.
+    share
+        Of each class, from 0 to below 1.
+    seed
+        Of the choice.
+    groups
+        Patient or cluster of each picture. Where they are known, whole groups are split
+        off, so that no patient is on both sides, and the share is met roughly.
 
     Returns
     -------
@@ -100,6 +121,8 @@ def split_off(
         Positions kept and positions split off, each sorted.
     """
     random = np.random.default_rng((seed, 1))
+    if any(groups):
+        return _split_off_groups(labels, share, random, groups)
     off = [
         random.permutation(where)[: round(share * where.size)]
         for where in (np.flatnonzero(labels == c) for c in range(len(CLASSES)))
@@ -108,15 +131,33 @@ def split_off(
     return np.setdiff1d(np.arange(labels.size), chosen), chosen
 
 
+def _split_off_groups(
+    labels: NDArray[np.int64], share: float, random: np.random.Generator, groups: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    counts = np.zeros((len(names), len(CLASSES)), dtype=np.int64)
+    np.add.at(counts, (member, labels), 1)
+    room = np.rint(share * counts.sum(0)).astype(np.int64)
+    off = np.zeros(len(names), dtype=np.bool_)
+    for group in random.permutation(len(names)):
+        if (counts[group] <= room).all():
+            off[group] = True
+            room -= counts[group]
+    return np.flatnonzero(~off[member]), np.flatnonzero(off[member])
+
+
 def _hash_line(example: Example, file_hash: str) -> bytes:
     return f"{example.label} {file_hash}\n".encode()
 
 
-def _load(path: Path, size: int) -> tuple[str, NDArray[np.uint8] | str]:
+def _load(example: Example, size: int) -> tuple[str, NDArray[np.uint8] | str]:
     """Hash and picture of a file, or what is wrong with it."""
+    path = example.path
     try:
         picture = read_slices(path)[0]
         file_hash = hashlib.sha256(path.read_bytes()).hexdigest()
     except UnreadableImageError as error:
         return "", str(error)
+    if example.sha256 not in ("", file_hash):
+        return "", f"{path}: not the file that the manifest lists; make the manifest anew"
     return file_hash, np.rint(prepare(picture, size).pixels * 255).astype(np.uint8)
