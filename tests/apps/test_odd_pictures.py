@@ -58,7 +58,7 @@ SAVED: dict[str, tuple[Callable[[Image.Image], Image.Image], dict[str, object]]]
     "rgba.png": (_with_alpha("RGBA"), {}),
     "la.png": (_with_alpha("LA"), {}),
     "p.png": (lambda p: p.convert("P"), {}),
-    "pa.tif": (lambda p: p.convert("RGB").convert("P"), {}),
+    "p_of_colours.tif": (lambda p: p.convert("RGB").quantize(256), {}),
     "i16.png": (_deep("<u2"), {}),
     "i16_little.tif": (_deep("<u2"), {}),
     "i16_big.tif": (_deep(">u2"), {}),

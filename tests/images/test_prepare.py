@@ -237,3 +237,11 @@ def test_tensors_hold_the_picture_in_the_networks_own_way() -> None:
     for channel in range(3):
         np.testing.assert_allclose(last[..., channel], pixels * 2 - 1, atol=1e-6)
     np.testing.assert_allclose(first[:, 0], pixels * 255, atol=1e-4)
+
+
+@pytest.mark.parametrize("border", [20, 60, 200, 500])
+def test_a_border_of_any_width_hardly_moves_the_box(phantom: Grey, border: int) -> None:
+    plain = prepare(grey_slice(phantom), 64)
+    bordered = prepare(grey_slice(np.pad(phantom, ((0, 0), (border, border)))), 64)
+    for edge, other, moved in zip(plain.box, bordered.box, (border, 0, border, 0), strict=True):
+        assert other - moved == pytest.approx(edge, abs=0.06 * (plain.box[2] - plain.box[0]))

@@ -38,7 +38,8 @@ _AIR: Final = 0.12  # of the brightest tissue: what is darker is taken for air
 _SPECK: Final = 0.06  # of the fullest row: rows with less are captions or noise
 _MARGIN: Final = 0.02  # of the box, added on each side
 _LARGEST: Final = 4096  # side of a box, in pixels, that is resampled at once
-_SMALLEST: Final = 0.25  # of the picture's side: a smaller "head" is a mistake
+_SMALLEST: Final = 0.05  # of the picture's side: a smaller "head" is a mistake
+_FAR: Final = 0.4  # of the picture's longer side: a smaller head is looked at twice
 _BLACK, _WHITE = 1.0, 99.5  # percentiles stretched to 0 and 1
 
 
@@ -137,17 +138,28 @@ def to_tensor(
 def _head_box(grey: NDArray[np.float32]) -> tuple[int, int, int, int]:
     """Find left, top, right and bottom edge of the head, in pixels of the picture."""
     height, width = grey.shape
+    left, top, right, bottom = _tissue_box(grey)
+    if min((right - left) / width, (bottom - top) / height) < _SMALLEST:
+        return 0, 0, width, height
+    if max(right - left, bottom - top) < _FAR * max(height, width):
+        # Lost in a wide border, and so found coarsely: look again, closer.
+        step = max(height, width) // _THUMB + 1
+        x, y = max(left - step, 0), max(top - step, 0)
+        near = _tissue_box(grey[y : bottom + step, x : right + step])
+        return near[0] + x, near[1] + y, near[2] + x, near[3] + y
+    return left, top, right, bottom
+
+
+def _tissue_box(grey: NDArray[np.float32]) -> tuple[int, int, int, int]:
+    """Find the box of everything brighter than air, on a thumbnail."""
+    height, width = grey.shape
     step = max(1, -(-max(height, width) // _THUMB))
     thumb = np.asarray(Image.fromarray(grey).reduce(step))
     air, bright = (float(value) for value in np.percentile(thumb, (_BLACK, _WHITE)))
     tissue = thumb > air + _AIR * (bright - air)
     left, right = _extent(tissue.sum(axis=0))
     top, bottom = _extent(tissue.sum(axis=1))
-    left, right = left * step, min(right * step, width)
-    top, bottom = top * step, min(bottom * step, height)
-    if right - left < _SMALLEST * width or bottom - top < _SMALLEST * height:
-        return 0, 0, width, height
-    return left, top, right, bottom
+    return left * step, top * step, min(right * step, width), min(bottom * step, height)
 
 
 def _extent(counts: NDArray[np.int_]) -> tuple[int, int]:
