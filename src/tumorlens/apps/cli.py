@@ -1,4 +1,4 @@
-"""The command line: ``tumorlens predict|explain|train|export|info|demo``.
+"""The command line: ``tumorlens predict|explain|train|export|data|info|demo``.
 
 Results go to standard output, everything else to standard error. Exit status 0: all
 went well; 1: some input failed, the rest was done; 2: wrong usage, or nothing could
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tumorlens.apps.data_commands import data as data_commands
 from tumorlens.apps.meter import Meter
 from tumorlens.errors import TumorLensError
 
@@ -150,9 +151,27 @@ def demo(out: str, model: str | None) -> None:
     click.echo(run_demo(_load(model), out))
 
 
+cli.add_command(data_commands)
+
+
 @cli.command()
-@click.option("--data", required=True, metavar="DIR", help="Folder with Training/<class>/...")
+@click.option(
+    "--data",
+    required=True,
+    metavar="DIR|MANIFEST",
+    help="Folder with Training/<class>/..., or a manifest.",
+)
 @click.option("--out", required=True, metavar="RUN", help="The run folder.")
+@click.option(
+    "--test-fold",
+    "test_folds",
+    type=click.IntRange(min=0),
+    multiple=True,
+    default=(0,),
+    show_default=True,
+    help="Fold of the manifest to keep for testing; may be repeated.",
+)
+@click.option("--allow-leaks", is_flag=True, help="Train even on what the test folds hold too.")
 @click.option("--recipe", default="light", show_default=True, help="light or xception.")
 @click.option("--network", help="Overrides the recipe's; so do the options below.")
 @click.option("--weights", help="random, imagenet (downloaded by Keras) or a safetensors file.")
@@ -167,8 +186,16 @@ def demo(out: str, model: str | None) -> None:
 @click.option(
     "--backend", type=click.Choice(["tensorflow", "jax", "torch"]), help="What Keras runs on."
 )
-def train(data: str, out: str, recipe: str, backend: str | None, **overrides: Any) -> None:
-    """Train a network on a folder of pictures by class.
+def train(
+    data: str,
+    out: str,
+    recipe: str,
+    backend: str | None,
+    test_folds: tuple[int, ...],
+    allow_leaks: bool,
+    **overrides: Any,
+) -> None:
+    """Train a network on a folder of pictures by class, or on a manifest.
 
     Stop it whenever you like: the same command goes on from the last whole epoch.
     """
@@ -183,7 +210,9 @@ def train(data: str, out: str, recipe: str, backend: str | None, **overrides: An
     given = {name: value for name, value in overrides.items() if value is not None}
     chosen = dataclasses.replace(RECIPES[recipe], **given)
     require_keras("training", backend=backend)
-    run = run_training(chosen, data, out, progress=Meter())
+    run = run_training(
+        chosen, data, out, test_folds=test_folds, allow_leaks=allow_leaks, progress=Meter()
+    )
     click.echo(f"trained {chosen.network} for {chosen.epochs} epochs: {click.format_filename(run)}")
     click.echo(f"next: tumorlens export {click.format_filename(run)} --out BUNDLE")
 

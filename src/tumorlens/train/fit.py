@@ -196,9 +196,7 @@ def _check_data(run: Path, root: Path, pictures: Pictures) -> None:
         raise RunError(f"the pictures in {root} changed since {run} began; start a new run")
 
 
-def _begin(
-    run: Path, recipe: Recipe, root: Path, chosen: Selection, pictures: Pictures
-) -> None:
+def _begin(run: Path, recipe: Recipe, root: Path, chosen: Selection, pictures: Pictures) -> None:
     """Write down what is asked for and what the run sees, once all of it has proved good."""
     if (run / "recipe.json").is_file():
         return

@@ -1,0 +1,369 @@
+"""The manifest: one row for each picture of a data set, and what is known of it.
+
+It is what training and evaluation start from. A CSV that anybody can read; its paths
+are relative to the folder it lies in, so that data and manifest move together.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Self
+
+from tumorlens.data.duplicates import KIN, clusters, find_pairs
+from tumorlens.data.folder import CLASSES, Example, class_named, find_all
+from tumorlens.data.published import published
+from tumorlens.data.survey import Look, Survey, Unreadable, survey
+from tumorlens.errors import DataError
+from tumorlens.files import write_whole
+from tumorlens.progress import Progress, silent
+
+__all__ = ["GROUPINGS", "Entry", "Manifest", "make_manifest", "read_manifest", "write_manifest"]
+
+GROUPINGS: Final = ("auto", "published", "none")
+"""How `make_manifest` finds groups."""
+
+_SHA256: Final = re.compile("[0-9a-f]{64}")
+_SPLITS: Final = ("", "Training", "Testing")
+_SOURCE_OF_PATIENTS: Final = "figshare 1512427"  # the set of Cheng, where the patients are from
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One picture.
+
+    Parameters
+    ----------
+    path
+        Relative to the manifest's root, with ``/``.
+    sha256
+        Of the file.
+    pixel_sha256
+        Of its size and decoded grey pixels.
+    label
+        What its folder says.
+    corrected_label
+        What is right; the same as `label` where nothing else is known.
+    width, height
+        In pixels.
+    mode, format
+        As the file stores it.
+    bytes
+        Size of the file.
+    source
+        Which collection it comes from; empty when not known.
+    group
+        Patient or cluster of near-duplicates; empty when not known.
+    split
+        ``"Training"`` or ``"Testing"`` where the folders say so; such splits leak.
+    fold
+        From 0; ``None`` when not assigned.
+    """
+
+    path: str
+    sha256: str
+    pixel_sha256: str
+    label: str
+    corrected_label: str
+    width: int
+    height: int
+    mode: str
+    format: str
+    bytes: int
+    source: str = ""
+    group: str = ""
+    split: str = ""
+    fold: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("label", "corrected_label"):
+            if getattr(self, name) not in CLASSES:
+                raise DataError(f"`{name}` must be one of {', '.join(CLASSES)}")
+        for name in ("sha256", "pixel_sha256"):
+            if not _SHA256.fullmatch(getattr(self, name)):
+                raise DataError(f"`{name}` must be 64 hexadecimals in lower case")
+        if not self.path:
+            raise DataError("`path` is empty")
+        if self.split not in _SPLITS:
+            raise DataError("`split` must be Training, Testing or empty")
+        if min(self.width, self.height) < 1 or self.bytes < 1:
+            raise DataError("`width`, `height` and `bytes` must be at least 1")
+        if self.fold is not None and self.fold < 0:
+            raise DataError("`fold` must be at least 0")
+
+
+_COLUMNS: Final = tuple(field.name for field in fields(Entry))
+_NUMBERS: Final = ("width", "height", "bytes")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The pictures of a data set.
+
+    Parameters
+    ----------
+    entries
+        One for each picture that can be read.
+    root
+        The folder that the entries' paths start from.
+    unreadable
+        The files that cannot be read, and why.
+    """
+
+    entries: tuple[Entry, ...]
+    root: Path
+    unreadable: tuple[Unreadable, ...] = ()
+
+    def __post_init__(self) -> None:
+        twice = [path for path, n in Counter(e.path for e in self.entries).items() if n > 1]
+        if twice:
+            raise DataError(f"{twice[0]} is listed twice; keep one row for each file")
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the pictures and what is said of them, wherever they lie and in any order."""
+        rows = sorted(
+            f"{e.sha256} {e.corrected_label} {e.group} {e.split} {e.fold}\n" for e in self.entries
+        )
+        return hashlib.sha256("".join(rows).encode()).hexdigest()
+
+    @property
+    def labels(self) -> list[str]:
+        """The corrected labels."""
+        return [entry.corrected_label for entry in self.entries]
+
+    def examples(self, entries: Sequence[Entry] | None = None) -> list[Example]:
+        """Give entries as labelled files: all of them, or those named.
+
+        The labels are the corrected ones.
+        """
+        return [
+            Example(self.root / e.path, e.corrected_label, e.split, e.group, e.sha256)
+            for e in (self.entries if entries is None else entries)
+        ]
+
+    def with_folds(self, folds: Sequence[int]) -> Self:
+        """Give the same manifest with other folds."""
+        changed = tuple(
+            replace(entry, fold=fold) for entry, fold in zip(self.entries, folds, strict=True)
+        )
+        return replace(self, entries=changed)
+
+    def to_csv(self) -> str:
+        """Write the table, one row for each picture."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for entry in self.entries:
+            values = (getattr(entry, name) for name in _COLUMNS)
+            writer.writerow("" if value is None else value for value in values)
+        return text.getvalue()
+
+
+def make_manifest(
+    folder: str | os.PathLike[str], *, groups: str = "auto", progress: Progress = silent
+) -> Manifest:
+    """Read every picture of a folder and write down what it is.
+
+    Files of the published set, known by their SHA-256, get its corrected labels,
+    groups and folds.
+
+    Parameters
+    ----------
+    folder
+        ``Training`` and ``Testing`` with class folders in them, or class folders.
+    groups
+        ``"auto"``: pictures that are not of the published set are grouped with what
+        looks alike, ``L0001`` and so on where that is none of the set; those that look
+        like a published picture join its group and fold. ``"published"``: they get no
+        group. ``"none"``: nobody gets a group or a fold.
+    progress
+        Told of files read and pairs compared.
+
+    Returns
+    -------
+    Manifest
+        Its root is the folder.
+
+    Raises
+    ------
+    DataError
+        When the folder is not laid out as expected, or nothing in it can be read.
+    MissingExtraError
+        When pictures must be compared and SciPy is not installed.
+    """
+    if groups not in GROUPINGS:
+        raise DataError(f"`groups` must be one of {', '.join(GROUPINGS)}, got {groups!r}")
+    root = Path(folder)
+    found = survey(find_all(root), progress)
+    known = published()
+    entries = [_entry(look, root) for look in found.looks]
+    if groups != "none":
+        entries = [_as_published(entry) for entry in entries]
+    if groups == "auto" and any(entry.sha256 not in known for entry in entries):
+        entries = _group_alike(entries, found, progress)
+    return Manifest(tuple(entries), root, found.unreadable)
+
+
+def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> Manifest:
+    """Write a manifest as CSV.
+
+    Paths are written relative to the file's own folder. Files that cannot be read are
+    listed beside it, in ``NAME.unreadable.csv``, when there are any.
+
+    Returns
+    -------
+    Manifest
+        The same, as `read_manifest` would read it.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    target = Path(path)
+    here = target.resolve().parent
+    moved = tuple(
+        replace(entry, path=_relative(manifest.root / entry.path, here))
+        for entry in manifest.entries
+    )
+    written = replace(manifest, entries=moved, root=target.parent)
+    write_whole(target, written.to_csv())
+    beside = target.with_suffix(".unreadable.csv")
+    if manifest.unreadable:
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(("path", "reason"))
+        rows.writerows((_relative(bad.path, here), bad.reason) for bad in manifest.unreadable)
+        write_whole(beside, text.getvalue())
+    else:
+        beside.unlink(missing_ok=True)  # of an earlier manifest of this name
+    return written
+
+
+def read_manifest(
+    path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None
+) -> Manifest:
+    """Read a manifest and check every row.
+
+    Parameters
+    ----------
+    path
+        A CSV as `write_manifest` makes it; ``path``, ``sha256`` and ``label`` are
+        required, and so is what `Entry` has no default for.
+    root
+        The folder that its paths start from; the one it lies in when ``None``.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read, or a row is not as it should be. The files themselves
+        are not looked at.
+    """
+    source = Path(path)
+    try:
+        with source.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+            columns = reader.fieldnames or ()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{source} cannot be read as a manifest: {error}") from error
+    required = [f for f in _COLUMNS if f not in ("source", "group", "split", "fold")]
+    missing = [name for name in required if name not in columns]
+    if missing:
+        raise DataError(
+            f"{source} lacks the columns {', '.join(missing)}; "
+            "make a manifest with `tumorlens data manifest`"
+        )
+    if not rows:
+        raise DataError(f"{source} lists no pictures")
+    entries = tuple(_parse(row, source, line) for line, row in enumerate(rows, start=2))
+    return Manifest(entries, source.parent if root is None else Path(root))
+
+
+def _parse(row: dict[str, str], source: Path, line: int) -> Entry:
+    values = {name: (row.get(name) or "").strip() for name in _COLUMNS}
+    try:
+        numbers = {name: int(values[name]) for name in _NUMBERS}
+        fold = int(values["fold"]) if values["fold"] else None
+        texts = {k: v for k, v in values.items() if k not in (*_NUMBERS, "fold")}
+        for name in ("label", "corrected_label"):
+            texts[name] = class_named(texts[name] or texts["label"]) or texts[name]
+        return Entry(**texts, **numbers, fold=fold)  # type: ignore[arg-type]  # checked by Entry
+    except (ValueError, DataError) as error:
+        raise DataError(f"{source}, line {line}: {error}") from error
+
+
+def _entry(look: Look, root: Path) -> Entry:
+    return Entry(
+        path=look.example.path.relative_to(root).as_posix(),
+        sha256=look.sha256,
+        pixel_sha256=look.pixel_sha256,
+        label=look.example.label,
+        corrected_label=look.example.label,
+        width=look.width,
+        height=look.height,
+        mode=look.mode,
+        format=look.format,
+        bytes=look.bytes,
+        split=look.example.split,
+    )
+
+
+def _as_published(entry: Entry) -> Entry:
+    """Take over what the published manifest knows of a file."""
+    row = published().get(entry.sha256)
+    if row is None:
+        return entry
+    source = _SOURCE_OF_PATIENTS if row.group.startswith("P") else ""
+    return replace(entry, corrected_label=row.label, group=row.group, fold=row.fold, source=source)
+
+
+def _group_alike(entries: list[Entry], found: Survey, progress: Progress) -> list[Entry]:
+    """Group what has no group yet with what it looks like."""
+    pairs = find_pairs(found.fingerprints, least=KIN, progress=progress)
+    links = [(pair.first, pair.second) for pair in pairs]
+    links += _links_of_equals([entry.pixel_sha256 for entry in entries])
+    roots = clusters(len(entries), links)
+    closest = {  # of each picture: the most similar one that has a group
+        one: other
+        for pair in sorted(pairs, key=lambda pair: pair.similarity)
+        for one, other in ((pair.first, pair.second), (pair.second, pair.first))
+        if entries[other].group
+    }
+    groups_of = defaultdict(list)
+    for position, root in enumerate(roots):
+        if entries[position].group:
+            groups_of[root].append(position)
+    names: dict[int, str] = {}
+    result = []
+    for position, (entry, root) in enumerate(zip(entries, roots, strict=True)):
+        if entry.group:
+            result.append(entry)
+        elif position in closest or groups_of[root]:
+            like = entries[closest.get(position, min(groups_of[root], default=position))]
+            result.append(replace(entry, group=like.group, fold=like.fold))
+        else:
+            name = names.setdefault(root, f"L{len(names) + 1:04d}")
+            result.append(replace(entry, group=name))
+    return result
+
+
+def _links_of_equals(keys: Sequence[str]) -> list[tuple[int, int]]:
+    first: dict[str, int] = {}
+    return [(first.setdefault(key, i), i) for i, key in enumerate(keys)]
+
+
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(path.resolve(), folder)).as_posix()
+    except ValueError:  # another drive, on Windows
+        return path.resolve().as_posix()
