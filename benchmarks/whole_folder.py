@@ -38,6 +38,11 @@ def run(folder: Path, bundle: str) -> tuple[dict[str, str], float, float]:
     return {row["path"]: row["label"] for row in rows}, seconds, usage.ru_maxrss / 1024
 
 
+def _recall(labels: dict[str, str], name: str) -> float:
+    own = [label for path, label in labels.items() if Path(path).parent.name == name]
+    return own.count(name) / len(own)
+
+
 def main() -> None:
     """Run every bundle and print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -49,11 +54,13 @@ def main() -> None:
         labels, seconds, megabytes = run(arguments.folder, bundle)
         first = first or labels
         right = sum(Path(path).parent.name == label for path, label in labels.items())
+        truths = sorted({Path(path).parent.name for path in labels})
+        recall = ", ".join(f"{name} {_recall(labels, name):.3f}" for name in truths)
         same = sum(first[path] == label for path, label in labels.items())
         print(
             f"{bundle}: {len(labels)} pictures, accuracy {right / len(labels):.4f}, "
             f"{len(labels) / seconds:.1f} pictures/s, peak {megabytes:.0f} MB, "
-            f"labels equal to the first {same / len(labels):.4f}"
+            f"labels equal to the first {same / len(labels):.4f}, recall {recall}"
         )
 
 

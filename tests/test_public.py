@@ -108,4 +108,6 @@ def test_errors_survive_being_copied_and_sent(error: errors.TumorLensError) -> N
 def test_messages_say_what_where_and_how_to_mend() -> None:
     unreadable, extra = ERRORS[1], ERRORS[-1]
     assert str(unreadable) == "a.png: an empty file; fetch it again"
-    assert str(extra) == "training needs more packages: pip install 'tumorlens[train]'"
+    assert str(extra) == (
+        "training needs more packages: pip install 'tumorlens[train]', or '.[train]' in a clone"
+    )

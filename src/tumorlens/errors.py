@@ -76,4 +76,7 @@ class MissingExtraError(TumorLensError):
         self.extra = extra
 
     def __str__(self) -> str:
-        return f"{self.feature} needs more packages: pip install 'tumorlens[{self.extra}]'"
+        return (
+            f"{self.feature} needs more packages: pip install 'tumorlens[{self.extra}]', or "
+            f"'.[{self.extra}]' in a clone"
+        )

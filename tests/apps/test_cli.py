@@ -101,7 +101,7 @@ def test_folders_are_walked_in_order(
     assert status == 0
     wanted = [str(path) for name in sorted(testing) for path in testing[name]] + [str(last)]
     assert [answer["path"] for answer in records(out)] == wanted
-    assert "classified 49/49" in err
+    assert "files 49/49" in err
     assert "classified" not in out
 
 
@@ -374,6 +374,7 @@ def test_training_and_export_from_nothing_to_an_answer(run: Run, tmp_path: Path)
     data = write_phantoms(tmp_path / "data", training=4, testing=2, size=48)
     arguments = ["--network", "tiny", "--size", "32", "--batch", "8", "--learning-rate", "0.01"]
     arguments += ["--validation", "0", "--seed", "3", "--schedule", "constant"]
+    arguments += ["--weights", "random"]
     begun = tmp_path / "run"
     status, out, err = run("train", "--data", data, "--out", begun, *arguments, "--epochs", "2")
     assert status == 0
@@ -427,3 +428,19 @@ def test_a_full_disk_is_a_sentence(arguments: list[str]) -> None:
     assert done.returncode == 2
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_recipes_name_their_starting_weights_and_go_on(run: Run, tmp_path: Path) -> None:
+    data = write_phantoms(tmp_path / "data", training=4, testing=1, size=48)
+    arguments = ["--network", "tiny", "--size", "32", "--batch", "8", "--epochs", "1"]
+    arguments += ["--data", data, "--out", tmp_path / "run"]
+    status, _, err = run("train", *arguments)
+    assert status == 2
+    assert "has no ImageNet weights" in err
+    assert not (tmp_path / "run").exists()
+    status, _, err = run("train", *arguments, "--weights", "random")
+    assert status == 0
+    assert "training tiny from random weights" in err
+    status, _, err = run("train", *arguments, "--weights", "random")
+    assert status == 0
+    assert "going on after epoch 1 of 1" in err

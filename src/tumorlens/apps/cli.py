@@ -79,14 +79,15 @@ def predict(paths: tuple[str, ...], model: str | None, as_json: bool) -> None:
 
     classifier = _load(model)
     files = list(find_files(paths))
-    meter = Meter() if len(files) > 1 else None
+    # On a terminal the answers themselves show how far it is.
+    meter = Meter() if len(files) > 1 and not sys.stdout.isatty() else None
     failed = done = 0
     for result in predict_files(classifier, files):
         failed += isinstance(result, Failure)
         done += isinstance(result, Failure) or result.slice == 0
         click.echo(json.dumps(result.to_dict()) if as_json else _line(result))
         if meter:
-            meter("classified", done, len(files))
+            meter("files", done, len(files))
     _finish(failed, len(files))
 
 
@@ -201,6 +202,7 @@ def train(
     """
     import dataclasses
 
+    from tumorlens.train.fit import epochs_done
     from tumorlens.train.fit import train as run_training
     from tumorlens.train.keras_backend import require_keras
     from tumorlens.train.recipe import RECIPES
@@ -210,9 +212,18 @@ def train(
     given = {name: value for name, value in overrides.items() if value is not None}
     chosen = dataclasses.replace(RECIPES[recipe], **given)
     require_keras("training", backend=backend)
-    run = run_training(
-        chosen, data, out, test_folds=test_folds, allow_leaks=allow_leaks, progress=Meter()
-    )
+    if begun := epochs_done(out):
+        click.echo(f"going on after epoch {begun} of {chosen.epochs}", err=True)
+    else:
+        click.echo(f"training {chosen.network} from {chosen.weights} weights", err=True)
+    try:
+        run = run_training(
+            chosen, data, out, test_folds=test_folds, allow_leaks=allow_leaks, progress=Meter()
+        )
+    except KeyboardInterrupt:
+        done = epochs_done(out)
+        click.echo(f"\n{done} whole epochs are kept; the same command goes on from there", err=True)
+        raise
     click.echo(f"trained {chosen.network} for {chosen.epochs} epochs: {click.format_filename(run)}")
     click.echo(f"next: tumorlens export {click.format_filename(run)} --out BUNDLE")
 
@@ -228,6 +239,7 @@ def train(
 @click.option("--model-version", default="1", show_default=True, help="Its version.")
 @click.option("--data", metavar="DIR", help="The data trained on, if it has moved.")
 @click.option("--weights/--no-weights", default=True, help="Add half-precision float weights.")
+@click.option("--open-test-fold", is_flag=True, help="Score the published test fold: once.")
 @click.option("--description", default="", help="A sentence for the card: what the model is.")
 @click.option("--limitations", default="", help="A sentence for the card: what to mind.")
 def export(
@@ -241,6 +253,7 @@ def export(
     weights: bool,
     description: str,
     limitations: str,
+    open_test_fold: bool,
 ) -> None:
     """Turn a training run into a bundle that `--model` takes."""
     from tumorlens.train.export import export_run
@@ -256,6 +269,7 @@ def export(
         weights=weights,
         description=description,
         limitations=limitations,
+        open_test_fold=open_test_fold,
         progress=Meter(),
     )
     click.echo(f"exported: {click.format_filename(bundle)}")

@@ -17,10 +17,15 @@ def describe(card: Card) -> str:
     lines = [f"model          {card.id} ({card.network}, {card.precision})"]
     lines += [f"classes        {', '.join(card.classes)}"]
     lines += [f"input          {card.input.size} × {card.input.size}, {card.input.preparation}"]
+    training = card.training
+    if isinstance(training.get("recipe"), dict):
+        epochs = training["recipe"].get("epochs")
+        lines += [f"trained        epoch {training.get('epoch')} of {epochs}"]
     scores = card.metrics  # free form: a model from elsewhere may say other things
     if _are_scores(scores):
         recall = ", ".join(f"{name} {value:.3f}" for name, value in scores["recall"].items())
         where = f"{scores['n']} pictures of {scores.get('data')}"
+        where += ", a split that leaks" if scores.get("leaky") else ""
         lines += [f"accuracy       {scores['accuracy']:.4f} on {where}", f"recall         {recall}"]
     for title, text in (
         ("what it is", card.description),

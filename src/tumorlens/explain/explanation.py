@@ -72,16 +72,22 @@ class Explanation:
         return blend(display_grey(self.picture), self.map, alpha)
 
     def figure(self, alpha: float = 0.6) -> Image.Image:
-        """Show the slice and its overlay side by side, with colour bar and caption."""
+        """Show the slice and its overlay side by side, with colour bar and caption.
+
+        A slice that is not assessable is shown without its map.
+        """
         answer = self.prediction
         title = f"{answer.label} {answer.confidence:.1%}"
-        if not answer.assessable:
-            title = f"not assessable: {answer.reason}"
+        if self.target != answer.label:
+            title += f"; evidence for {self.target} ({answer.probabilities[self.target]:.1%})"
+        overlay = self.overlay(alpha)
+        if not answer.assessable:  # a map would lend weight to an answer that has none
+            title, overlay = f"not assessable: {answer.reason}", self.overlay(0)
         what = f"{_TITLES[self.method]} for {self.target}, layer {self.layer}, {answer.model}"
         if self.flat:
             what += " (flat: no place speaks for it)"
         footer = f"{what}. Research use only."
-        return panel(self.picture, self.overlay(alpha), title, footer)
+        return panel(self.picture, overlay, title, footer)
 
     def manifest(self) -> dict[str, Any]:
         """Describe the explanation as its record does."""

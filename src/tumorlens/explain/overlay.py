@@ -39,6 +39,7 @@ _INFERNO: Final = np.array(
 _INK, _PAPER = (235, 235, 235), (16, 16, 20)
 _GAP: Final = 12
 _BAR: Final = 14
+_TWO_LABELS: Final = 32  # pixels: a lower bar has room for one
 
 
 def display_grey(picture: Slice) -> NDArray[np.uint8]:
@@ -118,6 +119,7 @@ def panel(picture: Slice, overlay: Image.Image, title: str, footer: str) -> Imag
     needed = int(max(font.getlength(title), small.getlength(footer))) + 2 * _GAP
     sheet = Image.new("RGB", (max(width, needed), top + size[1] + 36), _PAPER)
     draw = ImageDraw.Draw(sheet)
+    title, footer = (text.replace("×", "x") for text in (title, footer))  # no glyph for it
     draw.text((_GAP, 10), title, fill=_INK, font=font)
     sheet.paste(left, (_GAP, top))
     sheet.paste(right, (2 * _GAP + size[0], top))
@@ -153,4 +155,5 @@ def _draw_bar(
     sheet.paste(Image.fromarray(_colours(ramp).astype(np.uint8)), (x, y))
     draw.rectangle((x, y, x + _BAR - 1, y + height - 1), outline=(120, 120, 128))
     draw.text((x + _BAR + 6, y - 2), "most", fill=_INK, font=font)
-    draw.text((x + _BAR + 6, y + height - 14), "none", fill=_INK, font=font)
+    if height > _TWO_LABELS:
+        draw.text((x + _BAR + 6, y + height - 14), "none", fill=_INK, font=font)

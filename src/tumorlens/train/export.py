@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tumorlens.classify import Classifier
 from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.published import TEST_FOLD
-from tumorlens.data.split import select
+from tumorlens.data.split import Selection, select
 from tumorlens.errors import ModelError, UnreadableImageError
 from tumorlens.files import new_folder
 from tumorlens.images.prepare import PREPARATION
@@ -55,6 +55,7 @@ def export_run(
     weights: bool = True,
     description: str = "",
     limitations: str = "",
+    open_test_fold: bool = False,
     progress: Progress = silent,
 ) -> Path:
     """Write the network of a run as a bundle, with the scores of that very bundle.
@@ -78,6 +79,9 @@ def export_run(
         Whether to put the float weights, in half precision, beside them.
     description, limitations
         Sentences for the card: what the model is, and how far not to trust it.
+    open_test_fold
+        Whether to score the published test fold, when the run kept it for testing. To
+        be done once, with the final model; until then its card has no scores.
     progress
         Told of pictures read and classified.
 
@@ -128,7 +132,7 @@ def export_run(
             intended_use=_INTENDED,
         )
         (bundle / CARD_NAME).write_text(card.to_json())
-        if chosen.testing:
+        if chosen.testing and (open_test_fold or not _holds_test_fold(chosen)):
             scores = _scores(bundle, chosen.testing, progress)
             card.metrics.update({**chosen.origin, "leaky": note["leaky"], **scores})
             (bundle / CARD_NAME).write_text(card.to_json())
@@ -223,6 +227,11 @@ def _calibration(
     random = np.random.default_rng((seed, 4))
     chosen = random.permutation(len(examples))[:_CALIBRATION_COUNT]
     return load_pictures([examples[i] for i in chosen], size, progress).pixels
+
+
+def _holds_test_fold(chosen: Selection) -> bool:
+    """Say whether the test pictures are of the fold that is opened once."""
+    return TEST_FOLD in chosen.origin.get("test_folds", ())
 
 
 def _training(recipe: Recipe, epoch: int, note: dict[str, Any]) -> dict[str, Any]:

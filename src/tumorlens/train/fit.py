@@ -351,6 +351,8 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Pro
     steps = len(batches)
 
     class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is imported late
+        held_out: float | None = None  # accuracy after the last whole epoch
+
         def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
             del logs
             self.epoch = batches.epoch = epoch
@@ -362,9 +364,11 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Pro
             rate = (batch + 1) * recipe.batch / (time.monotonic() - self.start)
             loss = (logs or {}).get("loss", float("nan"))
             note = f"epoch {self.epoch + 1}/{recipe.epochs}  loss {loss:.4f}  {rate:.1f} pictures/s"
+            note += f"  held out {self.held_out:.3f}" if self.held_out is not None else ""
             progress("training", done, recipe.epochs * steps, note)
 
         def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+            self.held_out = (logs or {}).get("val_accuracy")
             path = _checkpoint(run, epoch + 1)
             path.parent.mkdir(exist_ok=True)
             work = path.with_name(f"writing_{path.name}")
