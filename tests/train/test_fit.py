@@ -17,9 +17,10 @@ from tumorlens.data.folder import CLASSES, find_examples
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.errors import DataError, ModelError, RunError
 from tumorlens.train import network
-from tumorlens.train.fit import as_tensors, load_run, train
+from tumorlens.train.fit import as_tensors, train
 from tumorlens.train.pictures import load_pictures
 from tumorlens.train.recipe import Recipe
+from tumorlens.train.run import load_run
 from tumorlens.train.weights import load_weights, read_weights
 
 

@@ -202,10 +202,10 @@ def train(
     """
     import dataclasses
 
-    from tumorlens.train.fit import epochs_done
     from tumorlens.train.fit import train as run_training
     from tumorlens.train.keras_backend import require_keras
     from tumorlens.train.recipe import RECIPES
+    from tumorlens.train.run import epochs_done
 
     if recipe not in RECIPES:
         raise click.BadParameter(f"there are {', '.join(RECIPES)}", param_hint="--recipe")

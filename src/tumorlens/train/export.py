@@ -29,12 +29,13 @@ from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
 from tumorlens.progress import Progress, silent
-from tumorlens.train.fit import as_tensors, epochs_done, load_run, read_note
+from tumorlens.train.fit import as_tensors
 from tumorlens.train.geometry import cell_grid
 from tumorlens.train.keras_backend import require_keras
 from tumorlens.train.network import NETWORKS, feature_layer
 from tumorlens.train.pictures import hash_files, load_pictures
 from tumorlens.train.recipe import Recipe
+from tumorlens.train.run import epochs_done, load_run, read_note
 from tumorlens.train.weights import save_weights
 
 __all__ = ["export_run"]

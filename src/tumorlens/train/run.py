@@ -1,0 +1,216 @@
+"""The run folder: what a training writes down, so that it survives interruption.
+
+It holds::
+
+    recipe.json          what was asked for
+    run.json             what it ran on: versions, data hashes, counts
+    log.csv              one row an epoch
+    checkpoints/         epoch_001.weights.h5 … with the optimiser's state
+    weights.safetensors  the float weights, written when the last epoch is done
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tumorlens.data.folder import CLASSES
+from tumorlens.data.split import Selection
+from tumorlens.errors import RunError
+from tumorlens.files import write_whole
+from tumorlens.images.prepare import PREPARATION
+from tumorlens.train.keras_backend import require_keras
+from tumorlens.train.network import build_network, feature_layer
+from tumorlens.train.pictures import Pictures
+from tumorlens.train.recipe import Recipe
+from tumorlens.train.weights import read_weights
+
+__all__ = [
+    "append_row",
+    "begin_run",
+    "check_data",
+    "check_folder",
+    "checkpoint_path",
+    "epochs_done",
+    "load_checkpoint",
+    "load_run",
+    "read_note",
+]
+
+
+def load_run(run: str | os.PathLike[str], epoch: int | None = None) -> tuple[Recipe, Any]:
+    """Load the recipe and the network of a run.
+
+    Parameters
+    ----------
+    run
+        A run folder.
+    epoch
+        Which epoch's weights, from 1; the last whole one when ``None``.
+
+    Returns
+    -------
+    tuple
+        The `Recipe` and the `keras.Model`, in float32.
+
+    Raises
+    ------
+    RunError
+        When the folder is no run, or the epoch was never finished.
+    """
+    folder = Path(run)
+    recipe = _read_recipe(folder)
+    done = epochs_done(folder)
+    wanted = done if epoch is None else epoch
+    if not 1 <= wanted <= done:
+        raise RunError(f"{folder} has {done} finished epochs; there is no epoch {wanted}")
+    model = build_network(recipe.network, classes=len(CLASSES), size=recipe.size)
+    load_checkpoint(model, checkpoint_path(folder, wanted))
+    return recipe, model
+
+
+def epochs_done(run: str | os.PathLike[str]) -> int:
+    """Count the epochs of a run whose row and checkpoint are both there."""
+    run = Path(run)
+    path = run / "log.csv"
+    if not path.is_file():
+        return 0
+    with path.open(newline="") as file:
+        rows = sum(1 for _ in csv.DictReader(file))
+    while rows and not checkpoint_path(run, rows).is_file():
+        rows -= 1
+    return rows
+
+
+def read_note(run: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what a run wrote down of its data and versions, its ``run.json``.
+
+    Raises
+    ------
+    RunError
+        When it is missing or damaged.
+    """
+    path = Path(run) / "run.json"
+    try:
+        note: dict[str, Any] = json.loads(path.read_text())
+        missing = {"data", "data_sha256", "unreadable"} - note.keys()
+    except (OSError, ValueError, AttributeError) as error:
+        raise RunError(f"{path} cannot be read ({error}); start a new run") from error
+    if missing:
+        raise RunError(f"{path} lacks {', '.join(sorted(missing))}; start a new run")
+    return note
+
+
+def check_folder(run: Path, recipe: Recipe) -> None:
+    """See that a folder is free, or holds this very run."""
+    if (run / "recipe.json").is_file():
+        found = _read_recipe(run)
+        if found != recipe:
+            raise RunError(
+                f"{run} holds a run of another recipe ({_difference(found, recipe)}); "
+                "name another folder, or repeat the command that began it"
+            )
+        return
+    if run.is_dir() and any(run.iterdir()):
+        raise RunError(f"{run} exists, is not empty and holds no run; name another folder")
+    feature_layer(recipe.network)  # a misspelt name too
+    if recipe.weights not in ("random", "imagenet"):
+        read_weights(recipe.weights)  # a wrong file is better known before hours of reading
+
+
+def check_data(run: Path, root: Path, pictures: Pictures) -> None:
+    """Refuse to go on with other pictures than a run began with."""
+    if (run / "run.json").is_file() and read_note(run)["data_sha256"] != pictures.sha256:
+        raise RunError(f"the pictures in {root} changed since {run} began; start a new run")
+
+
+def begin_run(run: Path, recipe: Recipe, root: Path, chosen: Selection, pictures: Pictures) -> None:
+    """Write down what is asked for and what the run sees, once all of it has proved good."""
+    if (run / "recipe.json").is_file():
+        return
+    keras = require_keras("training")
+    note = {
+        "data": str(root),
+        "data_sha256": pictures.sha256,
+        "leaky": chosen.leaky,
+        "selection": chosen.origin,
+        "pictures": len(pictures),
+        "unreadable": list(pictures.unreadable),
+        "preparation": PREPARATION,
+        "weights_sha256": _hash(recipe.weights),
+        "classes": list(CLASSES),
+        "backend": keras.config.backend(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("tumorlens", "keras", "numpy", "pillow")},
+        },
+    }
+    write_whole(run / "run.json", _json(note))
+    write_whole(run / "recipe.json", _json(recipe.to_dict()))
+
+
+def checkpoint_path(run: Path, epoch: int) -> Path:
+    """Name the file of an epoch's weights and optimiser, epochs counted from 1."""
+    return run / "checkpoints" / f"epoch_{epoch:03d}.weights.h5"
+
+
+def load_checkpoint(model: Any, path: Path) -> None:
+    """Put a checkpoint into a network.
+
+    Raises
+    ------
+    RunError
+        When the file is missing or damaged.
+    """
+    try:
+        model.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(
+            f"{path} is damaged ({error}); delete it, and the same training goes on from the "
+            "epoch before"
+        ) from error
+
+
+def append_row(path: Path, epoch: int, values: Mapping[str, float]) -> None:
+    """Write the log anew with one more row, dropping rows of epochs done again."""
+    rows: list[dict[str, str]] = []
+    if path.is_file():
+        with path.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < epoch]
+    rows.append({"epoch": str(epoch), **{k: f"{v:.6g}" for k, v in values.items()}})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[-1].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue())
+
+
+def _read_recipe(run: Path) -> Recipe:
+    try:
+        return Recipe.from_dict(json.loads((run / "recipe.json").read_text()))
+    except (OSError, json.JSONDecodeError) as error:
+        raise RunError(f"{run} is no run folder: recipe.json cannot be read ({error})") from error
+
+
+def _difference(one: Recipe, other: Recipe) -> str:
+    a, b = one.to_dict(), other.to_dict()
+    return ", ".join(f"{k} is {a[k]}, asked for {b[k]}" for k in a if a[k] != b[k])
+
+
+def _hash(weights: str) -> str | None:
+    """Hash the starting weights when they are a file."""
+    if weights in ("random", "imagenet"):
+        return None
+    return hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"
