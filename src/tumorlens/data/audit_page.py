@@ -28,6 +28,7 @@ _THUMB: Final = 168  # side of a thumbnail in pixels
 _SHOWN: Final = 12  # pairs shown of each kind
 _LISTED: Final = 20  # files named of each oddity
 
+# A pair is shown with the first kind that it belongs to.
 _KINDS: Final[tuple[tuple[str, str, Callable[[Finding], bool]], ...]] = (
     (
         "Different labels",
@@ -50,13 +51,13 @@ _KINDS: Final[tuple[tuple[str, str, Callable[[Finding], bool]], ...]] = (
         lambda f: f.across and f.exact,
     ),
     (
-        "Near-duplicates within one split",
-        "They count twice without saying more.",
+        "Other near-duplicates",
+        "Both on the same side: they count twice without saying more.",
         lambda f: not f.across and not f.exact,
     ),
     (
-        "Equal pixels within one split",
-        "Copies under another name.",
+        "Other equal pixels",
+        "Both on the same side: copies under another name.",
         lambda f: not f.across and f.exact,
     ),
 )
@@ -144,11 +145,12 @@ def _twins(audit: Audit) -> str:
 
 
 def _galleries(audit: Audit, root: Path) -> str:
-    split = any(example.split for example in audit.examples)
     parts = []
+    rest = list(audit.findings)
     for title, text, belongs in _KINDS:
-        found = [finding for finding in audit.findings if belongs(finding)]
-        if not found or (not split and "across" in title):
+        found = [finding for finding in rest if belongs(finding)]
+        rest = [finding for finding in rest if not belongs(finding)]
+        if not found:
             continue
         shown = _spread(found, _SHOWN)
         pairs = "".join(_pair(finding, root) for finding in shown)
@@ -309,7 +311,7 @@ figcaption { grid-column: 1 / -1; }
 table { border-collapse: separate; border-spacing: 0; margin: 1rem 0; padding: .4rem .6rem; }
 th, td { padding: .3rem .8rem; text-align: right; font-weight: 400; }
 th[scope=col] { color: var(--faint); border-bottom: 1px solid var(--line); }
-th[scope=row], .words td, .words th { text-align: left; }
+th:first-child, .words td, .words th { text-align: left; }
 .bars .bar { width: 22rem; max-width: 50vw; }
 .bar i { display: block; height: .9rem; background: var(--blue); border-radius: 3px; }
 details { padding: .5rem 1rem; margin: .5rem 0; }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -60,6 +60,8 @@ class Alteration:
     quality: int = 95
 
 
+_MUCH: Final = Alteration(mirror=True, to_head=True, gamma=0.7, scale=0.6, quality=60)
+
 ALTERATIONS: Final[Mapping[str, Alteration]] = MappingProxyType(
     {
         "re-encoded": Alteration(quality=40),
@@ -74,12 +76,11 @@ ALTERATIONS: Final[Mapping[str, Alteration]] = MappingProxyType(
         "cropped by 10 % more": Alteration(to_head=True, crop=0.10),
         "rotated by 3°": Alteration(turn=3.0),
         "rotated by 8°": Alteration(turn=8.0),
-        "all at once": Alteration(
-            mirror=True, to_head=True, crop=0.03, gamma=0.7, scale=0.6, quality=60
-        ),
+        "all at once": _MUCH,
+        "all at once and cut into": replace(_MUCH, crop=0.03),
     }
 )
-"""The copies that are looked for; the last of them is what an audit must find."""
+"""The copies that are looked for: what is done to pictures, and worse than that."""
 
 
 @dataclass(frozen=True, slots=True)

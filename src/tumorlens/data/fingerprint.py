@@ -83,15 +83,15 @@ def coarse(fingerprints: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def vectors(small: NDArray[np.float32]) -> NDArray[np.float32]:
     """Do the same with fingerprints that are shrunk already, ``(n, COARSE, COARSE)``."""
-    flat = small.reshape(len(small), -1)
+    flat = small.reshape(len(small), COARSE * COARSE)
     weight = np.broadcast_to(window(COARSE), flat.shape)
     return np.asarray(unit(flat, weight) * np.sqrt(weight), dtype=np.float32)
 
 
-def shrunk(fingerprints: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Average fingerprints to pictures of ``(n, COARSE, COARSE)``."""
-    step = SIZE // COARSE
-    blocks = fingerprints.reshape(-1, COARSE, step, COARSE, step)
+def shrunk(fingerprints: NDArray[np.uint8], size: int = COARSE) -> NDArray[np.float32]:
+    """Average fingerprints to pictures of ``(n, size, size)``; `size` must divide theirs."""
+    step = SIZE // size
+    blocks = fingerprints.reshape(-1, size, step, size, step)
     return np.asarray(blocks.mean((2, 4), dtype=np.float32))
 
 

@@ -91,7 +91,7 @@ def imbalance(labels: Sequence[str], folds: Sequence[int]) -> dict[str, float]:
             sum(a == label and b == fold for a, b in zip(labels, folds, strict=True))
             for fold in sorted(set(folds))
         ]
-        result[label] = max(sizes) / min(sizes) - 1 if min(sizes) else float("inf")
+        result[label] = (max(sizes) - min(sizes)) / min(sizes) if min(sizes) else float("inf")
     return result
 
 
