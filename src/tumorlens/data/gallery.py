@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tumorlens.data.check import PUBLISHED
 from tumorlens.data.figures import (
     Picture,
     draw_bars,
@@ -24,6 +23,7 @@ from tumorlens.data.figures import (
     draw_sizes,
 )
 from tumorlens.data.folder import find_examples
+from tumorlens.data.published import published
 from tumorlens.errors import DataError, UnreadableImageError
 from tumorlens.figure_style import DPI, class_name, figure_style, require_matplotlib, to_png
 from tumorlens.files import new_folder
@@ -75,7 +75,6 @@ def gather(source: str | os.PathLike[str], *, progress: Progress = silent) -> Ga
     """
     path = Path(source)
     rows = list(_rows_of_folder(path) if path.is_dir() else _rows_of_manifest(path))
-    published = _published_folds()
     pictures, unreadable = [], []
     for i, (file, label, part, group, fold) in enumerate(rows):
         try:
@@ -83,10 +82,10 @@ def gather(source: str | os.PathLike[str], *, progress: Progress = silent) -> Ga
         except UnreadableImageError as error:
             unreadable.append(str(error))
         else:
-            known = (
-                (group, fold) if fold is not None else published.get(_sha256(file), (group, None))
-            )
-            pictures.append(Picture(file, label, scan.width, scan.height, part, known[1], known[0]))
+            known = published().get(_sha256(file)) if fold is None else None
+            if known:  # the corrected label too
+                label, group, fold = known.label, known.group, known.fold  # noqa: PLW2901
+            pictures.append(Picture(file, label, scan.width, scan.height, part, fold, group))
         progress("read pictures", i + 1, len(rows))
     if not pictures:
         raise DataError(f"no picture of {path} can be read; name a folder of pictures by class")
@@ -190,17 +189,6 @@ def _rows_of_manifest(path: Path) -> Iterator[_Row]:
 
 def _whole(text: str) -> int | None:
     return int(text) if text else None
-
-
-def _published_folds() -> dict[str, tuple[str | None, int | None]]:
-    """Group and fold of each published picture, by its SHA-256."""
-    if not PUBLISHED.is_file():
-        return {}
-    with PUBLISHED.open(encoding="utf-8", newline="") as file:
-        return {
-            row["sha256"]: (row["group"] or None, _whole(row["fold"]))
-            for row in csv.DictReader(file)
-        }
 
 
 def _sha256(path: Path) -> str:
