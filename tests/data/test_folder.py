@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tumorlens.data.folder import CLASSES, Example, find_examples, read_labels
+from tumorlens.data.folder import CLASSES, Example, find_examples
 from tumorlens.errors import DataError
 
 
@@ -30,7 +30,7 @@ def test_pictures_are_sorted_by_class_then_path(tmp_path: Path) -> None:
         Example(tmp_path / "pituitary" / "a.png", "pituitary"),
         Example(tmp_path / "pituitary" / "b.png", "pituitary"),
     ]
-    assert read_labels(found) == [0, 0, 1, 2, 3, 3]
+    assert [CLASSES.index(example.label) for example in found] == [0, 0, 1, 2, 3, 3]
     assert find_examples(str(tmp_path)) == found
 
 
@@ -52,7 +52,8 @@ def test_other_spellings_are_understood(tmp_path: Path, names: tuple[str, ...]) 
 
 def test_two_spellings_of_one_class_are_one_class(tmp_path: Path) -> None:
     fill(tmp_path, "glioma/a", "Glioma_Tumor/b", "meningioma/a", "no/a", "notumor/a", "pituitary/a")
-    assert read_labels(find_examples(tmp_path)) == [0, 0, 1, 2, 2, 3]
+    found = find_examples(tmp_path)
+    assert [CLASSES.index(example.label) for example in found] == [0, 0, 1, 2, 2, 3]
 
 
 def test_what_is_hidden_or_beside_is_passed_over(tmp_path: Path) -> None:

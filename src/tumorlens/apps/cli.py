@@ -28,8 +28,6 @@ __all__ = ["cli", "main"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_DISCLAIMER = "Research use only: not a medical device."
-
 
 def main() -> None:
     """Run the command line; errors become one sentence and an exit status."""

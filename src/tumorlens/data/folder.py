@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tumorlens.errors import DataError
 
-__all__ = ["CLASSES", "Example", "class_named", "find_all", "find_examples", "read_labels"]
+__all__ = ["CLASSES", "Example", "class_named", "find_all", "find_examples"]
 
 CLASSES: Final = ("glioma", "meningioma", "notumor", "pituitary")
 """The four classes, in the order of every output of every model trained here."""
@@ -135,11 +134,6 @@ def find_all(folder: str | os.PathLike[str]) -> list[Example]:
 def class_named(name: str) -> str | None:
     """Give the class that a name stands for, in whatever accepted spelling."""
     return _CLASS_OF.get(name.strip().lower().replace("-", "_").replace(" ", "_"))
-
-
-def read_labels(examples: Sequence[Example]) -> list[int]:
-    """Position of each example's class in `CLASSES`."""
-    return [CLASSES.index(example.label) for example in examples]
 
 
 def _class_of(folder: Path) -> str:
