@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import importlib
 import json
 import shutil
 from collections.abc import Callable
@@ -14,9 +15,11 @@ import numpy as np
 import pytest
 
 from tumorlens.data.folder import CLASSES, find_examples
+from tumorlens.data.manifest import make_manifest, write_manifest
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.errors import DataError, ModelError, RunError
 from tumorlens.train import network
+from tumorlens.train.events import EventLog
 from tumorlens.train.fit import as_tensors, train
 from tumorlens.train.pictures import load_pictures
 from tumorlens.train.recipe import Recipe
@@ -60,6 +63,7 @@ def test_a_run_folder_holds_what_is_promised(
         "recipe.json",
         "run.json",
         "log.csv",
+        "tensorboard",
         "checkpoints",
         "weights.safetensors",
     }
@@ -127,6 +131,72 @@ def test_an_interruption_changes_nothing(
     models = [load_run(tmp_path / name)[1] for name in ("unbroken", "broken")]
     for a, b in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+def test_half_of_the_testing_pictures_can_watch(quick: Recipe, tmp_path: Path) -> None:
+    data = write_phantoms(tmp_path / "data", training=4, testing=4, size=48)
+    recipe = dataclasses.replace(quick, epochs=1, validation=0.5, validate_on="testing")
+    seen: dict[str, list[int]] = {"reading": [], "training": []}
+
+    def watch(stage: str, done: int, total: int, note: str = "") -> None:
+        del done, note
+        seen[stage].append(total)
+
+    run = train(recipe, data, tmp_path / "run", progress=watch)
+    assert seen["reading"] == [16] * 16 + [8] * 8  # every training picture, half of the others
+    assert seen["training"] == [2, 2]  # no training picture is left out
+    assert {"val_loss", "val_accuracy", "val_precision", "val_recall"} <= set(rows(run)[0])
+    refuses(
+        lambda: train(recipe, data / "Training", tmp_path / "other"),
+        DataError,
+        "no test pictures to validate on; hold out training pictures",
+    )
+
+
+def test_no_epoch_is_chosen_by_the_final_test_fold(
+    quick: Recipe, few: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "manifest.csv"
+    manifest = make_manifest(few, groups="none")
+    write_manifest(manifest.with_folds([i % 2 for i in range(len(manifest.entries))]), path)
+    recipe = dataclasses.replace(quick, epochs=1, validation=0.5, validate_on="testing")
+    refuses(
+        lambda: train(recipe, path, tmp_path / "run"),
+        DataError,
+        "fold 0 is for the final test and no epoch may be chosen by it",
+    )
+
+
+def test_rates_are_those_of_answers_above_one_half(keras: Any) -> None:
+    from tumorlens.train.fit import _rates  # noqa: PLC0415
+
+    logits = np.log(
+        [[0.6, 0.2, 0.1, 0.1], [0.6, 0.2, 0.1, 0.1], [0.4, 0.3, 0.2, 0.1], [0.1, 0.7, 0.1, 0.1]]
+    )
+    precision, recall = _rates(keras)
+    for metric in (precision, recall):
+        metric.update_state(np.array([0, 1, 0, 1]), logits)
+    assert float(precision.result()) == pytest.approx(2 / 3)
+    assert float(recall.result()) == pytest.approx(2 / 4)
+
+
+def test_tensorboard_reads_the_log(quick: Recipe, few: Path, tmp_path: Path) -> None:
+    event_files = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")
+    run = train(quick, few, tmp_path / "run")
+    for again in (False, True):
+        if again:
+            EventLog(run).close()  # as when a run goes on
+        events = event_files.EventAccumulator(str(run / "tensorboard")).Reload()
+        assert {"loss/training", "loss/validation", "accuracy/validation", "seconds"} <= set(
+            events.Tags()["tensors"]
+        )
+        points = [
+            (e.step, float(e.tensor_proto.float_val[0])) for e in events.Tensors("loss/validation")
+        ]
+        expected = [
+            (i, pytest.approx(row["val_loss"], rel=1e-4)) for i, row in enumerate(timeless(run), 1)
+        ]
+        assert points == expected
 
 
 def test_epochs_differ_in_order_and_variation(

@@ -171,7 +171,7 @@ cli.add_command(data_commands)
     help="Fold of the manifest to keep for testing; may be repeated.",
 )
 @click.option("--allow-leaks", is_flag=True, help="Train even on what the test folds hold too.")
-@click.option("--recipe", default="light", show_default=True, help="light or xception.")
+@click.option("--recipe", default="light", show_default=True, help="light or reference.")
 @click.option("--network", help="Overrides the recipe's; so do the options below.")
 @click.option("--weights", help="random, imagenet (downloaded by Keras) or a safetensors file.")
 @click.option("--size", type=int, help="Side of the input in pixels.")
@@ -179,7 +179,15 @@ cli.add_command(data_commands)
 @click.option("--batch", type=int, help="Pictures a step.")
 @click.option("--learning-rate", type=float, help="Adam's step size.")
 @click.option("--schedule", help="constant or cosine.")
-@click.option("--validation", type=float, help="Share of the training pictures held out.")
+@click.option("--validation", type=float, help="Share of each class held out to watch the run.")
+@click.option("--validate-on", help="Hold out of the training or of the testing pictures.")
+@click.option(
+    "--augment",
+    "moves",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="rotation=15, shift=0.1, shear=0, zoom=0.1, flip=no or brightness=0.9:1.1; repeatable.",
+)
 @click.option("--precision", help="Keras dtype policy: float32 or mixed_bfloat16.")
 @click.option("--seed", type=int, help="Of everything drawn at random.")
 @click.option(
@@ -192,6 +200,7 @@ def train(
     backend: str | None,
     test_folds: tuple[int, ...],
     allow_leaks: bool,
+    moves: tuple[str, ...],
     **overrides: Any,
 ) -> None:
     """Train a network on a folder of pictures by class, or on a manifest.
@@ -208,7 +217,9 @@ def train(
     if recipe not in RECIPES:
         raise click.BadParameter(f"there are {', '.join(RECIPES)}", param_hint="--recipe")
     given = {name: value for name, value in overrides.items() if value is not None}
-    chosen = dataclasses.replace(RECIPES[recipe], **given)
+    base = RECIPES[recipe]
+    varied = base.augmentation.replaced(moves)
+    chosen = dataclasses.replace(base, **given, augmentation=varied)
     require_keras("training", backend=backend)
     if begun := epochs_done(out):
         click.echo(f"going on after epoch {begun} of {chosen.epochs}", err=True)

@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.data.folder import CLASSES
+from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.published import TEST_FOLD
-from tumorlens.data.split import select
+from tumorlens.data.split import Selection, select
 from tumorlens.errors import DataError
 from tumorlens.images.prepare import to_tensor
 from tumorlens.progress import Progress, silent
 from tumorlens.train.augment import augment
+from tumorlens.train.events import EventLog
 from tumorlens.train.keras_backend import require_keras
 from tumorlens.train.network import NETWORKS, build_network
-from tumorlens.train.pictures import Pictures, load_pictures, split_off
+from tumorlens.train.pictures import Pictures, held_out, load_pictures, split_off
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import (
     append_row,
@@ -82,16 +83,17 @@ def train(
     check_folder(run, recipe)
     root = Path(data)
     chosen = select(root, test_folds=test_folds, allow_leaks=allow_leaks)
+    watched_examples = _testing_to_watch(recipe, chosen, root)
     pictures = load_pictures(chosen.training, recipe.size, progress)
     check_data(run, root, pictures)
-    kept, held_out = split_off(pictures.labels, recipe.validation, recipe.seed, pictures.groups)
-    if not kept.size:
+    kept, watched = _set_apart(recipe, pictures, watched_examples, progress)
+    if not len(kept):
         raise DataError(f"{root} holds too few pictures to hold out {recipe.validation:.0%}")
     done = epochs_done(run)
     if done < recipe.epochs:
-        model = _ready_model(recipe, kept.size, run, done)
+        model = _ready_model(recipe, len(kept), run, done)
         begin_run(run, recipe, root, chosen, pictures)
-        _fit(model, recipe, pictures.take(kept), pictures.take(held_out), run, done, progress)
+        _fit(model, recipe, kept, watched, run, done, progress)
     model = build_network(recipe.network, classes=len(CLASSES), size=recipe.size)
     load_checkpoint(model, checkpoint_path(run, recipe.epochs))
     save_weights(model, run / "weights.safetensors")
@@ -102,6 +104,33 @@ def as_tensors(pixels: NDArray[np.uint8], network: str) -> NDArray[np.float32]:
     """Turn prepared uint8 pictures into the network's input, without varying them."""
     grey = pixels.astype(np.float32) / np.float32(255)
     return to_tensor(grey, channels=3, value_range=NETWORKS[network].value_range, layout="NHWC")
+
+
+def _testing_to_watch(recipe: Recipe, chosen: Selection, root: Path) -> list[Example]:
+    """Name the test pictures that the recipe validates on, if it does."""
+    if recipe.validate_on == "training":
+        return []
+    if not chosen.testing:
+        raise DataError(
+            f"{root} has no test pictures to validate on; hold out training pictures instead, "
+            "with `--validate-on training --validation 0.1`"
+        )
+    if TEST_FOLD in chosen.origin.get("test_folds", ()):
+        raise DataError(
+            f"fold {TEST_FOLD} is for the final test and no epoch may be chosen by it; validate "
+            "with `--validate-on training --validation 0.1`"
+        )
+    return held_out(chosen.testing, recipe.validation, recipe.seed)[1]
+
+
+def _set_apart(
+    recipe: Recipe, pictures: Pictures, watched: Sequence[Example], progress: Progress
+) -> tuple[Pictures, Pictures]:
+    """Part what is trained on from what the run is watched by."""
+    if watched:
+        return pictures, load_pictures(watched, recipe.size, progress)
+    kept, off = split_off(pictures.labels, recipe.validation, recipe.seed, pictures.groups)
+    return pictures.take(kept), pictures.take(off)
 
 
 def _ready_model(recipe: Recipe, pictures: int, run: Path, done: int) -> Any:
@@ -124,7 +153,7 @@ def _ready_model(recipe: Recipe, pictures: int, run: Path, done: int) -> Any:
     model.compile(
         optimizer=keras.optimizers.Adam(_learning_rate(keras, recipe, steps)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        metrics=["accuracy", *_rates(keras)],
         # XLA compiles for longer than it saves on a CPU; JAX knows no other way.
         jit_compile=False if keras.config.backend() == "tensorflow" else "auto",
     )
@@ -132,6 +161,28 @@ def _ready_model(recipe: Recipe, pictures: int, run: Path, done: int) -> Any:
         model.optimizer.build(model.trainable_variables)
         load_checkpoint(model, checkpoint_path(run, done))
     return model
+
+
+def _rates(keras: Any) -> list[Any]:
+    """Precision and recall over all classes together, of answers above one half.
+
+    As `keras.metrics` counts them for one-hot labels and probabilities, which is what
+    the reference project reports; here labels are numbers and outputs logits.
+    """
+
+    def as_probabilities(truth: Any, logits: Any) -> tuple[Any, Any]:
+        labels = keras.ops.reshape(truth, (-1,))
+        return keras.ops.one_hot(labels, len(CLASSES)), keras.ops.softmax(logits)
+
+    class Precision(keras.metrics.Precision):  # type: ignore[misc]  # Keras is imported late
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            return super().update_state(*as_probabilities(y_true, y_pred), sample_weight)
+
+    class Recall(keras.metrics.Recall):  # type: ignore[misc]
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            return super().update_state(*as_probabilities(y_true, y_pred), sample_weight)
+
+    return [Precision(name="precision"), Recall(name="recall")]
 
 
 def _learning_rate(keras: Any, recipe: Recipe, steps: int) -> Any:
@@ -202,6 +253,10 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Pro
     class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is imported late
         held_out: float | None = None  # accuracy after the last whole epoch
 
+        def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+            del logs
+            self.events = EventLog(run)
+
         def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
             del logs
             self.epoch = batches.epoch = epoch
@@ -224,7 +279,13 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Pro
             self.model.save_weights(work)
             work.replace(path)
             seconds = time.monotonic() - self.start
-            append_row(run / "log.csv", epoch + 1, {**(logs or {}), "seconds": seconds})
+            values = {**(logs or {}), "seconds": seconds}
+            append_row(run / "log.csv", epoch + 1, values)
+            self.events.add(epoch + 1, values)
+
+        def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+            del logs
+            self.events.close()
 
     return Recorder()
 

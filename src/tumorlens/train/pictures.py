@@ -17,7 +17,7 @@ from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices
 from tumorlens.progress import Progress, silent
 
-__all__ = ["Pictures", "hash_files", "load_pictures", "split_off"]
+__all__ = ["Pictures", "hash_files", "held_out", "load_pictures", "split_off"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +95,21 @@ def hash_files(examples: Sequence[Example]) -> str:
     for example in examples:
         digest.update(_hash_line(example, hashlib.sha256(example.path.read_bytes()).hexdigest()))
     return digest.hexdigest()
+
+
+def held_out(
+    examples: Sequence[Example], share: float, seed: int
+) -> tuple[list[Example], list[Example]]:
+    """Hold a share of each class out, whole groups where they are known.
+
+    Returns
+    -------
+    tuple of list
+        The rest, and what is held out.
+    """
+    labels = np.array([CLASSES.index(example.label) for example in examples], dtype=np.int64)
+    kept, off = split_off(labels, share, seed, [example.group for example in examples])
+    return [examples[i] for i in kept], [examples[i] for i in off]
 
 
 def split_off(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -41,6 +42,52 @@ class Augmentation:
     flip: bool = True
     brightness: tuple[float, float] = (0.8, 1.2)
 
+    def __post_init__(self) -> None:
+        for name, limit in (("rotation", 180), ("shift", 1), ("shear", 89), ("zoom", 0.99)):
+            value = getattr(self, name)
+            _require(0 <= value <= limit, f"`{name}` must be from 0 to {limit}, got {value}")
+        low, high = self.brightness
+        _require(0 < low <= high < 100, f"`brightness` must rise from above 0, got {low}:{high}")
+
+    def replaced(self, settings: Iterable[str]) -> Self:
+        """Change some ranges.
+
+        Parameters
+        ----------
+        settings
+            Such as ``"rotation=15"``, ``"flip=no"`` or ``"brightness=0.9:1.1"``.
+
+        Raises
+        ------
+        RunError
+            When there is no such range, or its value cannot be.
+        """
+        values: dict[str, Any] = {}
+        for setting in settings:
+            name, _, text = setting.partition("=")
+            if name not in _RANGES:
+                raise RunError(f"there is no augmentation {name!r}; there are {', '.join(_RANGES)}")
+            try:
+                values[name] = _RANGES[name](text)
+            except (KeyError, ValueError) as error:
+                raise RunError(f"{setting!r} is no value for the augmentation {name}") from error
+        return dataclasses.replace(self, **values)
+
+
+def _pair(text: str) -> tuple[float, float]:
+    low, high = (float(part) for part in text.split(":"))
+    return low, high
+
+
+_RANGES: Final[dict[str, Callable[[str], Any]]] = {
+    "rotation": float,
+    "shift": float,
+    "shear": float,
+    "zoom": float,
+    "flip": {"yes": True, "no": False}.__getitem__,
+    "brightness": _pair,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -60,7 +107,10 @@ class Recipe:
         ``"constant"``, or ``"cosine"``: down to zero over the run, after one
         twentieth of it rising from zero.
     validation
-        Share of the training pictures, per class, held out to watch the run.
+        Share of the pictures, per class, held out to watch the run and to choose an epoch.
+    validate_on
+        Whose pictures: ``"training"``, of which they are then left out; or
+        ``"testing"``, as the reference project does, whose rest then compares epochs.
     weights
         Where the backbone starts: ``"random"``, ``"imagenet"`` or a safetensors file.
     precision
@@ -78,6 +128,7 @@ class Recipe:
     learning_rate: float = 5e-4
     schedule: str = "cosine"
     validation: float = 0.05
+    validate_on: str = "training"
     weights: str = "random"
     precision: str = "float32"
     seed: int = 0
@@ -93,6 +144,14 @@ class Recipe:
         )
         _require(0 <= self.seed < 2**32, "`seed` must be from 0 to 4294967295")
         _require(0 <= self.validation < 1, "`validation` must be from 0 to below 1")
+        _require(
+            self.validate_on in ("training", "testing"),
+            f"`validate_on` must be training or testing, got {self.validate_on!r}",
+        )
+        _require(
+            self.validate_on == "training" or self.validation > 0,
+            "`validation` must be above 0 to validate on testing pictures",
+        )
         _require(
             self.schedule in ("constant", "cosine"),
             f"`schedule` must be constant or cosine, got {self.schedule!r}",
@@ -129,14 +188,16 @@ def _require(holds: object, message: str) -> None:
 RECIPES: Final[dict[str, Recipe]] = {
     # As the model that ships was trained.
     "light": Recipe(epochs=5, weights="imagenet"),
-    "xception": Recipe(
+    # As the reference project trains; its validation on test pictures included.
+    "reference": Recipe(
         network="xception",
         size=299,
         epochs=20,
         batch=16,
         learning_rate=1e-4,
         schedule="constant",
-        validation=0.1,
+        validation=0.5,
+        validate_on="testing",
         weights="imagenet",
     ),
 }

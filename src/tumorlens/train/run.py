@@ -5,6 +5,7 @@ It holds::
     recipe.json          what was asked for
     run.json             what it ran on: versions, data hashes, counts
     log.csv              one row an epoch
+    tensorboard/         the same as event files, where TensorBoard is installed
     checkpoints/         epoch_001.weights.h5 … with the optimiser's state
     weights.safetensors  the float weights, written when the last epoch is done
 """
