@@ -1,4 +1,4 @@
-"""The command line: ``tumorlens predict|explain|train|export|data|info|demo``.
+"""The command line: ``tumorlens predict|explain|train|compare|export|data|info|demo``.
 
 Results go to standard output, everything else to standard error. Exit status 0: all
 went well; 1: some input failed, the rest was done; 2: wrong usage, or nothing could
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tumorlens.apps.compare_command import compare as compare_command
 from tumorlens.apps.data_commands import data as data_commands
 from tumorlens.apps.meter import Meter
 from tumorlens.errors import TumorLensError
@@ -151,6 +152,7 @@ def demo(out: str, model: str | None) -> None:
 
 
 cli.add_command(data_commands)
+cli.add_command(compare_command)
 
 
 @cli.command()

@@ -44,6 +44,7 @@ __all__ = [
     "load_checkpoint",
     "load_run",
     "read_note",
+    "read_recipe",
 ]
 
 
@@ -68,7 +69,7 @@ def load_run(run: str | os.PathLike[str], epoch: int | None = None) -> tuple[Rec
         When the folder is no run, or the epoch was never finished.
     """
     folder = Path(run)
-    recipe = _read_recipe(folder)
+    recipe = read_recipe(folder)
     done = epochs_done(folder)
     wanted = done if epoch is None else epoch
     if not 1 <= wanted <= done:
@@ -113,7 +114,7 @@ def read_note(run: str | os.PathLike[str]) -> dict[str, Any]:
 def check_folder(run: Path, recipe: Recipe) -> None:
     """See that a folder is free, or holds this very run."""
     if (run / "recipe.json").is_file():
-        found = _read_recipe(run)
+        found = read_recipe(run)
         if found != recipe:
             raise RunError(
                 f"{run} holds a run of another recipe ({_difference(found, recipe)}); "
@@ -194,7 +195,14 @@ def append_row(path: Path, epoch: int, values: Mapping[str, float]) -> None:
     write_whole(path, text.getvalue())
 
 
-def _read_recipe(run: Path) -> Recipe:
+def read_recipe(run: Path) -> Recipe:
+    """Read what a run was asked for, its ``recipe.json``.
+
+    Raises
+    ------
+    RunError
+        When the folder is no run.
+    """
     try:
         return Recipe.from_dict(json.loads((run / "recipe.json").read_text()))
     except (OSError, json.JSONDecodeError) as error:
