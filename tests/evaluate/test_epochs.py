@@ -20,7 +20,8 @@ from tumorlens.errors import DataError, OutputError, RunError
 from tumorlens.evaluate import epochs as epochs_module
 from tumorlens.evaluate.comparison_folder import write_comparison
 from tumorlens.evaluate.epochs import Comparison, compare_epochs
-from tumorlens.train.fit import as_tensors, train
+from tumorlens.train.batches import as_tensors
+from tumorlens.train.fit import train
 from tumorlens.train.pictures import held_out, load_pictures
 from tumorlens.train.recipe import Augmentation, Recipe
 from tumorlens.train.run import load_run

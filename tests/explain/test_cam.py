@@ -14,7 +14,7 @@ from tumorlens.data.folder import CLASSES
 from tumorlens.explain.cam import METHODS, grad_cam, scale_map
 from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices
-from tumorlens.train.fit import as_tensors
+from tumorlens.train.batches import as_tensors
 
 
 def test_grad_cam_worked_by_hand() -> None:

@@ -19,8 +19,9 @@ from tumorlens.data.manifest import make_manifest, write_manifest
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.errors import DataError, ModelError, RunError
 from tumorlens.train import network
+from tumorlens.train.batches import as_tensors
 from tumorlens.train.events import EventLog
-from tumorlens.train.fit import as_tensors, train
+from tumorlens.train.fit import train
 from tumorlens.train.pictures import load_pictures
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import load_run
@@ -202,17 +203,17 @@ def test_tensorboard_reads_the_log(quick: Recipe, few: Path, tmp_path: Path) -> 
 def test_epochs_differ_in_order_and_variation(
     few: Path, quick: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tumorlens.train import fit  # noqa: PLC0415
+    from tumorlens.train import batches  # noqa: PLC0415
 
     drawn: list[tuple[int, ...]] = []
-    whole = fit.augment
+    whole = batches.augment
 
     def watch(pictures: Any, random: np.random.Generator, recipe: Any) -> Any:
         state = random.bit_generator.state["state"]["state"]
         drawn.append((state, *pictures.reshape(len(pictures), -1).sum(axis=1).tolist()))
         return whole(pictures, random, recipe)
 
-    monkeypatch.setattr(fit, "augment", watch)
+    monkeypatch.setattr(batches, "augment", watch)
     train(quick, few, tmp_path / "run")
     # Three epochs of three batches; Keras may look at a batch twice.
     assert len({state for state, *_ in drawn}) == 9

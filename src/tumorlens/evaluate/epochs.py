@@ -29,7 +29,7 @@ from tumorlens.errors import DataError, RunError
 from tumorlens.files import write_whole
 from tumorlens.progress import Progress, silent
 from tumorlens.train.augment import augment
-from tumorlens.train.fit import as_tensors
+from tumorlens.train.batches import as_tensors
 from tumorlens.train.keras_backend import require_keras
 from tumorlens.train.network import NETWORKS, build_network
 from tumorlens.train.pictures import hash_files, held_out, load_pictures

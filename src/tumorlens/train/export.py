@@ -29,7 +29,7 @@ from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
 from tumorlens.progress import Progress, silent
-from tumorlens.train.fit import as_tensors
+from tumorlens.train.batches import as_tensors
 from tumorlens.train.geometry import cell_grid
 from tumorlens.train.keras_backend import require_keras
 from tumorlens.train.network import NETWORKS, feature_layer

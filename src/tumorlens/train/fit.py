@@ -10,18 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.published import TEST_FOLD
 from tumorlens.data.split import Selection, select
 from tumorlens.errors import DataError
-from tumorlens.images.prepare import to_tensor
 from tumorlens.progress import Progress, silent
-from tumorlens.train.augment import augment
+from tumorlens.train.batches import as_tensors, varied_batches
 from tumorlens.train.events import EventLog
 from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import NETWORKS, build_network
+from tumorlens.train.network import build_network
 from tumorlens.train.pictures import Pictures, held_out, load_pictures, split_off
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import (
@@ -35,7 +33,7 @@ from tumorlens.train.run import (
 )
 from tumorlens.train.weights import load_weights, read_weights, save_weights
 
-__all__ = ["as_tensors", "train"]
+__all__ = ["train"]
 
 
 def train(
@@ -98,12 +96,6 @@ def train(
     load_checkpoint(model, checkpoint_path(run, recipe.epochs))
     save_weights(model, run / "weights.safetensors")
     return run
-
-
-def as_tensors(pixels: NDArray[np.uint8], network: str) -> NDArray[np.float32]:
-    """Turn prepared uint8 pictures into the network's input, without varying them."""
-    grey = pixels.astype(np.float32) / np.float32(255)
-    return to_tensor(grey, channels=3, value_range=NETWORKS[network].value_range, layout="NHWC")
 
 
 def _testing_to_watch(recipe: Recipe, chosen: Selection, root: Path) -> list[Example]:
@@ -204,7 +196,7 @@ def _fit(
     progress: Progress,
 ) -> None:
     keras = require_keras("training")
-    batches = _batches(keras, recipe, pictures)
+    batches = varied_batches(recipe, pictures)
     watch = None
     if len(held_out):
         watch = (as_tensors(held_out.pixels, recipe.network), held_out.labels)
@@ -219,27 +211,6 @@ def _fit(
         shuffle=False,
         verbose=0,
     )
-
-
-def _batches(keras: Any, recipe: Recipe, pictures: Pictures) -> Any:
-    """Varied batches, the same for the same seed, epoch and step."""
-    low, high = NETWORKS[recipe.network].value_range
-
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras is imported late
-        epoch = 0  # set by the recorder: Keras's own calls at an epoch's end are not one an epoch
-
-        def __len__(self) -> int:
-            return math.ceil(len(pictures) / recipe.batch)
-
-        def __getitem__(self, step: int) -> tuple[Any, NDArray[np.int64]]:
-            order = np.random.default_rng((recipe.seed, 2, self.epoch)).permutation(len(pictures))
-            chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
-            random = np.random.default_rng((recipe.seed, 3, self.epoch, step))
-            grey = augment(pictures.pixels[chosen], random, recipe.augmentation)
-            tensor = keras.ops.repeat(grey * (high - low) + low, 3, axis=-1)
-            return tensor, pictures.labels[chosen]
-
-    return Batches(workers=1, max_queue_size=4)
 
 
 def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Progress) -> Any:
