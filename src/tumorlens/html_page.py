@@ -107,12 +107,12 @@ _PAGE: Final = """\
   --paper: #15181c; --card: #1e2227; --line: #343a42; --blue: #56b4e9; --orange: #e69f00; } }
 body { font: 16px/1.5 "DejaVu Sans", system-ui, sans-serif; color: var(--ink);
   background: var(--paper); max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
-h1, .wrap { overflow-wrap: anywhere; }
+h1 { overflow-wrap: anywhere; }
 h2 { margin-top: 2.5rem; }
 p { max-width: 46rem; }
 small, figcaption { color: var(--faint); font-size: .8rem; overflow-wrap: anywhere; }
 .tiles { list-style: none; padding: 0; display: grid; gap: .8rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(min(10rem, 100%), 1fr)); }
 .tiles li, figure, details, table, .curve, .banner { background: var(--card);
   border: 1px solid var(--line); border-radius: 8px; }
 .tiles li { padding: .8rem 1rem; color: var(--faint); }
@@ -136,6 +136,8 @@ table { border-collapse: separate; border-spacing: 0; padding: .4rem .6rem; }
 th, td { padding: .3rem .8rem; text-align: right; font-weight: 400; }
 th[scope=col] { color: var(--faint); border-bottom: 1px solid var(--line); }
 th:first-child, .words td, .words th { text-align: left; }
+td, th[scope=col] { white-space: nowrap; }
+.words td { white-space: normal; overflow-wrap: anywhere; min-width: 11rem; }
 .bars .bar { width: 22rem; max-width: 50vw; }
 .bar i { display: block; height: .9rem; background: var(--blue); border-radius: 3px; }
 details { padding: .5rem 1rem; margin: .5rem 0; }

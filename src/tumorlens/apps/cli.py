@@ -1,4 +1,4 @@
-"""The command line: ``tumorlens predict|explain|train|compare|export|data|info|demo``.
+"""The command line: ``tumorlens COMMAND``, as ``tumorlens --help`` lists them.
 
 Results go to standard output, everything else to standard error. Exit status 0: all
 went well; 1: some input failed, the rest was done; 2: wrong usage, or nothing could
@@ -18,6 +18,7 @@ import click
 
 from tumorlens.apps.compare_command import compare as compare_command
 from tumorlens.apps.data_commands import data as data_commands
+from tumorlens.apps.evaluate_command import evaluate as evaluate_command
 from tumorlens.apps.meter import Meter
 from tumorlens.errors import TumorLensError
 
@@ -153,6 +154,7 @@ def demo(out: str, model: str | None) -> None:
 
 cli.add_command(data_commands)
 cli.add_command(compare_command)
+cli.add_command(evaluate_command)
 
 
 @cli.command()
