@@ -116,12 +116,11 @@ def evaluation(tmp_path: Path) -> Callable[..., Evaluation]:
             unreadable=(("bad <b>.png", "plain text; give a picture"),),
             sha256="0" * 64,
             public={},
-            relabelled=0,
         )
         data = LabelledSet(
             "my <set>",
             tmp_path,
-            tuple(Case(x, "glioma") for x in names),
+            tuple(Case(x, CLASSES[c]) for x, c in zip(names, labels, strict=True)),
             {"kind": "folder", "folds": None, "split": None},
         )
         summary = summarise(

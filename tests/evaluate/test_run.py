@@ -118,7 +118,6 @@ def test_published_files_bring_their_truth(
     assert (found.groups[at], found.sources[at]) == ("P007", "figshare 1512427")
     assert sum(map(bool, found.groups)) == 1
     assert found.public == {3: 1}
-    assert found.relabelled == 1
 
 
 def test_a_class_the_model_does_not_know(folder: Path, spot_bundle: Callable[..., Path]) -> None:

@@ -245,6 +245,7 @@ def _of_folder(
         cases=tuple(cases),
         origin={
             "kind": "external" if external else "folder",
+            "manifest_sha256": None,
             "folds": None,
             "split": split,
             "class_map": dict(class_map) or None,

@@ -65,6 +65,16 @@ class Evaluation:
         """How many of the pictures have a known group."""
         return sum(1 for group in self.answers.groups if group)
 
+    @property
+    def relabelled(self) -> int:
+        """How many of the pictures count with another label than their folder's."""
+        given = {case.name: case.label for case in self.data.cases}
+        if self.data.chosen:
+            given = {entry.path: entry.label for entry in self.data.chosen}
+        counted = (self.answers.classes[c] for c in self.answers.labels)
+        pairs = zip(self.answers.names, counted, strict=True)
+        return sum(given[name] != label for name, label in pairs)
+
     def by_source(self) -> dict[str, Part]:
         """Count right and wrong answers for each source."""
         return self._parts([source or UNKNOWN for source in self.answers.sources])
@@ -112,7 +122,7 @@ class Evaluation:
                 "groups": len(groups),
                 "without_group": self.summary.n - self.grouped,
                 "of_published_set": sum(answers.public.values()),
-                "relabelled": answers.relabelled,
+                "relabelled": self.relabelled,
                 "leaky": self.leak.leaky,
                 "leaky_reason": self.leak.reason,
             },

@@ -424,7 +424,7 @@ def _record(found: Evaluation) -> str:
         ("hash of the files", data["files_sha256"]),
         ("hash of the manifest", origin.get("manifest_sha256") or "no manifest"),
         ("files of the published set", f"{data['of_published_set']:,}"),
-        ("labels put right by it", f"{data['relabelled']:,}"),
+        ("labels put right", f"{data['relabelled']:,}"),
         ("seed", str(found.seed)),
         ("versions", ", ".join(f"{name} {text}" for name, text in values["versions"].items())),
     ]

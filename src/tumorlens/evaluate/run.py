@@ -53,9 +53,6 @@ class Answers:
         One hash over the labels and the bytes of all files that were read, in order.
     public
         How many pictures are files of the published set, by published fold.
-    relabelled
-        How many of them carry another label there than their folder says; the published
-        one counts.
     """
 
     classes: tuple[str, ...]
@@ -70,7 +67,6 @@ class Answers:
     unreadable: tuple[tuple[str, str], ...]
     sha256: str
     public: Mapping[int, int]
-    relabelled: int
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -124,7 +120,6 @@ class _Reader:
 
     def __init__(self, data: LabelledSet, rows: _Rows) -> None:
         self._data, self._rows = data, rows
-        self._known = published() if data.manifest is None else {}
         self.waiting: deque[tuple[Case, str]] = deque()
 
     def paths(self) -> Iterator[str]:
@@ -135,11 +130,14 @@ class _Reader:
                 reason = "not the file that the manifest lists; make the manifest anew"
                 self._rows.fail(case, reason)
                 continue
-            known = self._known.get(found)
-            if known and known.label not in self._rows.classes:
-                self._rows.fail(case, f"it shows {known.label}, which the model does not know")
+            if known := published().get(found):
+                self._rows.public[known.fold] += 1
+                if self._data.manifest is None:  # which knows better
+                    case = _as_published(case, known)  # noqa: PLW2901
+            if case.label not in self._rows.classes:
+                self._rows.fail(case, f"it shows {case.label}, which the model does not know")
                 continue
-            self.waiting.append((self._rows.recognise(case, known) if known else case, found))
+            self.waiting.append((case, found))
             yield str(path)
 
 
@@ -157,17 +155,11 @@ class _Rows:
         self._assessable = np.empty(most, dtype=np.bool_)
         self._bad: list[tuple[str, str]] = []
         self._digest = hashlib.sha256()
-        self._public: Counter[int] = Counter()
-        self._relabelled = 0
+        self.public: Counter[int] = Counter()
 
     @property
     def seen(self) -> int:
         return len(self._cases) + len(self._bad)
-
-    def recognise(self, case: Case, known: Published) -> Case:
-        self._public[known.fold] += 1
-        self._relabelled += known.label != case.label
-        return Case(case.name, known.label, known.group, known.source, known.sha256)
 
     def fail(self, case: Case, reason: str) -> None:
         self._bad.append((case.name, reason))
@@ -202,9 +194,12 @@ class _Rows:
             assessable=self._assessable[:n],
             unreadable=tuple(self._bad),
             sha256=self._digest.hexdigest(),
-            public=dict(self._public),
-            relabelled=self._relabelled,
+            public=dict(self.public),
         )
+
+
+def _as_published(case: Case, known: Published) -> Case:
+    return Case(case.name, known.label, known.group, known.source, known.sha256)
 
 
 def _hash(path: Path) -> str:
