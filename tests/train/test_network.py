@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 
 from tumorlens.errors import ModelError
+from tumorlens.train.geometry import cell_grid
 from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import NETWORKS, build_network, feature_layer
+from tumorlens.train.network import (
+    NETWORKS,
+    build_network,
+    convolution_outputs,
+    feature_layer,
+)
 
 SIZES = {"tiny": 64, "mobilenetv2": 96, "xception": 96}
 
@@ -133,3 +139,27 @@ def test_a_download_that_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
     with pytest.raises(ModelError, match=r"cannot be downloaded .*; go online"):
         build_network("mobilenetv2", imagenet=True)
+
+
+def test_every_named_convolution_has_its_output(network: Any) -> None:
+    """As many as there are convolutions, early to late; the last one is pooled."""
+    found = convolution_outputs(network)
+    assert found[-1] == feature_layer(network.name)
+    assert len(set(found)) == len(found)
+    order = [layer.name for layer in network.layers]
+    assert [order.index(name) for name in found] == sorted(order.index(name) for name in found)
+    assert len(found) == {"tiny": 4, "mobilenetv2": 52, "xception": 36}[network.name]
+    for name in found:
+        assert len(network.get_layer(name).output.shape) == 4
+        cell_grid(network, name)  # has a place in the picture
+
+
+def test_an_output_is_what_leaves_normalisation_and_activation() -> None:
+    found = convolution_outputs(build_network("xception", size=96))
+    assert found[:4] == (
+        "block1_conv1_act",
+        "block1_conv2_act",
+        "block2_sepconv2_act",
+        "block2_sepconv2_bn",
+    )
+    assert found[-2:] == ("block14_sepconv1_act", "block14_sepconv2_act")

@@ -129,6 +129,9 @@ class Card:
         How it was trained and how it scored; free form, for people and reports.
     description, intended_use, limitations, licence
         Sentences for people.
+    layers
+        Names of the float network's layers that can be explained, early to late, the
+        last being that of `features`; empty when the bundle has no float weights.
     """
 
     name: str
@@ -147,6 +150,7 @@ class Card:
     intended_use: str = ""
     limitations: str = ""
     licence: str = "Apache-2.0"
+    layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require(len(set(self.classes)) == len(self.classes) > 1, "`classes` must differ")
@@ -166,6 +170,14 @@ class Card:
         _require(
             _is_number(self.set_level) and 0 < self.set_level <= 1,
             "`set_level` must be above 0 and at most 1",
+        )
+        _require(
+            self.layers == () or self.layers[-1] == self.features.name,
+            "the last of `layers` must be that of `features`",
+        )
+        _require(
+            all(map(_is_line, self.layers)) and len(set(self.layers)) == len(self.layers),
+            "`layers` must be lines of text that differ",
         )
         _require(_is_table(self.files), "`files` must hold sha256 and bytes for each file")
 
@@ -202,6 +214,8 @@ class Card:
             _require(schema == SCHEMA, f"it has schema {schema}, this version reads {SCHEMA}")
             _require(isinstance(values["classes"], list), "`classes` must be a list")
             values["classes"] = tuple(map(str, values["classes"]))
+            _require(isinstance(values.setdefault("layers", []), list), "`layers` must be a list")
+            values["layers"] = tuple(values["layers"])
             ends = values["input"]["value_range"]
             values["input"]["value_range"] = tuple(ends) if isinstance(ends, list) else ends
             values["input"] = InputFormat(**values["input"])

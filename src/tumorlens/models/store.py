@@ -13,12 +13,22 @@ from typing import Final
 from tumorlens.errors import ModelError
 from tumorlens.models.card import CARD_NAME, Card
 
-__all__ = ["DEFAULT_MODEL", "Bundle", "bundled_models", "open_bundle"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "WEIGHTS_NAME",
+    "Bundle",
+    "bundled_models",
+    "open_bundle",
+    "read_listed",
+]
 
 DEFAULT_MODEL: Final = "mobilenetv2-official"
 """The model that is used when none is named."""
 
 ONNX_NAME: Final = "model.onnx"
+WEIGHTS_NAME: Final = "weights.safetensors"
+"""The float weights of a bundle, which not every bundle has."""
+
 _CARD_LIMIT = 4 * 2**20
 _MODEL_LIMIT = 512 * 2**20
 
@@ -67,14 +77,34 @@ def open_bundle(name: str | os.PathLike[str] | None = None) -> Bundle:
     card = Card.from_json(_read(card_path, _CARD_LIMIT), source=str(card_path))
     if ONNX_NAME not in card.files:
         raise ModelError(f"{card_path} names no {ONNX_NAME}")
-    onnx = _read(folder / ONNX_NAME, _MODEL_LIMIT)
-    found, wanted = hashlib.sha256(onnx).hexdigest(), card.files[ONNX_NAME].get("sha256")
+    return Bundle(folder, card, read_listed(folder, card, ONNX_NAME))
+
+
+def read_listed(folder: Path, card: Card, name: str) -> bytes:
+    """Read a file of a bundle and check it against the card's hash.
+
+    Parameters
+    ----------
+    folder
+        The bundle.
+    card
+        Its card.
+    name
+        A file that the card lists.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing, too large or differs from what the card says.
+    """
+    data = _read(folder / name, _MODEL_LIMIT)
+    found, wanted = hashlib.sha256(data).hexdigest(), card.files[name].get("sha256")
     if found != wanted:
         raise ModelError(
-            f"{folder / ONNX_NAME} is not the file its card describes (SHA-256 {found}, "
+            f"{folder / name} is not the file its card describes (SHA-256 {found}, "
             f"the card says {wanted}); fetch or export the model again"
         )
-    return Bundle(folder, card, onnx)
+    return data
 
 
 def _folder(name: str) -> Path:

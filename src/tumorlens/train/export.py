@@ -27,12 +27,12 @@ from tumorlens.images.prepare import PREPARATION
 from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat
 from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.session import Session
-from tumorlens.models.store import open_bundle
+from tumorlens.models.store import WEIGHTS_NAME, open_bundle
 from tumorlens.progress import Progress, silent
 from tumorlens.train.batches import as_tensors
 from tumorlens.train.geometry import cell_grid
 from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import NETWORKS, feature_layer
+from tumorlens.train.network import NETWORKS, convolution_outputs, feature_layer
 from tumorlens.train.pictures import hash_files, load_pictures
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import epochs_done, load_run, read_note
@@ -115,7 +115,7 @@ def export_run(
             samples = _calibration(chosen.training, recipe.size, recipe.seed, progress)
             quantise(onnx_path, samples, recipe.network)
         if weights:
-            save_weights(model, bundle / "weights.safetensors")
+            save_weights(model, bundle / WEIGHTS_NAME)
         card = Card(
             name=name or recipe.network,
             version=version,
@@ -131,6 +131,7 @@ def export_run(
             description=description,
             limitations=limitations,
             intended_use=_INTENDED,
+            layers=convolution_outputs(model) if weights else (),
         )
         (bundle / CARD_NAME).write_text(card.to_json())
         if chosen.testing and (open_test_fold or not _holds_test_fold(chosen)):

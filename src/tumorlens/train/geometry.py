@@ -14,7 +14,7 @@ from typing import Any
 
 from tumorlens.errors import ModelError
 
-__all__ = ["CellGrid", "cell_grid"]
+__all__ = ["CellGrid", "cell_grid", "layer_inputs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +61,22 @@ def cell_grid(model: Any, layer_name: str) -> CellGrid:
     """
     grids: dict[str, CellGrid] = {}
     for layer in model.layers:
-        # Keras has no public way from a tensor to the layer that made it.
-        before = [grids[x._keras_history.operation.name] for x in _inputs(layer)]  # noqa: SLF001
-        grids[layer.name] = _behind(layer, before)
+        grids[layer.name] = _behind(layer, [grids[name] for name in layer_inputs(layer)])
         if layer.name == layer_name:
             return grids[layer_name]
     raise ModelError(f"{model.name} has no layer {layer_name!r}")
 
 
-def _inputs(layer: Any) -> list[Any]:
+def layer_inputs(layer: Any) -> list[str]:
+    """Name the layers that a layer of a flat `keras.Model` reads."""
     if type(layer).__name__ == "InputLayer":
         return []
     found = layer.input
-    return list(found) if isinstance(found, list) else [found]
+    # Keras has no public way from a tensor to the layer that made it.
+    return [
+        x._keras_history.operation.name  # noqa: SLF001
+        for x in (found if isinstance(found, list) else [found])
+    ]
 
 
 def _behind(layer: Any, before: list[CellGrid]) -> CellGrid:

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tumorlens.errors import ModelError
+from tumorlens.train.geometry import layer_inputs
 from tumorlens.train.keras_backend import require_keras
 
-__all__ = ["NETWORKS", "Network", "build_network", "feature_layer"]
+__all__ = ["NETWORKS", "Network", "build_network", "convolution_outputs", "feature_layer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ NETWORKS: Final[dict[str, Network]] = {
 }
 """Every network that can be trained, by name."""
 
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")
+_FOLLOWERS = ("BatchNormalization", "ReLU", "Activation")
 _AUTOMATIC_NAME = re.compile(r"(conv2d|batch_normalization|add)(_\d+)?")
 
 
@@ -123,6 +126,38 @@ def build_network(
 def feature_layer(name: str) -> str:
     """Name of the layer whose output the network pools."""
     return _spec(name).feature_layer
+
+
+def convolution_outputs(model: Any) -> tuple[str, ...]:
+    """Name the output of every convolution, early to late.
+
+    A convolution's output is what leaves the normalisation and the activation that
+    directly follow it. The 1 × 1 convolutions that Keras named itself, which only fit
+    one block to the next, are passed over.
+
+    Parameters
+    ----------
+    model
+        A network from `build_network`.
+
+    Returns
+    -------
+    tuple of str
+        Names of layers; the last is the one that is pooled.
+    """
+    readers: dict[str, list[Any]] = {}
+    for layer in model.layers:
+        for source in layer_inputs(layer):
+            readers.setdefault(source, []).append(layer)
+    names = []
+    for layer in model.layers:
+        if type(layer).__name__ not in _CONVOLUTIONS or _AUTOMATIC_NAME.fullmatch(layer.name):
+            continue
+        end = layer
+        while len(readers[end.name]) == 1 and type(readers[end.name][0]).__name__ in _FOLLOWERS:
+            end = readers[end.name][0]
+        names.append(end.name)
+    return tuple(names)
 
 
 def _spec(name: str) -> Network:

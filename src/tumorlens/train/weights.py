@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tumorlens.errors import MissingExtraError, ModelError
 from tumorlens.files import write_whole
 
-__all__ = ["load_weights", "read_weights", "save_weights"]
+__all__ = ["load_weights", "parse_weights", "read_weights", "save_weights"]
 
 
 def save_weights(model: Any, path: str | os.PathLike[str], *, half: bool = True) -> None:
@@ -42,16 +42,27 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     ModelError
         When the file is missing or is not safetensors.
     """
+    try:
+        return parse_weights(Path(path).read_bytes(), source=os.fspath(path))
+    except OSError as error:
+        raise ModelError(f"cannot read the weights {os.fspath(path)}: {error.strerror}") from error
+
+
+def parse_weights(data: bytes, *, source: str) -> dict[str, NDArray[Any]]:
+    """Turn the bytes of a safetensors file into arrays by name.
+
+    Raises
+    ------
+    ModelError
+        When they are not safetensors; `source` is named.
+    """
     library = _safetensors()
     error_type = importlib.import_module("safetensors").SafetensorError
     try:
-        arrays: dict[str, NDArray[Any]] = library.load(Path(path).read_bytes())
-    except OSError as error:
-        raise ModelError(f"cannot read the weights {os.fspath(path)}: {error.strerror}") from error
+        arrays: dict[str, NDArray[Any]] = library.load(data)
     except error_type as error:
         raise ModelError(
-            f"{os.fspath(path)} is not a safetensors file ({error}); give one written by "
-            "`tumorlens export`"
+            f"{source} is not a safetensors file ({error}); give one written by `tumorlens export`"
         ) from error
     return arrays
 
