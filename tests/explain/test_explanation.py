@@ -88,6 +88,9 @@ def test_the_record_holds_what_is_promised(explanation: Explanation, tmp_path: P
         "method",
         "layer",
         "target",
+        "versus",
+        "engine",
+        "float_label",
         "flags",
         "shape",
         "cells",
@@ -190,7 +193,7 @@ def test_figures_say_what_they_show(
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(
-        "tumorlens.explain.explanation.panel", lambda *arguments: said.extend(arguments[2:])
+        "tumorlens.explain.explanation.panel", lambda *arguments: said.extend(arguments[2:4])
     )
     explanation.figure()
     title, footer = said

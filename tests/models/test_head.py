@@ -150,9 +150,9 @@ def test_the_head_in_a_bundle_gives_the_networks_own_logits(
 ) -> None:
     for paths in testing.values():
         picture = read_slices(paths[0])[0]
-        answer, features = classifier.features(picture, prepare(picture, 64))
+        answers, features = classifier.features([picture], [prepare(picture, 64)])
         np.testing.assert_allclose(
-            classifier.head.logits(features), answer.logits, rtol=1e-4, atol=1e-4
+            classifier.head.logits(features[0]), answers[0].logits, rtol=1e-4, atol=1e-4
         )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tumorlens.images.prepare import Prepared
 from tumorlens.models.card import FeatureLayer
 
-__all__ = ["place_map"]
+__all__ = ["place_map", "place_on_input"]
 
 
 def place_map(
@@ -42,6 +42,15 @@ def place_map(
     left, top, right, bottom = prepared.box
     rows = _weights(cells.shape[0], layer, prepared.size, top, bottom, height)
     columns = _weights(cells.shape[1], layer, prepared.size, left, right, width)
+    return np.asarray(rows @ cells @ columns.T, dtype=np.float32)
+
+
+def place_on_input(
+    cells: NDArray[np.float32], layer: FeatureLayer, size: int
+) -> NDArray[np.float32]:
+    """Interpolate a feature map at the pixels of the network's input, ``(size, size)``."""
+    rows = _weights(cells.shape[0], layer, size, 0, size, size)
+    columns = _weights(cells.shape[1], layer, size, 0, size, size)
     return np.asarray(rows @ cells @ columns.T, dtype=np.float32)
 
 

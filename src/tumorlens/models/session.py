@@ -50,6 +50,7 @@ class Session:
         if threads is not None and threads not in range(1, _MOST_THREADS + 1):
             raise ValueError(f"`threads` must be from 1 to {_MOST_THREADS}, got {threads!r}")
         self.card = bundle.card
+        self.folder = bundle.folder
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3  # errors only: its warnings are not for users
