@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -24,6 +24,7 @@ from tumorlens.errors import TumorLensError
 
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier, Prediction
+    from tumorlens.explain.explainer import Question
     from tumorlens.scale.stream import Failure
 
 __all__ = ["cli", "main"]
@@ -92,38 +93,61 @@ def predict(paths: tuple[str, ...], model: str | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="PATH...")
 @_model_option
 @click.option("--method", default="gradcam", show_default=True, help="How to explain.")
 @click.option("--layer", help="Which layer; the network's last one if not given.")
+@click.option("--layers", metavar="all|A,B", help="Several layers on one sheet.")
+@click.option("--list-layers", is_flag=True, help="Name the layers and stop.")
 @click.option("--target", metavar="CLASS", help="Which class; the most probable one if not given.")
-@click.option("--out", required=True, metavar="DIR", help="Where to put a folder for each slice.")
+@click.option("--versus", metavar="CLASS", help="Why the target rather than this class.")
+@click.option("--out", metavar="DIR", help="Where to put a folder for each slice.")
 def explain(
     paths: tuple[str, ...],
     model: str | None,
     method: str,
     layer: str | None,
+    layers: str | None,
+    list_layers: bool,
     target: str | None,
-    out: str,
+    versus: str | None,
+    out: str | None,
 ) -> None:
     """Show where in each slice the evidence for a class lies.
 
-    For each slice a new folder with map.npy, overlay.png and manifest.json.
+    For each slice a new folder with map.npy, overlay.png and manifest.json; with
+    --layers, layers.png and maps.npz. Layers other than the last one need the train
+    extra. Methods: gradcam, gradcam++, hirescam, layercam, eigencam, scorecam, occlusion.
     """
     from tumorlens.explain.batch import explain_files
+    from tumorlens.explain.depth import explain_depth
+    from tumorlens.explain.explainer import Question
     from tumorlens.scale.stream import Failure, find_files
 
+    if not list_layers and not (paths and out):
+        raise click.UsageError("give PATH... and --out DIR")
     classifier = _load(model)
-    _check_choices(classifier, method, layer, target)
+    if list_layers:
+        click.echo("\n".join(classifier.layers))
+        return
+    question = Question(method, layer, target, versus)
+    _check_question(classifier, question, layers)
     files = list(find_files(paths))
+    results: Iterator[Any]
+    if layers is None:
+        results = explain_files(classifier, files, str(out), question)
+    else:
+        names = None if layers == "all" else layers.split(",")
+        results = explain_depth(classifier, files, str(out), question, names)
     failed = 0
-    for result in explain_files(classifier, files, out, method=method, target=target):
+    for result in results:
         if isinstance(result, Failure):
             failed += 1
             click.echo(_line(result))
         else:
-            explanation, folder = result
-            click.echo(f"{_line(explanation.prediction)}  ->  {_printable(str(folder))}")
+            explained, folder = result
+            first = explained[0] if isinstance(explained, list) else explained
+            click.echo(f"{_line(first.prediction)}  ->  {_printable(str(folder))}")
     _finish(failed, len(files))
 
 
@@ -314,20 +338,18 @@ def _printable(text: str) -> str:
     return clean.encode("utf-8", "replace").decode()
 
 
-def _check_choices(
-    classifier: Classifier, method: str, layer: str | None, target: str | None
-) -> None:
-    from tumorlens.explain.cam import METHODS
+def _check_question(classifier: Classifier, question: Question, layers: str | None) -> None:
+    """Refuse what cannot be explained before any work is done."""
+    import dataclasses
 
-    card = classifier.card
-    if method not in METHODS:
-        raise click.BadParameter(f"there is {', '.join(METHODS)}", param_hint="--method")
-    if target is not None and target not in card.classes:
-        raise click.BadParameter(f"there are {', '.join(card.classes)}", param_hint="--target")
-    if layer not in (None, card.features.name):
-        raise click.BadParameter(
-            f"this version explains the last layer only, {card.features.name}", param_hint="--layer"
-        )
+    names = [] if layers in (None, "all") else str(layers).split(",")
+    if layers is not None and (question.layer is not None or question.method == "occlusion"):
+        raise click.UsageError("--layers goes neither with --layer nor with occlusion")
+    try:
+        for name in [question.layer, *names]:
+            dataclasses.replace(question, layer=name).check(classifier)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _finish(failed: int, files: int) -> None:
