@@ -42,6 +42,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     ModelError
         When the file is missing or is not safetensors.
     """
+    _safetensors()  # whether anything can be read at all is better known first
     try:
         return parse_weights(Path(path).read_bytes(), source=os.fspath(path))
     except OSError as error:
