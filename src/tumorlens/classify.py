@@ -246,7 +246,7 @@ class Classifier:
         from tumorlens.explain.explainer import Question, explain_slices  # noqa: PLC0415
 
         question = Question(method, layer, target, versus)
-        return explain_slices(self, [self._only(source)], question)[0]
+        return next(explain_slices(self, [self._only(source)], question))
 
     def explain_batch(
         self,

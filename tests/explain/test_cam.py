@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -131,6 +131,7 @@ def test_every_formula_of_gradients_is_checked() -> None:
 
 
 @pytest.mark.parametrize("method", IN_LOOPS)
+@settings(deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5)),
     seed=st.integers(0, 10_000),
@@ -156,6 +157,7 @@ def test_it_is_the_papers_equation(
 
 
 @pytest.mark.parametrize("method", IN_LOOPS)
+@settings(deadline=None)
 @given(seed=st.integers(0, 1000), flip=st.booleans())
 def test_a_flipped_layer_gives_a_flipped_map(method: str, seed: int, flip: bool) -> None:
     random = np.random.default_rng(seed)

@@ -48,7 +48,7 @@ def explain_files(
     """
     for batch in _batches(paths, batch_size):
         pictures = [item[0] for item in batch if not isinstance(item, Failure)]
-        explained = iter(explain_slices(classifier, pictures, question) if pictures else ())
+        explained = explain_slices(classifier, pictures, question)
         for item in batch:
             if isinstance(item, Failure):
                 yield item

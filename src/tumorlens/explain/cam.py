@@ -70,8 +70,8 @@ def grad_cam_plus_plus(activations: Map, gradients: Map) -> Map:
     """
     _validate(activations, gradients)
     # Gradients of zero or below count for nothing, so that g**2 may be cancelled.
-    rising = np.maximum(gradients.astype(np.float64), 0)
-    below = 2 + activations.sum(axis=(0, 1), dtype=np.float64) * rising
+    rising = np.maximum(gradients, 0)
+    below = 2 + activations.sum(axis=(0, 1)) * rising
     shares = np.divide(rising, below, out=np.zeros_like(rising), where=below != 0)
     return _positive(activations @ shares.sum(axis=(0, 1)))
 
@@ -202,8 +202,15 @@ def occlusion(whole: float, hidden: Map) -> Map:
     return _positive(np.float64(whole) - hidden)
 
 
-def scale_map(raw: Map) -> tuple[Map, bool]:
+def scale_map(raw: Map, *, out: Map | None = None) -> tuple[Map, bool]:
     """Scale a map so that its peak is 1.
+
+    Parameters
+    ----------
+    raw
+        The map.
+    out
+        Where to put the result, which may be `raw` itself; a new array when ``None``.
 
     Returns
     -------
@@ -212,9 +219,9 @@ def scale_map(raw: Map) -> tuple[Map, bool]:
         place speaks for the class or a number is not finite.
     """
     peak = float(raw.max())
-    if not np.isfinite(raw).all() or peak <= np.finfo(np.float32).tiny:
+    if not np.isfinite((peak, raw.min())).all() or peak <= np.finfo(np.float32).tiny:
         return np.zeros_like(raw), True
-    return np.asarray(raw / np.float32(peak), dtype=np.float32), False
+    return np.divide(raw, np.float32(peak), out=out, dtype=np.float32), False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ inner layers the float network is differentiated in Keras.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -97,7 +97,7 @@ class Question:
 
 def explain_slices(
     classifier: Classifier, pictures: Sequence[Slice], question: Question
-) -> list[Explanation]:
+) -> Iterator[Explanation]:
     """Explain some slices, which go through the network together.
 
     Parameters
@@ -109,10 +109,10 @@ def explain_slices(
     question
         What to explain.
 
-    Returns
-    -------
-    list of Explanation
-        One a slice.
+    Yields
+    ------
+    Explanation
+        One a slice; its map is made when it is asked for.
 
     Raises
     ------
@@ -122,16 +122,16 @@ def explain_slices(
         When the layer is an inner one and Keras is not installed.
     """
     question.check(classifier)
+    if not pictures:
+        return
     prepared = [prepare(picture, classifier.card.input.size) for picture in pictures]
     predictions, features = classifier.features(list(pictures), prepared)
-    found = []
     for i, prediction in enumerate(predictions):
         case = _Case(classifier, question, pictures[i], prepared[i], prediction)
         if question.layer in (None, classifier.layers[-1]):
-            found.append(case.explain(case.look_last(features[i])))
+            yield case.explain(case.look_last(features[i]))
         else:
-            found.append(case.explain(*case.look_inside([question.layer])))
-    return found
+            yield case.explain(*case.look_inside([question.layer]))
 
 
 def explain_layers(
@@ -234,7 +234,7 @@ class _Case:
         height, width = self._picture.height, self._picture.width
         placed = place_map(scaled, place, self._prepared, height, width)
         # Between the cells' centres the peak may be missed; 1 still means the most important.
-        heat, flat_here = scale_map(placed)
+        heat, flat_here = scale_map(placed, out=placed)
         return Explanation(
             map=heat,
             cells=cells,
