@@ -32,7 +32,7 @@ from tumorlens.progress import Progress, silent
 from tumorlens.train.batches import as_tensors
 from tumorlens.train.geometry import cell_grid
 from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import NETWORKS, convolution_outputs, feature_layer
+from tumorlens.train.network import NETWORKS, NO_TUMOUR, convolution_outputs, feature_layer
 from tumorlens.train.pictures import hash_files, load_pictures
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import epochs_done, load_run, read_note
@@ -197,7 +197,13 @@ def quantise(path: Path, pictures: NDArray[np.uint8], network: str) -> None:
 
 
 def keras_head(model: Any, network: str) -> Head:
-    """Collect the dense layers behind the pooling of a Keras network."""
+    """Collect the dense layers of a Keras network's head."""
+    if NETWORKS[network].pooling == "lse":
+        evidence = model.get_layer("evidence")
+        kernel, bias = (np.asarray(x.numpy(), np.float32) for x in (evidence.kernel, evidence.bias))
+        # No tumour has no evidence: a column of zeros.
+        layer = np.insert(kernel, NO_TUMOUR, 0, axis=1), np.insert(bias, NO_TUMOUR, 0)
+        return Head("lse", (layer,))
     names = [layer.name for layer in model.layers]
     dense = [x for x in model.layers[names.index("pool") :] if hasattr(x, "kernel")]
     layers = tuple(
