@@ -63,6 +63,12 @@ def test_curves(draw: Callable[..., Figure], kinds: int, perfect: bool, evaluati
     assert overlaps(figure) == []
 
 
+def test_an_empty_corner_says_so() -> None:
+    truth, rows = np.array([0, 0, 1, 1]), np.array([[0.1, 0.9], [0.9, 0.1]] * 2)
+    summary = summarise(truth, rows, classes=("a", "b"), bootstrap=0)
+    assert "no curve comes here" in texts(draw_roc(truth, rows, summary))
+
+
 def test_the_reliability_diagram(evaluation: Make) -> None:
     found = evaluation(400)
     bins = reliability(*arrays(found)[:2])  # type: ignore[arg-type]

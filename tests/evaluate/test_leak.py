@@ -67,6 +67,8 @@ def test_a_leaky_card(rows: tuple[Entry, ...], labelled: Make) -> None:
     leaky = card(leaky=True)
     assert judge_leak(leaky, labelled(*rows), {}).leaky is True
     assert judge_leak(leaky, labelled(), {}).leaky is True
+    assert "--external" in judge_leak(leaky, labelled(), {}).reason
+    assert "--external" not in judge_leak(leaky, labelled(), {1: 1}).reason
     outside = labelled(external=True)
     assert judge_leak(leaky, outside, {}).leaky is None
     assert judge_leak(leaky, outside, {3: 5}).leaky is True  # they are of the published set

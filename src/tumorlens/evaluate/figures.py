@@ -217,7 +217,9 @@ def draw_recall(summary: Summary) -> Figure:
             if interval is not None:
                 axes.hlines(row + offset, *interval, color=colour, linewidth=width)
                 lowest = min(lowest, interval[0])
-        axes.plot(value, row, "o", color=colour, markersize=8, markeredgecolor="white")
+        axes.plot(
+            *(value, row, "o"), color=colour, markersize=8, markeredgecolor="white", clip_on=False
+        )
         right = round(value * summary.support[label])
         axes.text(
             1.02,
@@ -316,6 +318,10 @@ def _unit_square(whole: Axes, corner: Axes, across: tuple[float, float]) -> None
         box_aspect=1,
     )
     corner.set_xticks(np.linspace(*across, 3))
+    points = [(x, y) for line in corner.lines for x, y in np.asarray(line.get_xydata())]
+    if not any(across[0] <= x <= across[1] and y >= 1 - _CORNER for x, y in points):
+        text = corner.text(0.5, 0.5, "no curve comes here", color=FAINT, transform=corner.transAxes)
+        text.set(ha="center", va="center")
     for axes in (whole, corner):
         axes.grid(visible=True)
 

@@ -47,11 +47,14 @@ def judge_leak(card: Card, data: LabelledSet, public: Mapping[int, int]) -> Leak
     """
     kept, manifest_sha256 = _selection(card.training)
     pictures = sum(public.values())
+    # Of a leaky model only somebody else's pictures can be new.
     if card.training.get("leaky") and (not data.external or pictures):
+        elsewhere = " If the set is from elsewhere, name it with --external."
         return Leak(
             leaky=True,
             reason="The model's card says that it was trained without keeping patients apart: "
-            "pictures or patients of this set may have been in its training.",
+            "pictures or patients of this set may have been in its training."
+            + ("" if pictures or data.external else elsewhere),
         )
     if data.manifest is not None and kept is not None and manifest_sha256 == data.manifest.sha256:
         train = [e for e in data.manifest.entries if e.fold is not None and e.fold not in kept]
