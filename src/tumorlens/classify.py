@@ -313,7 +313,14 @@ class Classifier:
 
     @property
     def float_network(self) -> FloatNetwork:
-        """The float network in Keras, for inner layers; built once.
+        """The float network in Keras, for inner layers; built once."""
+        with self._building:  # two threads would build two networks at once, which Keras minds
+            if self._float_network is None:
+                self._float_network = self.open_float_network()
+            return self._float_network
+
+    def open_float_network(self) -> FloatNetwork:
+        """Build the float network anew, for whoever wants to change its weights.
 
         Raises
         ------
@@ -324,10 +331,7 @@ class Classifier:
         """
         from tumorlens.explain.inner import open_float_network  # noqa: PLC0415
 
-        with self._building:  # two threads would build two networks at once, which Keras minds
-            if self._float_network is None:
-                self._float_network = open_float_network(self._session.folder, self.card)
-            return self._float_network
+        return open_float_network(self._session.folder, self.card)
 
     @property
     def head(self) -> Head:

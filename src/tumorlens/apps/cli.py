@@ -19,6 +19,7 @@ import click
 from tumorlens.apps.compare_command import compare as compare_command
 from tumorlens.apps.data_commands import data as data_commands
 from tumorlens.apps.evaluate_command import evaluate as evaluate_command
+from tumorlens.apps.localise_command import localise
 from tumorlens.apps.meter import Meter
 from tumorlens.errors import TumorLensError
 
@@ -179,6 +180,7 @@ def demo(out: str, model: str | None) -> None:
 cli.add_command(data_commands)
 cli.add_command(compare_command)
 cli.add_command(evaluate_command)
+cli.add_command(localise)
 
 
 @cli.command()

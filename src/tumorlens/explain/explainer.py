@@ -245,6 +245,7 @@ class _Case:
             flat=flat or flat_here,
             prediction=self._prediction,
             picture=self._picture,
+            grid=place,
             engine=ENGINE if changed else evidence.engine,
             float_label=None if changed else evidence.float_label,
         )

@@ -18,6 +18,7 @@ from tumorlens.explain.cam import METHODS
 from tumorlens.explain.overlay import blend, display_grey, panel
 from tumorlens.files import new_folder
 from tumorlens.images.slice import Slice
+from tumorlens.models.card import FeatureLayer
 
 if TYPE_CHECKING:
     from tumorlens.classify import Prediction
@@ -49,6 +50,8 @@ class Explanation:
         The answer for the slice.
     picture
         The slice.
+    grid
+        Where the map's cells lie in the network's input.
     engine
         What computed it: ``"onnxruntime"``, or Keras on a backend, such as
         ``"keras-tensorflow"``.
@@ -66,6 +69,7 @@ class Explanation:
     flat: bool
     prediction: Prediction
     picture: Slice
+    grid: FeatureLayer
     engine: str
     float_label: str | None = None
 

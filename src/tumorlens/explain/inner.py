@@ -69,6 +69,11 @@ class FloatNetwork:
         self._looks: dict[tuple[str, ...], _Look] = {}
 
     @property
+    def model(self) -> Any:
+        """The `keras.Model`; whoever changes its weights changes the answers."""
+        return self._model
+
+    @property
     def engine(self) -> str:
         """What it runs on, such as ``"keras-tensorflow"``."""
         return f"keras-{self._keras.config.backend()}"
@@ -201,11 +206,9 @@ def _in_torch(probe: Any, shapes: list[tuple[int, ...]]) -> _Look:
 
 def _in_jax(probe: Any, shapes: list[tuple[int, ...]]) -> _Look:
     jax = importlib.import_module("jax")
-    state = [variable.value for variable in probe.trainable_variables]
-    fixed = [variable.value for variable in probe.non_trainable_variables]
 
-    def score(nudges: Any, x: Any, weights: Any) -> Any:
-        found, _ = probe.stateless_call(state, fixed, [x, *nudges], training=False)
+    def score(nudges: Any, state: Any, x: Any, weights: Any) -> Any:
+        found, _ = probe.stateless_call(*state, [x, *nudges], training=False)
         logits, *activations = found
         return (logits * weights).sum(), (logits, activations)
 
@@ -213,7 +216,9 @@ def _in_jax(probe: Any, shapes: list[tuple[int, ...]]) -> _Look:
 
     def look(x: Array, weights: Array) -> Any:
         nudges = [np.zeros((len(x), *shape), np.float32) for shape in shapes]
-        gradients, (logits, activations) = differentiate(nudges, x, weights)
+        variables = probe.trainable_variables, probe.non_trainable_variables
+        state = [[variable.value for variable in some] for some in variables]
+        gradients, (logits, activations) = differentiate(nudges, state, x, weights)
         return logits, activations, gradients
 
     return look
