@@ -98,8 +98,10 @@ class Explanation:
         """
         answer = self.prediction
         title = f"{answer.label} {answer.confidence:.1%}"
-        if self.target != answer.label and METHODS[self.method].of_class:
+        asked = self.target != answer.label or self.versus is not None
+        if asked and METHODS[self.method].of_class:
             title += f"; evidence for {self.target} ({answer.probabilities[self.target]:.1%})"
+            title += "" if self.versus is None else f" rather than {self.versus}"
         overlay = self.overlay(alpha, colormap)
         if not answer.assessable:  # a map would lend weight to an answer that has none
             title, overlay = f"not assessable: {answer.reason}", self.overlay(0)
