@@ -59,10 +59,10 @@ def grad_cam(activations: Map, gradients: Map) -> Map:
 def grad_cam_plus_plus(activations: Map, gradients: Map) -> Map:
     """Compute Grad-CAM++.
 
-    As Grad-CAM, but a channel's weight is ``sum(alpha * relu(g))`` over all places
-    (equation 5 of Chattopadhay et al., "Grad-CAM++", WACV 2018) with
-    ``alpha = g**2 / (2 * g**2 + sum(A) * g**3)`` (equation 19), where ``sum(A)`` is the
-    channel's sum over all places and ``g`` the gradient at the place. The paper
+    As Grad-CAM, but a channel's weight is ``sum(alpha * relu(g))`` over all places, with
+    ``alpha = g**2 / (2 * g**2 + sum(A) * g**3)`` (equation 19 of Chattopadhay et al.,
+    "Grad-CAM++", WACV 2018, arXiv 1710.11063), where ``sum(A)`` is the channel's sum over
+    all places and ``g`` the gradient at the place. The paper
     differentiates ``exp(score)``; its common factor ``exp(score)`` scales the whole map
     and is left out. ``g**2`` is cancelled, so that small gradients do not vanish in it.
 
@@ -79,7 +79,7 @@ def grad_cam_plus_plus(activations: Map, gradients: Map) -> Map:
 def hires_cam(activations: Map, gradients: Map) -> Map:
     """Compute HiResCAM.
 
-    Gradient times activation at each place, added up over the channels (equation 3 of
+    ``sum over channels of g * A`` at each place (the definition of HiResCAM in
     Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of
     convolutional neural networks", arXiv 2011.08891). Before a head that is linear in
     the activations, its sum is the score but for the bias.
@@ -93,7 +93,7 @@ def hires_cam(activations: Map, gradients: Map) -> Map:
 def layer_cam(activations: Map, gradients: Map) -> Map:
     """Compute LayerCAM.
 
-    As HiResCAM with positive gradients only (equations 6 to 8 of Jiang et al.,
+    ``sum over channels of relu(g) * A`` at each place (the weights of Jiang et al.,
     "LayerCAM: exploring hierarchical class activation maps for localization", IEEE TIP
     2021), which makes early layers readable.
 
@@ -106,7 +106,7 @@ def layer_cam(activations: Map, gradients: Map) -> Map:
 def eigen_cam(activations: Map) -> Map:
     """Compute Eigen-CAM.
 
-    The activations' projection on their first right singular vector (equation 4 of
+    ``A V1``, the activations' projection on their first right singular vector (the map of
     Muhammad and Yeasin, "Eigen-CAM: class activation map using principal components",
     IJCNN 2020). It shows what the layer responds to most and knows of no class. A
     singular vector's sign is arbitrary; the one is taken that makes the projection's
@@ -148,7 +148,7 @@ def score_cam(activations: Map, rises: NDArray[np.float32]) -> Map:
     """Compute Score-CAM from what each channel, used as a mask, does to the score.
 
     Channels are weighted by the softmax of `rises` and added up, negative sums are cut
-    to zero (definition 3 and algorithm 1 of Wang et al., "Score-CAM", CVPR Workshops
+    to zero (algorithm 1 of Wang et al., "Score-CAM", CVPR Workshops
     2020).
 
     Parameters

@@ -1,7 +1,7 @@
 """Insertion and deletion: whether what a map calls important is so for the network.
 
 Petsiuk, Das and Saenko, "RISE: randomized input sampling for explanation of black-box
-models", BMVC 2018, section 4.2. The most important pixels of the network's input are
+models", BMVC 2018. The most important pixels of the network's input are
 taken away first (to black), or given back first to a blurred picture. A good map makes
 the first curve fall and the second rise at once.
 """

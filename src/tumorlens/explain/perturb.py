@@ -33,8 +33,8 @@ def score_channels(
     """Compute Score-CAM, one forward pass a channel.
 
     Each channel is placed over the input, scaled from its lowest to its highest value
-    to 0 … 1 and multiplied with the picture (Wang et al., CVPR Workshops 2020,
-    section 3). A channel of one value shows nothing and is left out unseen.
+    to 0 … 1 and multiplied with the picture (algorithm 1 of Wang et al., CVPR Workshops
+    2020). A channel of one value shows nothing and is left out unseen.
 
     Parameters
     ----------

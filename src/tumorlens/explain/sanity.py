@@ -1,6 +1,6 @@
 """The sanity check: maps must fall apart as the network's weights are randomised.
 
-Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, section 3: layers are
+Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, cascading randomisation: layers are
 randomised one after the other, from the logits down, and each map is compared with that of
 the trained network. A method whose maps stay shows the picture and not the network.
 """
