@@ -89,7 +89,8 @@ def _ready(recipe: Recipe) -> Feed:
 def _ours(recipe: Recipe, folder: str, count: int) -> Feed:
     examples = find_examples(folder)
     chosen = [examples[i] for i in np.random.default_rng(0).permutation(len(examples))[:count]]
-    batches = varied_batches(recipe, load_pictures(chosen, recipe.size))
+    pictures = load_pictures(chosen, recipe.size)
+    batches = varied_batches(recipe, pictures, build_network(recipe.network, size=recipe.size))
     return lambda steps: _dataset(lambda step: batches[step % (len(batches) - 1)], steps)
 
 

@@ -10,7 +10,14 @@ import pytest
 
 from tumorlens.errors import RunError
 from tumorlens.train.network import NETWORKS
-from tumorlens.train.recipe import RECIPES, Augmentation, Recipe
+from tumorlens.train.recipe import (
+    RECIPES,
+    Appearance,
+    Augmentation,
+    Outlines,
+    Recipe,
+    replaced,
+)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +86,13 @@ def test_every_recipe_names_a_network_there_is() -> None:
     assert {recipe.network for recipe in RECIPES.values()} <= set(NETWORKS)
 
 
-def test_augmentation_is_changed_by_words() -> None:
-    words = ["rotation=15", "flip=no", "brightness=0.9:1.1"]
-    assert Augmentation().replaced(words) == Augmentation(
-        rotation=15, flip=False, brightness=(0.9, 1.1)
+def test_any_figure_is_changed_by_words() -> None:
+    words = ["rotation=15", "flip=no", "brightness=0.9:1.1", "hide=0.2", "strip=0.1", "epochs=3"]
+    assert replaced(Recipe(), words) == Recipe(
+        epochs=3,
+        augmentation=Augmentation(rotation=15, flip=False, brightness=(0.9, 1.1)),
+        appearance=Appearance(strip=0.1),
+        outlines=Outlines(hide=0.2),
     )
 
 
@@ -91,11 +101,17 @@ def test_augmentation_is_changed_by_words() -> None:
     [
         *("rotate=3", "rotation", "rotation=far", "rotation=nan", "rotation=-1", "flip=perhaps"),
         *("brightness=1", "brightness=1.2:0.8", "brightness=0:1", "zoom=1", "shift=2"),
+        *("epochs=2.5", "hide=2", "strip=nan", "weight=-1", "augmentation=3", "balance=all"),
     ],
 )
-def test_augmentation_that_cannot_be_is_refused(word: str) -> None:
+def test_figures_that_cannot_be_are_refused(word: str) -> None:
     with pytest.raises(RunError, match=word.partition("=")[0]):
-        Augmentation().replaced([word])
+        replaced(Recipe(), [word])
+
+
+def test_hidden_and_control_pictures_share_the_whole() -> None:
+    with pytest.raises(RunError, match="must not exceed 1 together"):
+        replaced(Recipe(), ["hide=0.6", "control=0.6"])
 
 
 def test_validation_on_testing_pictures_needs_a_share() -> None:

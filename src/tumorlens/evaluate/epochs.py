@@ -230,7 +230,7 @@ def _predict(
         pictures = load_pictures(chunk, recipe.size)
         labels.append(pictures.labels)
         random = np.random.default_rng((recipe.seed, 6, number))  # the same for every epoch
-        grey = augment(pictures.pixels, random, recipe.augmentation)
+        grey, _ = augment(pictures.pixels, random, recipe.augmentation)
         moved = keras.ops.repeat(grey * (high - low) + low, 3, axis=-1)
         for tensor, kept in ((moved, varied), (as_tensors(pictures.pixels, recipe.network), plain)):
             logits = model.predict(tensor, batch_size=recipe.batch, verbose=0)

@@ -15,11 +15,13 @@ from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.published import TEST_FOLD
 from tumorlens.data.split import Selection, select
 from tumorlens.errors import DataError
+from tumorlens.explain.masks import MaskedPicture
 from tumorlens.progress import Progress, silent
-from tumorlens.train.batches import as_tensors, varied_batches
+from tumorlens.train.batches import as_targets, as_tensors, varied_batches
 from tumorlens.train.events import EventLog
+from tumorlens.train.evidence import evidence_loss
 from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import build_network
+from tumorlens.train.network import build_network, training_view
 from tumorlens.train.pictures import Pictures, held_out, load_pictures, split_off
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import (
@@ -43,6 +45,7 @@ def train(
     *,
     test_folds: Sequence[int] = (TEST_FOLD,),
     allow_leaks: bool = False,
+    outlines: Sequence[MaskedPicture] = (),
     progress: Progress = silent,
 ) -> Path:
     """Train a network, or go on where an interrupted run stopped.
@@ -62,6 +65,9 @@ def train(
     allow_leaks
         Whether to train although the test folds share groups or pictures with the
         rest; the run is then called leaky.
+    outlines
+        Masks of tumours, as `tumorlens.explain.masks.find_masked` finds them; the
+        recipe says what is made of them.
     progress
         Told of pictures read and steps done.
 
@@ -82,7 +88,8 @@ def train(
     root = Path(data)
     chosen = select(root, test_folds=test_folds, allow_leaks=allow_leaks)
     watched_examples = _testing_to_watch(recipe, chosen, root)
-    pictures = load_pictures(chosen.training, recipe.size, progress)
+    masks = {outline.path.resolve(): outline for outline in outlines}
+    pictures = load_pictures(chosen.training, recipe.size, progress, outlines=masks)
     check_data(run, root, pictures)
     kept, watched = _set_apart(recipe, pictures, watched_examples, progress)
     if not len(kept):
@@ -142,10 +149,19 @@ def _ready_model(recipe: Recipe, pictures: int, run: Path, done: int) -> Any:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # Keras's 0.99 needs more steps than a short run has
     steps = math.ceil(pictures / recipe.batch) * recipe.epochs
+    model = training_view(model)
+    answer: Any = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    measures: Any = ["accuracy", *_rates(keras)]
+    shares = None
+    if isinstance(model.output, dict):
+        answer = {"logits": answer, "evidence": evidence_loss}
+        shares = {"logits": 1.0, "evidence": recipe.outlines.weight}
+        measures = {"logits": measures}
     model.compile(
         optimizer=keras.optimizers.Adam(_learning_rate(keras, recipe, steps)),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy", *_rates(keras)],
+        loss=answer,
+        loss_weights=shares,
+        metrics=measures,
         # XLA compiles for longer than it saves on a CPU; JAX knows no other way.
         jit_compile=False if keras.config.backend() == "tensorflow" else "auto",
     )
@@ -196,10 +212,11 @@ def _fit(
     progress: Progress,
 ) -> None:
     keras = require_keras("training")
-    batches = varied_batches(recipe, pictures)
+    batches = varied_batches(recipe, pictures, model)
     watch = None
     if len(held_out):
-        watch = (as_tensors(held_out.pixels, recipe.network), held_out.labels)
+        targets = as_targets(held_out.labels, held_out.masks, model)
+        watch = (as_tensors(held_out.pixels, recipe.network), targets)
     model.fit(
         batches,
         epochs=recipe.epochs,
@@ -243,14 +260,15 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Pro
             progress("training", done, recipe.epochs * steps, note)
 
         def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-            self.held_out = (logs or {}).get("val_accuracy")
+            values = _named(logs or {})
+            self.held_out = values.get("val_accuracy")
             path = checkpoint_path(run, epoch + 1)
             path.parent.mkdir(exist_ok=True)
             work = path.with_name(f"writing_{path.name}")
             self.model.save_weights(work)
             work.replace(path)
             seconds = time.monotonic() - self.start
-            values = {**(logs or {}), "seconds": seconds}
+            values["seconds"] = seconds
             append_row(run / "log.csv", epoch + 1, values)
             self.events.add(epoch + 1, values)
 
@@ -259,6 +277,14 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Pro
             self.events.close()
 
     return Recorder()
+
+
+def _named(logs: Mapping[str, float]) -> dict[str, float]:
+    """Call the figures of the answer alike, whether or not the network shows its evidence."""
+    if "logits_loss" not in logs:
+        return dict(logs)
+    whole = {"loss": "total_loss", "val_loss": "val_total_loss"}
+    return {whole.get(name, name.replace("logits_", "")): value for name, value in logs.items()}
 
 
 def _seed_dropouts(keras: Any, model: Any, seed: tuple[int, ...]) -> None:

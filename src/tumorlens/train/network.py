@@ -21,12 +21,14 @@ from tumorlens.train.geometry import layer_inputs
 from tumorlens.train.keras_backend import require_keras
 
 __all__ = [
+    "FUSING",
     "NETWORKS",
     "NO_TUMOUR",
     "Network",
     "build_network",
     "convolution_outputs",
     "feature_layer",
+    "training_view",
 ]
 
 
@@ -101,6 +103,9 @@ NETWORKS: Final[dict[str, Network]] = {
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")
 _FOLLOWERS = ("BatchNormalization", "ReLU", "Activation")
+FUSING: Final = ("side_", "finer_", "meet_", "blend", "fused")
+"""How the names of the layers begin that fuse a backbone's levels."""
+
 _WIDTH = 128
 """Channels of fused levels."""
 
@@ -175,6 +180,19 @@ def evidence_output(model: Any) -> Any:
     """
     names = [layer.name for layer in model.layers]
     return model.get_layer("evidence").output if "evidence" in names else None
+
+
+def training_view(model: Any) -> Any:
+    """Give the network as it is trained: with its evidence, where it has any, as an output.
+
+    Both share their layers. Checkpoints are written from and read into this view.
+    """
+    evidence = evidence_output(model)
+    if evidence is None or isinstance(model.output, dict):
+        return model
+    keras = require_keras("training")
+    outputs = {"logits": model.output, "evidence": evidence}
+    return keras.Model(model.input, outputs, name=model.name)
 
 
 def feature_layer(name: str) -> str:

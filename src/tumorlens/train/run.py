@@ -29,7 +29,7 @@ from tumorlens.errors import RunError
 from tumorlens.files import write_whole
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import build_network, feature_layer
+from tumorlens.train.network import build_network, feature_layer, training_view
 from tumorlens.train.pictures import Pictures
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.weights import read_weights
@@ -145,6 +145,7 @@ def begin_run(run: Path, recipe: Recipe, root: Path, chosen: Selection, pictures
         "leaky": chosen.leaky,
         "selection": chosen.origin,
         "pictures": len(pictures),
+        "outlined": int(pictures.outlined.sum()),
         "unreadable": list(pictures.unreadable),
         "preparation": PREPARATION,
         "weights_sha256": _hash(recipe.weights),
@@ -173,7 +174,7 @@ def load_checkpoint(model: Any, path: Path) -> None:
         When the file is missing or damaged.
     """
     try:
-        model.load_weights(path)
+        training_view(model).load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(
             f"{path} is damaged ({error}); delete it, and the same training goes on from the "
