@@ -140,15 +140,19 @@ def explain(
     else:
         names = None if layers == "all" else layers.split(",")
         results = explain_depth(classifier, files, str(out), question, names)
-    failed = 0
+    meter = Meter() if len(files) > 1 and not sys.stdout.isatty() else None
+    failed = done = 0
     for result in results:
         if isinstance(result, Failure):
-            failed += 1
+            failed, done = failed + 1, done + 1
             click.echo(_line(result))
         else:
             explained, folder = result
-            first = explained[0] if isinstance(explained, list) else explained
-            click.echo(f"{_line(first.prediction)}  ->  {_printable(str(folder))}")
+            answer = (explained[0] if isinstance(explained, list) else explained).prediction
+            done += answer.slice == 0
+            click.echo(f"{_line(answer)}  ->  {_printable(str(folder))}")
+        if meter:
+            meter("files", done, len(files))
     _finish(failed, len(files))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import click
 
 from tumorlens.apps.meter import Meter
+from tumorlens.errors import MissingExtraError
 
 __all__ = ["localise"]
 
@@ -76,6 +79,8 @@ def localise(
     from tumorlens.figure_style import require_matplotlib
 
     require_matplotlib("measuring explanations")
+    if importlib.util.find_spec("scipy") is None:
+        raise MissingExtraError("measuring explanations", "data")
     classifier = load(model)
     pictures = find_masked(
         data, masks, table, mask_column=mask_column, manifest=manifest, fold=fold

@@ -14,6 +14,8 @@ from tumorlens.explain.sanity import Sanity
 from tumorlens.figure_style import (
     COLOURS,
     FAINT,
+    INK,
+    PAPER,
     class_name,
     figure_style,
     new_figure,
@@ -149,8 +151,16 @@ def _draw_hidden(hidden: Mapping[str, Any]) -> Figure:
         colour = COLOURS[1] if kind == "tumour" else FAINT
         axes.bar(places, stayed, 0.32, color=colour, label=title)
         for x, (_, row) in zip(places, rows, strict=True):
-            axes.plot([x, x], row["interval"], color="#1f2328", linewidth=1.2)
-            axes.text(x, 0.03, f"{row['stayed']:.0%}", ha="center", color="white", fontsize=7.5)
+            axes.plot([x, x], row["interval"], color=INK, linewidth=1.2)
+            inside = row["stayed"] > 0.1
+            axes.text(
+                x,
+                0.03,
+                f"{row['stayed']:.0%}",
+                ha="center",
+                color=PAPER if inside else INK,
+                fontsize=7.5,
+            )
     axes.set_xticks(
         range(len(hidden)), [f"{class_name(n)}\n{p['right']} right" for n, p in hidden.items()]
     )
