@@ -136,6 +136,19 @@ def test_what_cannot_be_measured_is_told_and_the_rest_goes_on(
         localise(classifier, pictures, ["magic"])
 
 
+def test_a_mask_of_everything_leaves_nothing_to_paint_with(
+    classifier: Classifier, pictures: list[MaskedPicture], tmp_path: Path
+) -> None:
+    Image.fromarray(np.ones((64, 64), bool)).save(tmp_path / "all.png")
+    case = MaskedPicture("all", pictures[0].path, tmp_path / "all.png", False, "glioma")
+    found = localise(classifier, [case], ["gradcam"], curves=False)
+    assert found.cases[0].tumour_hidden is None
+    assert found.cases[0].scores["gradcam"].mass == 1
+    stranger = MaskedPicture("stranger", case.path, case.mask, False, "lymphoma")
+    with pytest.raises(DataError, match="tiny-float@1 knows no class lymphoma"):
+        localise(classifier, [stranger], ["gradcam"])
+
+
 def test_best_median_and_worst_are_shown(found: Localisation) -> None:
     chosen = choose_cases(found)
     assert {name: len(cases) for name, cases in chosen.items()} == {

@@ -236,6 +236,8 @@ def _measure(
     curves: bool,
     hiding: bool,
 ) -> Case:
+    if source.label not in classifier.card.classes:
+        raise DataError(f"{classifier.card.id} knows no class {source.label}")
     picture = read_slices(source.path)[0]
     mask = read_mask(source, picture.height, picture.width)
     prepared = prepare(picture, classifier.card.input.size)
@@ -315,9 +317,11 @@ def _probability(
 
 def _hide_both(
     classifier: Classifier, picture: Slice, mask: NDArray[np.bool_], label: str
-) -> tuple[Hidden, Hidden | None]:
+) -> tuple[Hidden | None, Hidden | None]:
     """Ask again with the tumour painted over, and with a patch of its shape elsewhere."""
     wide = widen(mask)
+    if wide.all():  # nothing is left to paint it over with
+        return None, None
     control = control_mask(wide, find_head(picture))
     changed = [hide(picture, part) for part in (wide, control) if part is not None]
     answers = [
