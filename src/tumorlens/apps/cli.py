@@ -18,6 +18,7 @@ import click
 
 from tumorlens.apps.data_commands import data as data_commands
 from tumorlens.apps.meter import Meter
+from tumorlens.apps.verify_command import verify as verify_command
 from tumorlens.errors import TumorLensError
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def demo(out: str, model: str | None) -> None:
 
 
 cli.add_command(data_commands)
+cli.add_command(verify_command)
 
 
 @cli.command()

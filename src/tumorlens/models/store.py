@@ -13,12 +13,22 @@ from typing import Final
 from tumorlens.errors import ModelError
 from tumorlens.models.card import CARD_NAME, Card
 
-__all__ = ["DEFAULT_MODEL", "Bundle", "bundled_models", "open_bundle"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "ONNX_NAME",
+    "Bundle",
+    "bundled_models",
+    "find_bundle",
+    "open_bundle",
+    "read_card",
+]
 
 DEFAULT_MODEL: Final = "mobilenetv2-official"
 """The model that is used when none is named."""
 
 ONNX_NAME: Final = "model.onnx"
+"""Name of the network in a bundle."""
+
 _CARD_LIMIT = 4 * 2**20
 _MODEL_LIMIT = 512 * 2**20
 
@@ -62,11 +72,10 @@ def open_bundle(name: str | os.PathLike[str] | None = None) -> Bundle:
         When there is no such model, or a file is missing, too large or differs
         from what the card says.
     """
-    folder = _folder(os.fspath(DEFAULT_MODEL if name is None else name))
-    card_path = folder / CARD_NAME
-    card = Card.from_json(_read(card_path, _CARD_LIMIT), source=str(card_path))
+    folder = find_bundle(name)
+    card = read_card(folder)
     if ONNX_NAME not in card.files:
-        raise ModelError(f"{card_path} names no {ONNX_NAME}")
+        raise ModelError(f"{folder / CARD_NAME} names no {ONNX_NAME}")
     onnx = _read(folder / ONNX_NAME, _MODEL_LIMIT)
     found, wanted = hashlib.sha256(onnx).hexdigest(), card.files[ONNX_NAME].get("sha256")
     if found != wanted:
@@ -77,8 +86,27 @@ def open_bundle(name: str | os.PathLike[str] | None = None) -> Bundle:
     return Bundle(folder, card, onnx)
 
 
-def _folder(name: str) -> Path:
-    """Find the bundle: a name without a separator is one that ships first, a path second."""
+def read_card(folder: Path) -> Card:
+    """Read the card of a bundle.
+
+    Raises
+    ------
+    ModelError
+        When it is missing, too large, or no card.
+    """
+    path = folder / CARD_NAME
+    return Card.from_json(_read(path, _CARD_LIMIT), source=str(path))
+
+
+def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
+    """Find the folder of a model: by the name of one that ships first, by path second.
+
+    Raises
+    ------
+    ModelError
+        When there is no such model.
+    """
+    name = os.fspath(DEFAULT_MODEL if model is None else model)
     if name in bundled_models():
         return _bundled() / name
     path = Path(name)

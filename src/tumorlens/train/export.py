@@ -5,6 +5,7 @@ Keras writes the ONNX graph, ONNX Runtime's tools quantise it.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 import os
@@ -26,6 +27,7 @@ from tumorlens.files import new_folder
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat
 from tumorlens.models.head import HEAD_KEY, Head
+from tumorlens.models.probes import take_probes
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
 from tumorlens.progress import Progress, silent
@@ -133,10 +135,12 @@ def export_run(
             intended_use=_INTENDED,
         )
         (bundle / CARD_NAME).write_text(card.to_json())
+        session = Session(open_bundle(bundle))
+        card = dataclasses.replace(card, probes=take_probes(session))
         if chosen.testing and (open_test_fold or not _holds_test_fold(chosen)):
-            scores = _scores(bundle, chosen.testing, progress)
+            scores = _scores(session, chosen.testing, progress)
             card.metrics.update({**chosen.origin, "leaky": note["leaky"], **scores})
-            (bundle / CARD_NAME).write_text(card.to_json())
+        (bundle / CARD_NAME).write_text(card.to_json())
     return Path(out)
 
 
@@ -254,9 +258,9 @@ def _describe(path: Path) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
-def _scores(bundle: Path, examples: Sequence[Example], progress: Progress) -> dict[str, Any]:
+def _scores(session: Session, examples: Sequence[Example], progress: Progress) -> dict[str, Any]:
     """Classify test pictures with the bundle itself, the way a user would, and count."""
-    classifier = Classifier(Session(open_bundle(bundle)))
+    classifier = Classifier(session)
     confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=int)
     unreadable = 0
     for i, example in enumerate(examples):
