@@ -6,6 +6,8 @@ import json
 
 import click
 
+from tumorlens.apps.hub_options import where
+
 __all__ = ["verify"]
 
 
@@ -19,7 +21,7 @@ def verify(*, bundle: str, as_json: bool) -> None:
     """
     from tumorlens.models.verify import verify_bundle
 
-    result = verify_bundle(bundle)
+    result = verify_bundle(bundle, **where())
     click.echo(json.dumps(result.to_dict()) if as_json else result.to_text())
     if not result.passed:
         raise click.exceptions.Exit(1)

@@ -51,6 +51,7 @@ class Session:
         if threads is not None and threads not in range(1, _MOST_THREADS + 1):
             raise ValueError(f"`threads` must be from 1 to {_MOST_THREADS}, got {threads!r}")
         self.card = bundle.card
+        self.place = bundle.place
         check_onnx(bundle.onnx, bundle.card, source=f"{bundle.folder}: model.onnx")
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0

@@ -1,4 +1,4 @@
-"""Where models come from: those that ship with the package, or a folder."""
+"""Where models come from: those that ship with the package, a folder, or the hub."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from typing import Final
 
 from tumorlens.errors import ModelError
 from tumorlens.models.card import CARD_NAME, Card
+from tumorlens.progress import Progress, silent
 
 __all__ = [
+    "CARD_LIMIT",
     "DEFAULT_MODEL",
     "ONNX_NAME",
     "Bundle",
+    "Place",
     "bundled_models",
     "find_bundle",
     "open_bundle",
@@ -29,8 +32,30 @@ DEFAULT_MODEL: Final = "mobilenetv2-official"
 ONNX_NAME: Final = "model.onnx"
 """Name of the network in a bundle."""
 
-_CARD_LIMIT = 4 * 2**20
+CARD_LIMIT: Final = 4 * 2**20
+"""Largest card that is read, in bytes."""
+
 _MODEL_LIMIT = 512 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model was found.
+
+    Parameters
+    ----------
+    folder
+        Its bundle.
+    origin
+        What finds the very same again: ``hf://org/name@commit``, or the folder.
+    notes
+        What its user should know of how it was found, such as the commit that a
+        moving name means today.
+    """
+
+    folder: Path
+    origin: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +70,14 @@ class Bundle:
         Its card.
     onnx
         The bytes of its network, already checked against the card's hash.
+    place
+        How it was found.
     """
 
     folder: Path
     card: Card
     onnx: bytes
+    place: Place
 
 
 def bundled_models() -> list[str]:
@@ -57,22 +85,33 @@ def bundled_models() -> list[str]:
     return sorted(card.parent.name for card in _bundled().glob(f"*/{CARD_NAME}"))
 
 
-def open_bundle(name: str | os.PathLike[str] | None = None) -> Bundle:
+def open_bundle(
+    name: str | os.PathLike[str] | None = None,
+    *,
+    offline: bool = False,
+    endpoint: str | None = None,
+    progress: Progress = silent,
+) -> Bundle:
     """Find a model, read it and check it.
 
     Parameters
     ----------
     name
-        The name of a model that ships, the path of a bundle folder, or ``None``
-        for the default model.
+        The name of a model that ships, the path of a bundle folder, a model on the
+        hub as ``hf://org/name@revision``, or ``None`` for the default model.
+    offline, endpoint, progress
+        For a model on the hub; see `tumorlens.models.hub.fetch_bundle`.
 
     Raises
     ------
     ModelError
         When there is no such model, or a file is missing, too large or differs
         from what the card says.
+    MissingExtraError
+        When a model on the hub needs a package that is not installed.
     """
-    folder = find_bundle(name)
+    place = find_bundle(name, offline=offline, endpoint=endpoint, progress=progress)
+    folder = place.folder
     card = read_card(folder)
     if ONNX_NAME not in card.files:
         raise ModelError(f"{folder / CARD_NAME} names no {ONNX_NAME}")
@@ -83,7 +122,7 @@ def open_bundle(name: str | os.PathLike[str] | None = None) -> Bundle:
             f"{folder / ONNX_NAME} is not the file its card describes (SHA-256 {found}, "
             f"the card says {wanted}); fetch or export the model again"
         )
-    return Bundle(folder, card, onnx)
+    return Bundle(folder, card, onnx, place)
 
 
 def read_card(folder: Path) -> Card:
@@ -95,11 +134,22 @@ def read_card(folder: Path) -> Card:
         When it is missing, too large, or no card.
     """
     path = folder / CARD_NAME
-    return Card.from_json(_read(path, _CARD_LIMIT), source=str(path))
+    return Card.from_json(_read(path, CARD_LIMIT), source=str(path))
 
 
-def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
-    """Find the folder of a model: by the name of one that ships first, by path second.
+def find_bundle(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    offline: bool = False,
+    endpoint: str | None = None,
+    progress: Progress = silent,
+) -> Place:
+    """Find a model: one that ships by its name first, then one on the hub, then a path.
+
+    Parameters
+    ----------
+    model, offline, endpoint, progress
+        As `open_bundle` takes them.
 
     Raises
     ------
@@ -108,11 +158,16 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
     """
     name = os.fspath(DEFAULT_MODEL if model is None else model)
     if name in bundled_models():
-        return _bundled() / name
+        return Place(_bundled() / name, name)
+    if name.startswith("hf:/"):
+        # Imported on call: it needs this module, and most models are no such.
+        from tumorlens.models.hub import fetch_bundle  # noqa: PLC0415
+
+        return fetch_bundle(name, offline=offline, endpoint=endpoint, progress=progress)
     path = Path(name)
     # Not Path.is_file, which raises on a name that is too long.
     if os.path.isfile(path / CARD_NAME):  # noqa: PTH113
-        return path
+        return Place(path, name)
     found = "has no model.json in it" if os.path.isdir(path) else "is no folder"  # noqa: PTH112
     raise ModelError(
         f"there is no model {name!r}: it is none of those that ship "

@@ -13,6 +13,7 @@ from tumorlens.models.card import CARD_NAME, Card
 from tumorlens.models.probes import DRAWING, largest_change
 from tumorlens.models.session import Session
 from tumorlens.models.store import find_bundle, open_bundle, read_card
+from tumorlens.progress import Progress, silent
 
 __all__ = ["Check", "Verification", "verify_bundle"]
 
@@ -79,13 +80,19 @@ class Verification:
         return "\n".join(f"{words[c.passed]:<11}{c.name}: {c.note}" for c in self.checks)
 
 
-def verify_bundle(name: str | os.PathLike[str] | None = None) -> Verification:
+def verify_bundle(
+    name: str | os.PathLike[str] | None = None,
+    *,
+    offline: bool = False,
+    endpoint: str | None = None,
+    progress: Progress = silent,
+) -> Verification:
     """Check a bundle: its card, the hash of each file, its network, and its answers.
 
     Parameters
     ----------
-    name
-        As `tumorlens.load` takes it.
+    name, offline, endpoint, progress
+        As `tumorlens.load` takes them.
 
     Returns
     -------
@@ -97,7 +104,7 @@ def verify_bundle(name: str | os.PathLike[str] | None = None) -> Verification:
     ModelError
         When there is no bundle, or its card cannot be read.
     """
-    folder = find_bundle(name)
+    folder = find_bundle(name, offline=offline, endpoint=endpoint, progress=progress).folder
     card = read_card(folder)
     checks = [Check("card", passed=True, note=f"{card.id}, {card.network}, {card.precision}")]
     checks += [_check_file(folder / file, row) for file, row in card.files.items()]
