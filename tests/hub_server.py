@@ -102,7 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         files = self.server.hub.repos[repo][commit]
         siblings = [{"rfilename": name} for name in files]
-        self._json({"_id": "1", "id": repo, "modelId": repo, "sha": commit, "siblings": siblings})
+        told = {"_id": "1", "id": repo, "modelId": repo, "sha": commit, "siblings": siblings}
+        self._json({**told, "private": repo in self.server.hub.private})
 
     def _resolve(self, repo: str, revision: str, name: str) -> None:
         if (commit := self._commit(repo, revision)) is None:
@@ -156,11 +157,20 @@ class _Handler(BaseHTTPRequestHandler):
         hub, asked = self.server.hub, json.loads(self.body)
         hub.created.append(asked)
         repo = f"{asked['organization']}/{asked['name']}"
+        if self.headers.get("authorization") != f"Bearer {hub.token}":
+            message = "Invalid username or password."
+            self._json({"error": message}, 401)
+            return
         if repo in hub.repos:
             self._json({"error": "You already created this model repo", "url": repo}, 409)
             return
         hub.publish(repo, {".gitattributes": b""})
+        if asked.get("private") or asked.get("visibility") == "private":
+            hub.private.add(repo)
         self._json({"url": f"{hub.url}/{repo}"})
+
+    def _validate(self) -> None:
+        self._json({"errors": [], "warnings": []})
 
     def _preupload(self, repo: str, revision: str) -> None:
         del repo, revision
@@ -210,6 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
         r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)": _resolve,
         r"/lfs/(\w+)": _large,
         r"/api/repos/create": _create,
+        r"/api/validate-yaml": _validate,
         r"/api/models/([^/]+/[^/]+)/preupload/(.+)": _preupload,
         r"/([^/]+/[^/]+?)(?:\.git)?/info/lfs/objects/batch": _batch,
         r"/upload/(\w+)": _upload,
@@ -260,6 +271,7 @@ def use_cache(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
     cache = folder / "cache"
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # the server has no such storage
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     return cache

@@ -25,7 +25,7 @@ from tumorlens.models.card import CARD_NAME, Card
 from tumorlens.models.store import CARD_LIMIT, ONNX_NAME, Place, read_card
 from tumorlens.progress import Progress, silent
 
-__all__ = ["Cached", "cached_models", "fetch_bundle", "require_hub"]
+__all__ = ["Cached", "cached_models", "fetch_bundle", "first_line", "hub_client", "require_hub"]
 
 _REFERENCE = re.compile(  # pathlib makes one slash of two
     r"hf:/{1,2}(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w][\w./-]*))?"
@@ -95,9 +95,7 @@ def fetch_bundle(
     hub = require_hub(f"{reference}: a model on the hub")
     repo, revision = _parse(reference)
     name = f"hf://{repo}@{revision}"
-    api = hub.HfApi(
-        endpoint=endpoint, library_name="tumorlens", library_version=version("tumorlens")
-    )
+    api = hub_client(hub, endpoint)
     with _explained(hub, name):
         before = _last_commit(hub, repo, revision)
         commit = api.resolve_revision(repo, revision=revision, local_files_only=offline).resolved
@@ -143,6 +141,13 @@ def require_hub(feature: str) -> Any:
     hub = importlib.import_module("huggingface_hub")
     importlib.import_module("huggingface_hub.errors")
     return hub
+
+
+def hub_client(hub: Any, endpoint: str | None) -> Any:
+    """Make a client of the hub that says who asks."""
+    return hub.HfApi(
+        endpoint=endpoint, library_name="tumorlens", library_version=version("tumorlens")
+    )
 
 
 def _parse(reference: str) -> tuple[str, str]:
@@ -275,16 +280,16 @@ def _explained(hub: Any, name: str) -> Iterator[None]:
         ) from error
     except errors.EntryNotFoundError as error:
         raise ModelError(
-            f"{name} is no tumorlens bundle: a file is missing there ({_first_line(error)})"
+            f"{name} is no tumorlens bundle: a file is missing there ({first_line(error)})"
         ) from error
     except (errors.HFValidationError, errors.HTTPError, OSError) as error:
         raise _failed(name, error) from error
 
 
 def _failed(name: str, error: BaseException) -> ModelError:
-    return ModelError(f"{name} cannot be fetched: {_first_line(error)}; try again later")
+    return ModelError(f"{name} cannot be fetched: {first_line(error)}; try again later")
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """Shorten messages of several paragraphs."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
