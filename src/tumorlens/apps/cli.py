@@ -18,6 +18,7 @@ import click
 
 from tumorlens.apps.data_commands import data as data_commands
 from tumorlens.apps.hub_options import hub_options, tell, where
+from tumorlens.apps.import_command import import_keras as import_command
 from tumorlens.apps.meter import Meter
 from tumorlens.apps.models_command import models as models_command
 from tumorlens.apps.push_command import push as push_command
@@ -158,6 +159,7 @@ def demo(out: str, model: str | None) -> None:
 
 
 cli.add_command(data_commands)
+cli.add_command(import_command)
 cli.add_command(models_command)
 cli.add_command(push_command)
 cli.add_command(verify_command)
