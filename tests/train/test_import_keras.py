@@ -238,7 +238,7 @@ def test_another_number_of_classes_names_the_layer(file: Path) -> None:
 
 def test_a_missing_layer_is_named(file: Path) -> None:
     change_weights(file, lambda weights: weights["layers"].pop("conv2d_2"))
-    refuse(file, r"for the 1 layers of the kind conv2d \(conv_3, …\) it has 0 \(none\)")
+    refuse(file, r"for the 1 layers of the kind conv2d \(conv_3\) it has 0 \(none\)")
 
 
 def test_a_layer_too_many_is_named(file: Path) -> None:

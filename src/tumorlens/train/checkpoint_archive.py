@@ -1,12 +1,13 @@
 """A checkpoint from elsewhere: what kind of file it is, and its parts when it is an archive.
 
 The kind is told by the content, never by the name. A ``.keras`` file is a ZIP of
-three files; they are taken out one by one, by name, into memory or an unnamed
-temporary file, and nothing else may be in it. Nothing is ever unpacked to a path.
+three files; two are taken out, by name, to places that we choose, and nothing else
+may be in it. No name in the archive ever becomes a path.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import struct
@@ -55,13 +56,13 @@ class Parts:
     kind
         ``"keras"`` for an archive, ``"hdf5"`` for a bare file of weights.
     weights
-        The HDF5 file, open for reading.
+        The HDF5 file.
     config
         How the network was built, as JSON text; ``None`` in a bare file.
     """
 
     kind: str
-    weights: IO[bytes]
+    weights: Path
     config: bytes | None
 
 
@@ -100,11 +101,12 @@ def open_parts(path: str | os.PathLike[str]) -> Iterator[Parts]:
             start = opened.read(len(_HDF5))
             opened.seek(0)
             if start == _HDF5:
-                yield Parts("hdf5", opened, None)
+                yield Parts("hdf5", file, None)
                 return
             if not start.startswith(_ZIP):
                 raise _strange(file, start)
-            with tempfile.TemporaryFile() as weights:
+            with tempfile.TemporaryDirectory() as folder:
+                weights = Path(folder) / "weights.h5"
                 config = _take_apart(opened, weights, str(file))
                 yield Parts("keras", weights, config)
     except OSError as error:
@@ -118,15 +120,16 @@ def _strange(file: Path, start: bytes) -> ModelError:
     return ModelError(f"{file} is no Keras checkpoint; give a .keras, .weights.h5 or .h5 file")
 
 
-def _take_apart(file: IO[bytes], weights: IO[bytes], source: str) -> bytes:
+def _take_apart(file: IO[bytes], weights: Path, source: str) -> bytes:
     """Take the weights and the config out of an archive that holds nothing else."""
     try:
         with zipfile.ZipFile(file) as archive:
             _check_members(archive, source)
-            _copy(archive, _WEIGHTS, weights, _LARGEST, source)
-            with tempfile.SpooledTemporaryFile(_LONGEST) as config:
-                _copy(archive, _CONFIG, config, _LONGEST, source)
-                return config.read()
+            with weights.open("wb") as target:
+                _copy(archive, _WEIGHTS, target, _LARGEST, source)
+            config = io.BytesIO()
+            _copy(archive, _CONFIG, config, _LONGEST, source)
+            return config.getvalue()
     except _DAMAGED as error:
         raise ModelError(f"{source} is damaged: {error}; fetch it again") from error
 
@@ -171,4 +174,3 @@ def _copy(archive: zipfile.ZipFile, name: str, target: IO[bytes], most: int, sou
             if size > most:
                 raise UnsafeModelError(f"{source}: {name} is larger than {most // 2**20} MiB")
             target.write(block)
-    target.seek(0)

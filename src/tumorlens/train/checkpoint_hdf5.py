@@ -3,26 +3,46 @@
 HDF5 is a file system in a file. A name in it may be a link to another file, an
 array may be kept in other files or put together from them: whoever reads such a
 file unawares reads ``/etc/passwd`` as weights (CVE-2026-1669; through the groups of
-older files, CVE-2026-12480). So every name is looked at before it is followed, the
-whole tree is walked before any array is read, and none is read whose shape the
-network does not want: what a file claims costs no memory.
+older files, CVE-2026-12480). So every name is looked at before it is followed, and the
+whole tree is walked before any array is read.
+
+The library that reads HDF5 is written in C and crashes on some damaged files. It
+therefore runs in a process of its own, which has no Keras, and which
+`tumorlens.train.checkpoint_reader` starts::
+
+    python -P -m tumorlens.train.checkpoint_hdf5 FILE ANSWER < ORDER
+
+``ORDER`` is a JSON list of arrays to read, or ``null`` to list what there is. What
+came of it is written to the folder ``ANSWER``: ``answer.json``, and ``arrays.npz``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import importlib.util
+import json
 import math
 import re
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Final
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
 
 from tumorlens.errors import ModelError, UnsafeModelError
 
-__all__ = ["StoredLayer", "open_hdf5", "stored_config", "stored_layers"]
+__all__ = ["StoredLayer", "list_layers", "main", "open_hdf5", "read_arrays"]
 
 _MOST_OBJECTS: Final = 20_000
 _DEEPEST: Final = 12
 _LARGEST: Final = 2**30  # bytes that one array may claim
+_MEMORY: Final = 8 * 2**30  # bytes of address space, of which most is never touched
+_DAMAGED: Final = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)
+"""What reading a damaged file raises."""
+
 _FILTERS: Final = (1, 2, 3, 32_000)  # deflate, shuffle, checksum, LZF: none needs a plug-in
 _LONGEST_NAME: Final = 200
 _ROOTS: Final = ("layers", "_layer_checkpoint_dependencies")
@@ -52,24 +72,60 @@ class StoredLayer:
     name
         The layer's own name, or ``None`` where the file does not say it.
     arrays
-        h5py datasets, in the order of the layer's weights; not read yet.
+        Where its weights lie in the file, in their order.
+    shapes
+        What the file says of their shapes.
     """
 
     kind: str
     number: int
     name: str | None
-    arrays: tuple[Any, ...]
+    arrays: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
 
 
-def open_hdf5(file: IO[bytes], *, source: str) -> Any:
+def main(file: str, answer: str) -> int:
+    """Do what standard input orders, and write down what came of it.
+
+    Parameters
+    ----------
+    file
+        The HDF5 file.
+    answer
+        A folder that is there.
+
+    Returns
+    -------
+    int
+        The exit status: 0 when the order was carried out.
+    """
+    _limit_memory()
+    order = json.load(sys.stdin)
+    said: dict[str, Any]
+    try:
+        with open_hdf5(file) as opened:
+            if order is None:
+                layers = [dataclasses.asdict(layer) for layer in list_layers(opened)]
+                said = {"config": _text(opened, "model_config"), "layers": layers}
+            else:
+                arrays: dict[str, Any] = read_arrays(opened, order)
+                np.savez(Path(answer) / "arrays.npz", **arrays)
+                said = {}
+    except ModelError as error:
+        said = {"error": type(error).__name__, "message": str(error)}
+    except _DAMAGED as error:
+        said = {"error": "ModelError", "message": f"the HDF5 file is damaged ({error})"}
+    (Path(answer) / "answer.json").write_text(json.dumps(said), encoding="utf-8")
+    return 1 if "error" in said else 0
+
+
+def open_hdf5(file: str) -> Any:
     """Open an HDF5 file and walk all of it.
 
     Parameters
     ----------
     file
-        The open file.
-    source
-        Where it came from, for the message of an error.
+        Its path.
 
     Returns
     -------
@@ -81,32 +137,17 @@ def open_hdf5(file: IO[bytes], *, source: str) -> Any:
     UnsafeModelError
         When anything in it leads out of it, holds objects, needs a plug-in, or claims
         more memory than any network has.
-    ModelError
+    OSError, RuntimeError, KeyError, ValueError, TypeError
         When it is no HDF5 file, or damaged.
     """
     h5py = importlib.import_module("h5py")
-    try:
-        opened = h5py.File(file, "r")
-        _walk(h5py, opened, source)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"{source}: the HDF5 file is damaged ({error}); fetch it again") from error
+    opened = h5py.File(file, "r")
+    _walk(h5py, opened)
     return opened
 
 
-def stored_config(opened: Any) -> str | None:
-    """Give the config that an older whole-model file carries as an attribute."""
-    return _text(opened, "model_config")
-
-
-def stored_layers(opened: Any, *, source: str) -> list[StoredLayer]:
+def list_layers(opened: Any) -> list[StoredLayer]:
     """List the layers that have weights, in the order of their numbers.
-
-    Parameters
-    ----------
-    opened
-        What `open_hdf5` gave.
-    source
-        Where it came from, for the message of an error.
 
     Raises
     ------
@@ -115,18 +156,32 @@ def stored_layers(opened: Any, *, source: str) -> list[StoredLayer]:
     """
     root = next((opened[name] for name in _ROOTS if name in opened), None)
     if root is not None:
-        layers = [_new_layer(name, root[name], source) for name in root]
+        layers = [_new_layer(name, root[name]) for name in root]
     else:
         root = opened.get("model_weights", opened)
         names = [name for name in root if _is_group(root[name]) and name not in _NO_LAYERS]
-        layers = [_old_layer(name, root[name], source) for name in names]
+        layers = [_old_layer(name, root[name]) for name in names]
     found = [layer for layer in layers if layer.arrays]
     if not found:
-        raise ModelError(f"{source} holds no weights of layers")
+        raise ModelError("it holds no weights of layers")
     return sorted(found, key=lambda layer: (layer.kind, layer.number))
 
 
-def _walk(h5py: Any, opened: Any, source: str) -> None:
+def read_arrays(opened: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read arrays as float32, named by their place in `names`."""
+    return {str(i): np.asarray(opened[name][()], np.float32) for i, name in enumerate(names)}
+
+
+def _limit_memory() -> None:
+    """Let no file take more memory than any network needs, where the system can see to it."""
+    if importlib.util.find_spec("resource") is None:
+        return
+    resource: Any = importlib.import_module("resource")
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _walk(h5py: Any, opened: Any) -> None:
     """Look at every name in the file before it is followed."""
     left: list[tuple[str, Any]] = [("", opened)]
     seen: set[tuple[int, int]] = set()
@@ -136,53 +191,53 @@ def _walk(h5py: Any, opened: Any, source: str) -> None:
             here = f"{path}/{name}"
             link = group.get(name, getlink=True)
             if type(link) is not h5py.HardLink:
-                raise _unsafe(source, here, "is a link")
+                raise _unsafe(here, "is a link")
             item = group[name]
             place = h5py.h5o.get_info(item.id)
             if (key := (place.fileno, place.addr)) in seen:
-                raise _unsafe(source, here, "is there under two names")
+                raise _unsafe(here, "is there under two names")
             seen.add(key)
             if len(seen) > _MOST_OBJECTS or here.count("/") > _DEEPEST:
-                raise UnsafeModelError(f"{source} holds more than the weights of any network")
+                raise UnsafeModelError("it holds more than the weights of any network")
             if isinstance(item, h5py.Group):
                 left.append((here, item))
             elif isinstance(item, h5py.Dataset):
-                _check_array(item, here, source)
+                _check_array(item, here)
             else:
-                raise _unsafe(source, here, "is neither a group nor an array")
+                raise _unsafe(here, "is neither a group nor an array")
 
 
-def _check_array(item: Any, here: str, source: str) -> None:
+def _check_array(item: Any, here: str) -> None:
     if item.external:
-        raise _unsafe(source, here, "is kept in another file")
+        raise _unsafe(here, "is kept in another file")
     if item.is_virtual:
-        raise _unsafe(source, here, "is put together from other files")
+        raise _unsafe(here, "is put together from other files")
     if item.dtype.kind not in "fiub" or item.dtype.hasobject:
-        raise _unsafe(source, here, "holds objects, text or links instead of numbers")
+        raise _unsafe(here, "holds objects, text or links instead of numbers")
     plan = item.id.get_create_plist()
     if any(plan.get_filter(i)[0] not in _FILTERS for i in range(plan.get_nfilters())):
-        raise _unsafe(source, here, "needs a plug-in to be read")
+        raise _unsafe(here, "needs a plug-in to be read")
     claimed = max(math.prod(item.shape or ()), math.prod(item.chunks or ())) * item.dtype.itemsize
     if claimed > _LARGEST:
-        raise _unsafe(source, here, f"claims {claimed} bytes")
+        raise _unsafe(here, f"claims {claimed} bytes")
 
 
-def _new_layer(group_name: str, group: Any, source: str) -> StoredLayer:
+def _new_layer(group_name: str, group: Any) -> StoredLayer:
     """Read a layer as Keras 3 stores it: ``conv2d_1/vars/0``."""
     if any(name in group for name in _ROOTS):
-        raise _nested(source, group_name)
+        raise _nested(group_name)
     kind, number = _split(group_name)
     if "vars" not in group:
-        return StoredLayer(kind, number, None, ())
+        return StoredLayer(kind, number, None, (), ())
     numbered = group["vars"]
     names = sorted((x for x in numbered if x.isdecimal()), key=int)
     own_name = _text(numbered, "name")
     if own_name is not None and len(own_name) > _LONGEST_NAME:
-        raise ModelError(f"{source}: a layer has a name of {len(own_name)} letters")
-    return StoredLayer(kind, number, own_name, tuple(numbered[name] for name in names))
+        raise ModelError(f"a layer has a name of {len(own_name)} letters")
+    return _layer(kind, number, own_name, [numbered[name] for name in names])
 
 
-def _old_layer(name: str, group: Any, source: str) -> StoredLayer:
+def _old_layer(name: str, group: Any) -> StoredLayer:
     """Read a layer as Keras 2 stored it: ``conv2d_1/conv2d_1/kernel:0``."""
     found: dict[str, Any] = {}
     left = [group]
@@ -194,17 +249,20 @@ def _old_layer(name: str, group: Any, source: str) -> StoredLayer:
                 continue
             weight = part.partition(":")[0]
             if weight not in _ORDER or weight in found:
-                raise _nested(source, name)
+                raise _nested(name)
             found[weight] = inner[part]
     kind, number = _split(name)
-    return StoredLayer(
-        kind, number, name, tuple(found[weight] for weight in _ORDER if weight in found)
-    )
+    return _layer(kind, number, name, [found[weight] for weight in _ORDER if weight in found])
 
 
-def _nested(source: str, name: str) -> ModelError:
+def _layer(kind: str, number: int, name: str | None, arrays: list[Any]) -> StoredLayer:
+    shapes = tuple(tuple(array.shape or ()) for array in arrays)
+    return StoredLayer(kind, number, name, tuple(array.name for array in arrays), shapes)
+
+
+def _nested(name: str) -> ModelError:
     return ModelError(
-        f"{source}: {name!r} is a network within the network, or a layer of another kind; only "
+        f"{name!r} is a network within the network, or a layer of another kind; only "
         "flat networks can be read"
     )
 
@@ -230,6 +288,10 @@ def _is_group(item: Any) -> bool:
     return hasattr(item, "keys")
 
 
-def _unsafe(source: str, here: str, what: str) -> UnsafeModelError:
+def _unsafe(here: str, what: str) -> UnsafeModelError:
     shown = "".join(c if c.isprintable() else "?" for c in here)[:120]
-    return UnsafeModelError(f"{source} is not read: {shown} {what}")
+    return UnsafeModelError(f"{shown} {what}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

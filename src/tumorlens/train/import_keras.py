@@ -8,6 +8,7 @@ first of its kind; such layers are matched by their order, all others by name.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -23,14 +24,10 @@ from tumorlens.files import new_folder
 from tumorlens.images.prepare import to_tensor
 from tumorlens.models.probes import draw_probes
 from tumorlens.models.session import Session
-from tumorlens.train.checkpoint_archive import Parts, open_parts
+from tumorlens.train.checkpoint_archive import open_parts
 from tumorlens.train.checkpoint_config import Config, check_architecture, read_config
-from tumorlens.train.checkpoint_hdf5 import (
-    StoredLayer,
-    open_hdf5,
-    stored_config,
-    stored_layers,
-)
+from tumorlens.train.checkpoint_hdf5 import StoredLayer
+from tumorlens.train.checkpoint_reader import look_through, take_arrays
 from tumorlens.train.export import write_bundle
 from tumorlens.train.network import build_network, feature_layer
 from tumorlens.trust.prediction_set import softmax
@@ -141,24 +138,24 @@ def load_checkpoint_weights(
     """
     feature_layer(network)  # a misspelt name before anything is read
     source = os.fspath(file)
-    with open_parts(file) as parts, open_hdf5(parts.weights, source=source) as opened:
-        config = _config(parts, opened, source)
+    with open_parts(file) as parts:
+        config = None if parts.config is None else read_config(parts.config, source=source)
+        inner_config, stored = look_through(parts.weights, source=source)
+        if config is None and inner_config is not None:
+            config = read_config(inner_config, source=source)
         if config is not None and size not in (None, config.size):
             raise ModelError(f"{source} takes pictures of {config.size} pixels, not of {size}")
         side = size if config is None else config.size
         model = build_network(network, classes=classes, size=side)
         if config is not None:
             check_architecture(config, model)
-        _assign(model, _named(stored_layers(opened, source=source), config), source)
+        pairs = _match(model, _named(stored, config), source)
+        names = [name for _, layer in pairs for name in layer.arrays]
+        _fill(pairs, take_arrays(parts.weights, names, source=source), source)
         kind = parts.kind
     with Path(file).open("rb") as opened_file:
         digest = hashlib.file_digest(opened_file, "sha256").hexdigest()
     return model, {"sha256": digest, "kind": kind, "architecture_compared": config is not None}
-
-
-def _config(parts: Parts, opened: Any, source: str) -> Config | None:
-    text = parts.config if parts.kind == "keras" else stored_config(opened)
-    return None if text is None else read_config(text, source=source)
 
 
 def _named(layers: list[StoredLayer], config: Config | None) -> list[StoredLayer]:
@@ -176,53 +173,64 @@ def _named(layers: list[StoredLayer], config: Config | None) -> list[StoredLayer
     for layer in layers:
         own_name = layer.name or names.get((layer.kind, layer.number))
         kind, number = places.get(own_name or "", (layer.kind, layer.number))
-        done.append(StoredLayer(kind, number, own_name, layer.arrays))
+        done.append(dataclasses.replace(layer, kind=kind, number=number, name=own_name))
     return sorted(done, key=lambda layer: (layer.kind, layer.number))
 
 
-def _assign(model: Any, stored: list[StoredLayer], source: str) -> None:
-    """Put the arrays into the network; every layer gets its own, none is left over."""
+def _match(model: Any, stored: list[StoredLayer], source: str) -> list[tuple[Any, StoredLayer]]:
+    """Find for every layer its own in the file, of the right shapes; none is left over."""
     head = model.layers[[layer.name for layer in model.layers].index("pool") :]
     ours = [layer for layer in model.layers if _weights(layer)]
-    free = {x.name for x in ours if x in head or _AUTOMATIC.fullmatch(x.name)}
     by_name = {x.name: x for x in stored if x.name and not _AUTOMATIC.fullmatch(x.name)}
-    left = list(stored)
-    for layer in ours:
-        if layer.name in by_name and layer.name not in free:
-            _fill(layer, by_name[layer.name], source)
-            left.remove(by_name[layer.name])
-        else:
-            free.add(layer.name)
-    rest = [layer for layer in ours if layer.name in free]
+    named = {
+        layer.name: by_name[layer.name]
+        for layer in ours
+        if layer.name in by_name and layer not in head and not _AUTOMATIC.fullmatch(layer.name)
+    }
+    pairs = [(layer, named[layer.name]) for layer in ours if layer.name in named]
+    rest = [layer for layer in ours if layer.name not in named]
+    left = [layer for layer in stored if layer not in named.values()]
     for kind in sorted({_snake(type(x).__name__) for x in rest} | {x.kind for x in left}):
         want = [layer for layer in rest if _snake(type(layer).__name__) == kind]
         have = [layer for layer in left if layer.kind == kind]
         if len(want) != len(have):
-            names = ", ".join(str(x.name or f"{x.kind}_{x.number}") for x in have[:3]) or "none"
             raise ModelError(
                 f"{source} is no {model.name}: for the {len(want)} layers of the kind {kind} "
-                f"({', '.join(x.name for x in want[:3]) or 'none'}, …) it has {len(have)} ({names})"
+                f"({_listed([x.name for x in want])}) it has {len(have)} "
+                f"({_listed([_called(x) for x in have])})"
             )
-        for layer, found in zip(want, have, strict=True):
-            _fill(layer, found, source)
+        pairs += zip(want, have, strict=True)
+    for layer, found in pairs:
+        shapes = tuple(tuple(weight.shape) for weight in _weights(layer))
+        if shapes != found.shapes:
+            raise ModelError(
+                f"{source}: the layer {_called(found)!r} has weights of the shapes "
+                f"{list(found.shapes)}, our {layer.name!r} wants {list(shapes)}"
+            )
+    return pairs
 
 
-def _fill(layer: Any, stored: StoredLayer, source: str) -> None:
-    """Read a layer's arrays once their shapes are known to fit."""
-    wanted = _weights(layer)
-    shapes = [tuple(weight.shape) for weight in wanted]
-    found = [tuple(array.shape or ()) for array in stored.arrays]
-    there = stored.name or f"{stored.kind}_{stored.number}"
-    if shapes != found:
-        raise ModelError(
-            f"{source}: the layer {there!r} has weights of the shapes {found}, our {layer.name!r} "
-            f"wants {shapes}"
-        )
-    for weight, array in zip(wanted, stored.arrays, strict=True):
-        values = np.asarray(array[()], dtype=np.float32)
-        if not np.isfinite(values).all():
-            raise ModelError(f"{source}: the layer {there!r} has weights that are no numbers")
-        weight.assign(values)
+def _fill(
+    pairs: list[tuple[Any, StoredLayer]], arrays: list[NDArray[np.float32]], source: str
+) -> None:
+    """Assign the arrays, which come in the order of the pairs."""
+    left = iter(arrays)
+    for layer, stored in pairs:
+        for weight in _weights(layer):
+            values = next(left)
+            if not np.isfinite(values).all():
+                raise ModelError(
+                    f"{source}: the layer {_called(stored)!r} has weights that are no numbers"
+                )
+            weight.assign(values)
+
+
+def _called(layer: StoredLayer) -> str:
+    return layer.name or f"{layer.kind}_{layer.number}"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "") or "none"
 
 
 def _weights(layer: Any) -> list[Any]:
