@@ -14,7 +14,10 @@ import pytest
 import tumorlens
 from tumorlens import errors
 
-HEAVY = ("keras", "tensorflow", "torch", "jax", "matplotlib", "scipy", "sklearn", "onnx", "pandas")
+HEAVY = (
+    *("keras", "tensorflow", "torch", "jax", "matplotlib", "scipy", "sklearn", "onnx", "pandas"),
+    *("huggingface_hub", "h5py", "yaml"),
+)
 
 
 def modules_after(code: str, *arguments: str) -> set[str]:
@@ -40,6 +43,7 @@ def test_public_names_are_exactly_these_and_sorted() -> None:
         "Slice",
         "TumorLensError",
         "UnreadableImageError",
+        "UnsafeModelError",
         "load",
         "read_slices",
     ]
@@ -92,6 +96,7 @@ ERRORS = [
     errors.TumorLensError("all"),
     errors.UnreadableImageError("a.png", "an empty file", "fetch it again"),
     errors.ModelError("no model"),
+    errors.UnsafeModelError("no safe model"),
     errors.DataError("no data"),
     errors.RunError("no run"),
     errors.OutputError("no room"),

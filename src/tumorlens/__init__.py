@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         RunError,
         TumorLensError,
         UnreadableImageError,
+        UnsafeModelError,
     )
     from tumorlens.explain.explanation import Explanation
     from tumorlens.images.read import read_slices
@@ -36,6 +37,7 @@ __all__ = [
     "Slice",
     "TumorLensError",
     "UnreadableImageError",
+    "UnsafeModelError",
     "load",
     "read_slices",
 ]

@@ -19,7 +19,8 @@ from tumorlens.images.slice import Slice
 from tumorlens.models.card import Card
 from tumorlens.models.head import Head
 from tumorlens.models.session import Session
-from tumorlens.models.store import WEIGHTS_NAME, open_bundle
+from tumorlens.models.store import WEIGHTS_NAME, Place, open_bundle
+from tumorlens.progress import Progress, silent
 from tumorlens.trust.picture_check import check_picture
 from tumorlens.trust.prediction_set import gather_set, softmax
 
@@ -88,16 +89,30 @@ class Prediction:
         }
 
 
-def load(model: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Classifier:
+def load(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    threads: int | None = None,
+    offline: bool = False,
+    endpoint: str | None = None,
+    progress: Progress = silent,
+) -> Classifier:
     """Load a model.
 
     Parameters
     ----------
     model
-        The name of a model that ships with the package, the path of a bundle,
-        or ``None`` for the default model.
+        The name of a model that ships with the package, the path of a bundle, a
+        model on the Hugging Face Hub as ``hf://org/name@revision``, or ``None``
+        for the default model.
     threads
         Processor threads one picture may use; all cores when ``None``.
+    offline
+        Take a model on the hub from the cache alone.
+    endpoint
+        Address of the hub, when it is not the usual one.
+    progress
+        Told of megabytes fetched.
 
     Returns
     -------
@@ -108,6 +123,8 @@ def load(model: str | os.PathLike[str] | None = None, *, threads: int | None = N
     ------
     ModelError
         When there is no such model, or it is not what its card says.
+    MissingExtraError
+        When a model on the hub is named and huggingface_hub is not installed.
 
     Examples
     --------
@@ -116,7 +133,8 @@ def load(model: str | os.PathLike[str] | None = None, *, threads: int | None = N
     >>> classifier.predict("slice.png").label  # doctest: +SKIP
     'glioma'
     """
-    return Classifier(Session(open_bundle(model), threads=threads))
+    bundle = open_bundle(model, offline=offline, endpoint=endpoint, progress=progress)
+    return Classifier(Session(bundle, threads=threads))
 
 
 class Classifier:
@@ -138,6 +156,11 @@ class Classifier:
     def card(self) -> Card:
         """What the model promises."""
         return self._session.card
+
+    @property
+    def place(self) -> Place:
+        """Where the model was found: its folder, what finds it again, and what to know of it."""
+        return self._session.place
 
     def predict(self, source: Source) -> Prediction:
         """Classify one slice.

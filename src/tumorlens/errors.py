@@ -5,6 +5,7 @@
     TumorLensError
     ├── UnreadableImageError   a picture could not be read
     ├── ModelError             a model could not be found, trusted or run
+    │   └── UnsafeModelError   its file holds what no honest model file holds
     ├── DataError              training data is not as it should be, or cannot be had
     ├── RunError               a training run cannot be started, resumed or exported
     ├── OutputError            a result could not be written
@@ -45,6 +46,13 @@ class UnreadableImageError(TumorLensError):
 
 class ModelError(TumorLensError):
     """A model that cannot be found, is not what its card says, or cannot run."""
+
+
+class UnsafeModelError(ModelError):
+    """A model file that holds code, links out of itself, or would not fit in memory.
+
+    Apart from `ModelError`, so that whoever takes files from strangers can put this one aside.
+    """
 
 
 class DataError(TumorLensError):

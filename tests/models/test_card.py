@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from tumorlens.errors import ModelError
 from tumorlens.images.prepare import PREPARATION
-from tumorlens.models.card import SCHEMA, Card, FeatureLayer, InputFormat
+from tumorlens.models.card import SCHEMA, Card, FeatureLayer, InputFormat, Probes
 
 CARD = Card(
     name="model",
@@ -28,6 +29,7 @@ CARD = Card(
     description="Größe × 2",
     limitations="many",
     layers=("relu_1", "relu_4"),
+    probes=Probes("probe/1", ((1.5, -2.0, 0.0, 3.0), (0.0, 0.0, 1.0, 0.0)), 0.1),
 )
 
 
@@ -55,7 +57,20 @@ def test_the_text_is_plain_json_with_a_schema() -> None:
 
 
 WRONG: list[tuple[str, Any]] = [
-    ("schema", 2),
+    ("schema", SCHEMA + 1),
+    ("schema", 0),
+    ("schema", "1"),
+    ("files", {"../model.onnx": {"bytes": 5}}),
+    ("files", {"/etc/passwd": {"bytes": 5}}),
+    ("files", {"..": {"bytes": 5}}),
+    ("files", {"a\\b": {"bytes": 5}}),
+    ("probes", 5),
+    ("probes.drawing", ""),
+    ("probes.logits", []),
+    ("probes.logits", 5),
+    ("probes.logits", [[1.0, 2.0]]),
+    ("probes.logits", [[1.0, 2.0, 3.0, "four"]]),
+    ("probes.tolerance", 0),
     ("classes", ["one"]),
     ("classes", ["one", "one"]),
     ("classes", []),
@@ -147,3 +162,11 @@ def test_classes_in_another_order_than_they_were_trained_in_are_refused() -> Non
     wrong["training"] = {"classes": wrong["classes"][::-1]}
     with pytest.raises(ModelError, match="`classes` differ from those it was trained on"):
         Card.from_json(json.dumps(wrong), source="a/model.json")
+
+
+def test_a_card_of_the_first_schema_is_brought_up_to_date() -> None:
+    old = {**values(), "schema": 1}
+    del old["probes"]
+    card = Card.from_json(json.dumps(old), source="here")
+    assert card == dataclasses.replace(CARD, probes=None)
+    assert json.loads(card.to_json())["schema"] == SCHEMA

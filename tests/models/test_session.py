@@ -78,8 +78,13 @@ def test_a_network_without_features_is_refused(spot_bundle: Callable[..., Path])
 @pytest.mark.parametrize("content", [b"", b"no network at all", b"\x08\x09" * 50])
 def test_what_is_no_network_is_refused(spot_bundle: Callable[..., Path], content: bytes) -> None:
     bundle = dataclasses.replace(open_bundle(spot_bundle()), onnx=content)
-    with pytest.raises(ModelError, match="ONNX Runtime refuses the model"):
+    with pytest.raises(ModelError, match=r"model\.onnx is no ONNX file"):
         Session(bundle)
+
+
+def test_a_network_that_does_not_fit_together_is_refused(spot_bundle: Callable[..., Path]) -> None:
+    with pytest.raises(ModelError, match="ONNX Runtime refuses the model"):
+        Session(spoilt(spot_bundle(), lambda model: model.graph.node.pop(0)))
 
 
 def test_a_card_that_promises_other_classes_is_refused(
@@ -87,8 +92,21 @@ def test_a_card_that_promises_other_classes_is_refused(
 ) -> None:
     folder = spot_bundle()
     change_card(folder, classes=("a", "b", "c"))
+    with pytest.raises(ModelError, match=r"'logits' is \(any, 2\), the card wants \(any, 3\)"):
+        Session(open_bundle(folder))
+
+
+def test_logits_of_another_number_than_promised_are_refused(
+    spot_bundle: Callable[..., Path], change_card: Callable[..., None]
+) -> None:
+    folder = spot_bundle()
+    change_card(folder, classes=("a", "b", "c"))
+
+    def hide(model: onnx.ModelProto) -> None:
+        model.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "many"
+
     with pytest.raises(ModelError, match=r"gave logits \(3, 2\) for 3 pictures and 3 classes"):
-        Session(open_bundle(folder)).logits(PICTURES)
+        Session(spoilt(folder, hide)).logits(PICTURES)
 
 
 def test_pictures_of_another_size_are_refused(spot_bundle: Callable[..., Path]) -> None:

@@ -19,8 +19,13 @@ import click
 from tumorlens.apps.compare_command import compare as compare_command
 from tumorlens.apps.data_commands import data as data_commands
 from tumorlens.apps.evaluate_command import evaluate as evaluate_command
+from tumorlens.apps.hub_options import hub_options, tell, where
+from tumorlens.apps.import_command import import_keras as import_command
 from tumorlens.apps.localise_command import localise
 from tumorlens.apps.meter import Meter
+from tumorlens.apps.models_command import models as models_command
+from tumorlens.apps.push_command import push as push_command
+from tumorlens.apps.verify_command import verify as verify_command
 from tumorlens.errors import TumorLensError
 
 if TYPE_CHECKING:
@@ -56,6 +61,7 @@ def main() -> None:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="tumorlens")
+@hub_options
 def cli() -> None:
     """Classify MRI slices of the head: glioma, meningioma, pituitary tumour, no tumour.
 
@@ -64,8 +70,8 @@ def cli() -> None:
 
 
 def _model_option(command: _Command) -> _Command:
-    text = "Name of a model that ships, or path of a bundle; see `tumorlens info`."
-    return click.option("--model", metavar="NAME|PATH", help=text)(command)
+    text = "Name of a model that ships, path of a bundle, or hf://org/name; see `tumorlens models`."
+    return click.option("--model", metavar="NAME|PATH|hf://...", help=text)(command)
 
 
 @cli.command()
@@ -164,7 +170,9 @@ def info(model: str | None, as_json: bool) -> None:
     from tumorlens.apps.describe import describe
     from tumorlens.models.store import open_bundle
 
-    card = open_bundle(model).card
+    bundle = open_bundle(model, **where())
+    tell(bundle.place.notes)
+    card = bundle.card
     click.echo(card.to_json().rstrip() if as_json else describe(card))
 
 
@@ -185,6 +193,10 @@ cli.add_command(data_commands)
 cli.add_command(compare_command)
 cli.add_command(evaluate_command)
 cli.add_command(localise)
+cli.add_command(import_command)
+cli.add_command(models_command)
+cli.add_command(push_command)
+cli.add_command(verify_command)
 
 
 @cli.command()
@@ -341,7 +353,9 @@ def export(
 def _load(model: str | None) -> Classifier:
     from tumorlens.classify import load
 
-    return load(model)
+    classifier = load(model, **where())
+    tell(classifier.place.notes)
+    return classifier
 
 
 def _line(result: Prediction | Failure) -> str:

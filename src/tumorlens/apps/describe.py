@@ -9,7 +9,7 @@ from typing import Any
 from tumorlens.models.card import Card
 from tumorlens.models.store import bundled_models
 
-__all__ = ["describe"]
+__all__ = ["accuracy", "describe"]
 
 
 def describe(card: Card) -> str:
@@ -21,12 +21,10 @@ def describe(card: Card) -> str:
     if isinstance(training.get("recipe"), dict):
         epochs = training["recipe"].get("epochs")
         lines += [f"trained        epoch {training.get('epoch')} of {epochs}"]
-    scores = card.metrics  # free form: a model from elsewhere may say other things
-    if _are_scores(scores):
-        recall = ", ".join(f"{name} {value:.3f}" for name, value in scores["recall"].items())
-        where = f"{scores['n']} pictures of {scores.get('data')}"
-        where += ", a split that leaks" if scores.get("leaky") else ""
-        lines += [f"accuracy       {scores['accuracy']:.4f} on {where}", f"recall         {recall}"]
+    if scored := accuracy(card):
+        recall = card.metrics["recall"].items()
+        lines += [scored.replace(" ", " " * 7, 1)]
+        lines += ["recall         " + ", ".join(f"{name} {value:.3f}" for name, value in recall)]
     for title, text in (
         ("what it is", card.description),
         ("limits", card.limitations),
@@ -41,6 +39,16 @@ def describe(card: Card) -> str:
     lines += ["versions       " + ", ".join(f"{name} {version(name)}" for name in packages)]
     lines += [f"models         {', '.join(bundled_models())}"]
     return "\n".join(lines)
+
+
+def accuracy(card: Card) -> str:
+    """Say in a line how a model scored; nothing when its card does not say it as ours do."""
+    scores = card.metrics  # free form: a model from elsewhere may say other things
+    if not _are_scores(scores):
+        return ""
+    where = f"{scores['n']} pictures of {scores.get('data')}"
+    where += ", a split that leaks" if scores.get("leaky") else ""
+    return f"accuracy {scores['accuracy']:.4f} on {where}"
 
 
 def _are_scores(scores: dict[str, Any]) -> bool:

@@ -10,16 +10,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from tumorlens.errors import ModelError
 from tumorlens.images.prepare import PREPARATION
 
-__all__ = ["CARD_NAME", "SCHEMA", "Card", "FeatureLayer", "InputFormat"]
+__all__ = ["CARD_NAME", "SCHEMA", "Card", "FeatureLayer", "InputFormat", "Probes"]
 
-SCHEMA: Final = 1
-"""Version of the card's layout."""
+SCHEMA: Final = 2
+"""Version of the card's layout. Older ones are brought up to it when they are read.
+
+2 adds `probes`.
+"""
 
 CARD_NAME: Final = "model.json"
 """Name of the card in a bundle."""
@@ -102,6 +106,35 @@ class FeatureLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class Probes:
+    """What the network answered to drawn pictures when it was exported.
+
+    Parameters
+    ----------
+    drawing
+        Name and version of the formula that draws them.
+    logits
+        One row a picture, in class order.
+    tolerance
+        How far a logit may lie from there on another machine.
+    """
+
+    drawing: str
+    logits: tuple[tuple[float, ...], ...]
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        _require(_is_line(self.drawing), "`probes.drawing` must be a line of text")
+        _require(
+            bool(self.logits) and all(_is_number(x) for row in self.logits for x in row),
+            "`probes.logits` must be rows of numbers",
+        )
+        _require(
+            _is_number(self.tolerance) and self.tolerance > 0, "`probes.tolerance` must be above 0"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """What a model promises.
 
@@ -132,6 +165,8 @@ class Card:
     layers
         Names of the float network's layers that can be explained, early to late, the
         last being that of `features`; empty when the bundle has no float weights.
+    probes
+        Answers to compare with on another machine, or ``None``.
     """
 
     name: str
@@ -151,6 +186,7 @@ class Card:
     limitations: str = ""
     licence: str = "Apache-2.0"
     layers: tuple[str, ...] = ()
+    probes: Probes | None = None
 
     def __post_init__(self) -> None:
         _require(len(set(self.classes)) == len(self.classes) > 1, "`classes` must differ")
@@ -180,6 +216,14 @@ class Card:
             "`layers` must be lines of text that differ",
         )
         _require(_is_table(self.files), "`files` must hold sha256 and bytes for each file")
+        _require(
+            all(map(_is_file_name, self.files)), "`files` must be names without folders in them"
+        )
+        rows = self.probes.logits if self.probes else ()
+        _require(
+            all(len(row) == len(self.classes) for row in rows),
+            "`probes.logits` must hold one number a class",
+        )
 
     @property
     def id(self) -> str:
@@ -210,8 +254,7 @@ class Card:
         try:
             values = json.loads(text, parse_constant=_no_constant)
             _require(isinstance(values, dict), "it is no JSON object")
-            schema = values.pop("schema")
-            _require(schema == SCHEMA, f"it has schema {schema}, this version reads {SCHEMA}")
+            _migrate(values)
             _require(isinstance(values["classes"], list), "`classes` must be a list")
             values["classes"] = tuple(map(str, values["classes"]))
             _require(isinstance(values.setdefault("layers", []), list), "`layers` must be a list")
@@ -220,10 +263,34 @@ class Card:
             values["input"]["value_range"] = tuple(ends) if isinstance(ends, list) else ends
             values["input"] = InputFormat(**values["input"])
             values["features"] = FeatureLayer(**values["features"])
+            values["probes"] = _read_probes(values["probes"])
             return cls(**values)
         except _NOT_A_CARD as error:
             missing = "it lacks " if isinstance(error, KeyError) else ""
             raise ModelError(f"{source} is not a usable model card: {missing}{error}") from error
+
+
+def _migrate(values: dict[str, Any]) -> None:
+    """Bring the fields of an older card up to `SCHEMA`, one version at a time."""
+    schema = values.pop("schema")
+    _require(
+        isinstance(schema, int) and 1 <= schema <= SCHEMA,
+        f"it has schema {schema}, this version reads 1 to {SCHEMA}",
+    )
+    if schema < 2:
+        values["probes"] = None
+
+
+def _read_probes(value: Any) -> Probes | None:
+    if value is None:
+        return None
+    _require(isinstance(value, dict), "`probes` must be a table")
+    rows = value["logits"]
+    _require(
+        isinstance(rows, list) and all(isinstance(row, list) for row in rows),
+        "`probes.logits` must be rows of numbers",
+    )
+    return Probes(**{**value, "logits": tuple(map(tuple, rows))})
 
 
 def _is_number(value: object) -> bool:
@@ -246,6 +313,14 @@ def _no_constant(name: str) -> float:
 def _is_line(value: object) -> bool:
     """Say whether a value is text that can be shown on one line of any terminal."""
     return isinstance(value, str) and value != "" and value.isprintable()
+
+
+def _is_file_name(name: object) -> bool:
+    """Say whether a name is one that cannot leave the bundle on any system."""
+    return (
+        isinstance(name, str)
+        and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name) is not None
+    )
 
 
 def _is_table(value: object) -> bool:

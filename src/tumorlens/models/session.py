@@ -12,6 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as _state
 from tumorlens.errors import ModelError
 from tumorlens.images.prepare import to_tensor
 from tumorlens.models.head import HEAD_KEY, Head
+from tumorlens.models.onnx_check import check_onnx
 from tumorlens.models.store import Bundle
 
 __all__ = ["Session"]
@@ -42,8 +43,8 @@ class Session:
     ValueError
         When `threads` is out of range.
     ModelError
-        When ONNX Runtime refuses the file, or its inputs and outputs are not
-        what the card says.
+        When the file is not a plain network, its inputs and outputs are not what
+        the card says, or ONNX Runtime refuses it.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
@@ -51,6 +52,8 @@ class Session:
             raise ValueError(f"`threads` must be from 1 to {_MOST_THREADS}, got {threads!r}")
         self.card = bundle.card
         self.folder = bundle.folder
+        self.place = bundle.place
+        check_onnx(bundle.onnx, bundle.card, source=f"{bundle.folder}: model.onnx")
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3  # errors only: its warnings are not for users
@@ -65,12 +68,6 @@ class Session:
             raise ModelError(
                 f"{bundle.folder}: ONNX Runtime refuses the model: {_first_line(error)}"
             ) from error
-        outputs = {output.name for output in self._session.get_outputs()}
-        if not {"logits", "features"} <= outputs or len(self._session.get_inputs()) != 1:
-            raise ModelError(
-                f"{bundle.folder}: model.onnx must have one input and the outputs logits and "
-                f"features, it has {sorted(outputs)}"
-            )
         self._input = self._session.get_inputs()[0].name
         self._metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 

@@ -1,4 +1,4 @@
-"""Where models come from: those that ship with the package, or a folder."""
+"""Where models come from: those that ship with the package, a folder, or the hub."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from typing import Final
 
 from tumorlens.errors import ModelError
 from tumorlens.models.card import CARD_NAME, Card
+from tumorlens.progress import Progress, silent
 
 __all__ = [
+    "CARD_LIMIT",
     "DEFAULT_MODEL",
+    "ONNX_NAME",
     "WEIGHTS_NAME",
     "Bundle",
+    "Place",
     "bundled_models",
+    "find_bundle",
     "open_bundle",
+    "read_card",
     "read_listed",
 ]
 
@@ -26,11 +32,35 @@ DEFAULT_MODEL: Final = "mobilenetv2-official"
 """The model that is used when none is named."""
 
 ONNX_NAME: Final = "model.onnx"
+"""Name of the network in a bundle."""
+
 WEIGHTS_NAME: Final = "weights.safetensors"
 """The float weights of a bundle, which not every bundle has."""
 
-_CARD_LIMIT = 4 * 2**20
+CARD_LIMIT: Final = 4 * 2**20
+"""Largest card that is read, in bytes."""
+
 _MODEL_LIMIT = 512 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model was found.
+
+    Parameters
+    ----------
+    folder
+        Its bundle.
+    origin
+        What finds the very same again: ``hf://org/name@commit``, or the folder.
+    notes
+        What its user should know of how it was found, such as the commit that a
+        moving name means today.
+    """
+
+    folder: Path
+    origin: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +75,14 @@ class Bundle:
         Its card.
     onnx
         The bytes of its network, already checked against the card's hash.
+    place
+        How it was found.
     """
 
     folder: Path
     card: Card
     onnx: bytes
+    place: Place
 
 
 def bundled_models() -> list[str]:
@@ -57,27 +90,37 @@ def bundled_models() -> list[str]:
     return sorted(card.parent.name for card in _bundled().glob(f"*/{CARD_NAME}"))
 
 
-def open_bundle(name: str | os.PathLike[str] | None = None) -> Bundle:
+def open_bundle(
+    name: str | os.PathLike[str] | None = None,
+    *,
+    offline: bool = False,
+    endpoint: str | None = None,
+    progress: Progress = silent,
+) -> Bundle:
     """Find a model, read it and check it.
 
     Parameters
     ----------
     name
-        The name of a model that ships, the path of a bundle folder, or ``None``
-        for the default model.
+        The name of a model that ships, the path of a bundle folder, a model on the
+        hub as ``hf://org/name@revision``, or ``None`` for the default model.
+    offline, endpoint, progress
+        For a model on the hub; see `tumorlens.models.hub.fetch_bundle`.
 
     Raises
     ------
     ModelError
         When there is no such model, or a file is missing, too large or differs
         from what the card says.
+    MissingExtraError
+        When a model on the hub needs a package that is not installed.
     """
-    folder = _folder(os.fspath(DEFAULT_MODEL if name is None else name))
-    card_path = folder / CARD_NAME
-    card = Card.from_json(_read(card_path, _CARD_LIMIT), source=str(card_path))
+    place = find_bundle(name, offline=offline, endpoint=endpoint, progress=progress)
+    folder = place.folder
+    card = read_card(folder)
     if ONNX_NAME not in card.files:
-        raise ModelError(f"{card_path} names no {ONNX_NAME}")
-    return Bundle(folder, card, read_listed(folder, card, ONNX_NAME))
+        raise ModelError(f"{folder / CARD_NAME} names no {ONNX_NAME}")
+    return Bundle(folder, card, read_listed(folder, card, ONNX_NAME), place)
 
 
 def read_listed(folder: Path, card: Card, name: str) -> bytes:
@@ -107,14 +150,49 @@ def read_listed(folder: Path, card: Card, name: str) -> bytes:
     return data
 
 
-def _folder(name: str) -> Path:
-    """Find the bundle: a name without a separator is one that ships first, a path second."""
+def read_card(folder: Path) -> Card:
+    """Read the card of a bundle.
+
+    Raises
+    ------
+    ModelError
+        When it is missing, too large, or no card.
+    """
+    path = folder / CARD_NAME
+    return Card.from_json(_read(path, CARD_LIMIT), source=str(path))
+
+
+def find_bundle(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    offline: bool = False,
+    endpoint: str | None = None,
+    progress: Progress = silent,
+) -> Place:
+    """Find a model: one that ships by its name first, then one on the hub, then a path.
+
+    Parameters
+    ----------
+    model, offline, endpoint, progress
+        As `open_bundle` takes them.
+
+    Raises
+    ------
+    ModelError
+        When there is no such model.
+    """
+    name = os.fspath(DEFAULT_MODEL if model is None else model)
     if name in bundled_models():
-        return _bundled() / name
+        return Place(_bundled() / name, name)
+    if name.startswith("hf:/"):
+        # Imported on call: it needs this module, and most models are no such.
+        from tumorlens.models.hub import fetch_bundle  # noqa: PLC0415
+
+        return fetch_bundle(name, offline=offline, endpoint=endpoint, progress=progress)
     path = Path(name)
     # Not Path.is_file, which raises on a name that is too long.
     if os.path.isfile(path / CARD_NAME):  # noqa: PTH113
-        return path
+        return Place(path, name)
     found = "has no model.json in it" if os.path.isdir(path) else "is no folder"  # noqa: PTH112
     raise ModelError(
         f"there is no model {name!r}: it is none of those that ship "

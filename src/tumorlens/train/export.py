@@ -5,6 +5,7 @@ Keras writes the ONNX graph, ONNX Runtime's tools quantise it.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 import os
@@ -26,8 +27,9 @@ from tumorlens.files import new_folder
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat
 from tumorlens.models.head import HEAD_KEY, Head
+from tumorlens.models.probes import take_probes
 from tumorlens.models.session import Session
-from tumorlens.models.store import WEIGHTS_NAME, open_bundle
+from tumorlens.models.store import ONNX_NAME, WEIGHTS_NAME, open_bundle
 from tumorlens.progress import Progress, silent
 from tumorlens.train.batches import as_tensors
 from tumorlens.train.geometry import cell_grid
@@ -38,7 +40,7 @@ from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import epochs_done, load_run, read_note
 from tumorlens.train.weights import save_weights
 
-__all__ = ["export_run"]
+__all__ = ["export_run", "write_bundle"]
 
 _CALIBRATION_COUNT = 320
 _INTENDED = "Research and teaching on MRI slices of the head. Not a medical device."
@@ -107,38 +109,85 @@ def export_run(
         allow_leaks=True,  # refused or allowed when it was trained; here it is only told
     )
     note["leaky"] = note.get("leaky", False) or chosen.leaky
-    head = keras_head(model, recipe.network)
     with new_folder(out) as bundle:
-        onnx_path = bundle / "model.onnx"
-        write_onnx(model, recipe.network, onnx_path, head)
+        samples = None
         if precision == "int8":
             samples = _calibration(chosen.training, recipe.size, recipe.seed, progress)
-            quantise(onnx_path, samples, recipe.network)
-        if weights:
-            save_weights(model, bundle / WEIGHTS_NAME)
-        card = Card(
+        card, session = write_bundle(
+            model,
+            recipe.network,
+            bundle,
+            calibration=samples,
+            weights=weights,
             name=name or recipe.network,
             version=version,
-            network=recipe.network,
             classes=CLASSES,
-            input=InputFormat(
-                recipe.size, 3, "NHWC", NETWORKS[recipe.network].value_range, PREPARATION
-            ),
-            features=_feature_layer(model, recipe.network),
-            files={path.name: _describe(path) for path in sorted(bundle.iterdir())},
-            precision=precision,
             training=_training(recipe, epoch, note),
             description=description,
             limitations=limitations,
-            intended_use=_INTENDED,
-            layers=convolution_outputs(model) if weights else (),
         )
-        (bundle / CARD_NAME).write_text(card.to_json())
         if chosen.testing and (open_test_fold or not _holds_test_fold(chosen)):
-            scores = _scores(bundle, chosen.testing, progress)
+            scores = _scores(session, chosen.testing, progress)
             card.metrics.update({**chosen.origin, "leaky": note["leaky"], **scores})
             (bundle / CARD_NAME).write_text(card.to_json())
     return Path(out)
+
+
+def write_bundle(
+    model: Any,
+    network: str,
+    bundle: Path,
+    *,
+    calibration: NDArray[np.uint8] | None,
+    weights: bool,
+    **card_fields: Any,
+) -> tuple[Card, Session]:
+    """Write a Keras network into a folder, with a card and probes.
+
+    Parameters
+    ----------
+    model
+        A network from `build_network`.
+    network
+        Its key in the registry.
+    bundle
+        A folder that is there.
+    calibration
+        Prepared pictures, uint8 ``(n, size, size)``, to calibrate int8 with; float32
+        stays without.
+    weights
+        Whether to put the float weights, in half precision, beside the network.
+    **card_fields
+        What only the caller knows: ``name``, ``version``, ``classes``, ``training``,
+        ``description``, ``limitations``.
+
+    Returns
+    -------
+    tuple
+        The card as it was written, and the network ready to run.
+    """
+    onnx_path = bundle / ONNX_NAME
+    write_onnx(model, network, onnx_path, keras_head(model, network))
+    if calibration is not None:
+        quantise(onnx_path, calibration, network)
+    if weights:
+        save_weights(model, bundle / WEIGHTS_NAME)
+    value_range = NETWORKS[network].value_range
+    card = Card(
+        network=network,
+        input=InputFormat(model.input.shape[1], 3, "NHWC", value_range, PREPARATION),
+        features=_feature_layer(model, network),
+        files={path.name: _describe(path) for path in sorted(bundle.iterdir())},
+        precision="float32" if calibration is None else "int8",
+        intended_use=_INTENDED,
+        layers=convolution_outputs(model) if weights else (),
+        **card_fields,
+    )
+    (bundle / CARD_NAME).write_text(card.to_json())
+    session = Session(open_bundle(bundle))
+    card = dataclasses.replace(card, probes=take_probes(session))
+    (bundle / CARD_NAME).write_text(card.to_json())
+    return card, session
 
 
 def write_onnx(model: Any, network: str, path: Path, head: Head) -> None:
@@ -186,7 +235,9 @@ def quantise(path: Path, pictures: NDArray[np.uint8], network: str) -> None:
             activation_type=tools.QuantType.QUInt8,
             weight_type=tools.QuantType.QInt8,
             nodes_to_exclude=[
-                node.name for node in graph.node if node.op_type in ("MatMul", "Gemm")
+                node.name
+                for node in graph.node
+                if node.op_type in ("MatMul", "Gemm") or "/evidence" in node.name
             ],
             op_types_to_quantize=["Conv", "Add", "Clip", "Relu", "MaxPool"],
         )
@@ -202,7 +253,7 @@ def keras_head(model: Any, network: str) -> Head:
         evidence = model.get_layer("evidence")
         kernel, bias = (np.asarray(x.numpy(), np.float32) for x in (evidence.kernel, evidence.bias))
         # No tumour has no evidence: a column of zeros.
-        layer = np.insert(kernel, NO_TUMOUR, 0, axis=1), np.insert(bias, NO_TUMOUR, 0)
+        layer = np.insert(kernel[0, 0], NO_TUMOUR, 0, axis=1), np.insert(bias, NO_TUMOUR, 0)
         return Head("lse", (layer,))
     names = [layer.name for layer in model.layers]
     dense = [x for x in model.layers[names.index("pool") :] if hasattr(x, "kernel")]
@@ -261,9 +312,9 @@ def _describe(path: Path) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
-def _scores(bundle: Path, examples: Sequence[Example], progress: Progress) -> dict[str, Any]:
+def _scores(session: Session, examples: Sequence[Example], progress: Progress) -> dict[str, Any]:
     """Classify test pictures with the bundle itself, the way a user would, and count."""
-    classifier = Classifier(Session(open_bundle(bundle)))
+    classifier = Classifier(session)
     confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=int)
     unreadable = 0
     for i, example in enumerate(examples):

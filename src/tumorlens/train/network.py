@@ -225,6 +225,8 @@ def convolution_outputs(model: Any) -> tuple[str, ...]:
     for layer in model.layers:
         if type(layer).__name__ not in _CONVOLUTIONS or _AUTOMATIC_NAME.fullmatch(layer.name):
             continue
+        if layer.name == "evidence":  # the head, written as a convolution
+            continue
         end = layer
         while len(readers[end.name]) == 1 and type(readers[end.name][0]).__name__ in _FOLLOWERS:
             end = readers[end.name][0]
@@ -268,7 +270,7 @@ def _fused(keras: Any, backbone: Any, spec: Network) -> Any:
         if x is None:
             x = side
             continue
-        x = keras.layers.UpSampling2D(2, name=f"finer_{number}")(x)
+        x = keras.layers.UpSampling2D(2, interpolation="bilinear", name=f"finer_{number}")(x)
         x = keras.layers.Add(name=f"meet_{number}")([side, x])
     for name in ("blend", spec.feature_layer):
         x = keras.layers.SeparableConv2D(
@@ -284,10 +286,14 @@ def _pooled_evidence(keras: Any, x: Any, spec: Network, classes: int) -> Any:
     ops = keras.ops
     x = keras.layers.Dropout(spec.dropout[-1], name="drop_logits")(x)
     # float32 whatever the policy: calibration needs the logits' full precision.
-    evidence = keras.layers.Dense(classes - 1, name="evidence", dtype="float32")(x)
+    # A dense layer at each place, written as the convolution that every exporter knows.
+    evidence = keras.layers.Conv2D(classes - 1, 1, name="evidence", dtype="float32")(x)
     places = evidence.shape[1] * evidence.shape[2]
-    tumours = ops.logsumexp(evidence, axis=(1, 2)) - math.log(places)
-    none = ops.zeros_like(tumours[:, :1])
+    # Written out: `ops.logsumexp` exports operators that only guard against infinities.
+    top = ops.max(evidence, axis=(1, 2), keepdims=True)
+    total = ops.sum(ops.exp(evidence - top), axis=(1, 2))
+    tumours = ops.log(total) + top[:, 0, 0] - math.log(places)
+    none = tumours[:, :1] * 0.0
     return ops.concatenate([tumours[:, :NO_TUMOUR], none, tumours[:, NO_TUMOUR:]], axis=1)
 
 

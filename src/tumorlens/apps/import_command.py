@@ -1,0 +1,72 @@
+"""``tumorlens import-keras``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+__all__ = ["import_keras"]
+
+
+@click.command("import-keras")
+@click.argument("file", metavar="FILE")
+@click.option("--out", required=True, metavar="DIR", help="The bundle to make.")
+@click.option("--network", default="xception", show_default=True, help="Which network it is.")
+@click.option(
+    "--classes",
+    metavar="A,B,...",
+    help="Labels in the order of the outputs; asked for on a terminal if not given.",
+)
+@click.option("--size", type=int, help="Side of the input in pixels, if the file does not say.")
+@click.option("--name", help="What to call the model; its network's name if not given.")
+@click.option("--model-version", default="1", show_default=True, help="Its version.")
+@click.option("--description", default="", help="A sentence for the card: what the model is.")
+def import_keras(
+    *,
+    file: str,
+    out: str,
+    network: str,
+    classes: str | None,
+    size: int | None,
+    name: str | None,
+    model_version: str,
+    description: str,
+) -> None:
+    """Make a bundle of a Keras checkpoint from elsewhere, without running it.
+
+    FILE is a .keras, .weights.h5 or .h5 file of one of our networks, such as the
+    reference project's. Only its weights are read, into a network built here.
+    """
+    from tumorlens.train.import_keras import import_checkpoint
+
+    labels = [label.strip() for label in (classes or _ask()).split(",")]
+    bundle, difference = import_checkpoint(
+        file,
+        out,
+        classes=labels,
+        network=network,
+        size=size,
+        name=name,
+        version=model_version,
+        description=description,
+    )
+    shown = click.format_filename(bundle)
+    click.echo(f"imported: {shown}")
+    click.echo(f"same probabilities as in Keras on drawn pictures, to {difference:.1g}")
+    click.echo("It was trained on pictures prepared in another way: measure it before you trust it")
+    click.echo(f"next: tumorlens predict PATH --model {shown}")
+
+
+def _ask() -> str:
+    """Have the usual order confirmed; no file says it."""
+    from tumorlens.data.folder import CLASSES
+
+    usual = ",".join(CLASSES)
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            f"no file says the order of the classes; give it, such as --classes {usual} (the "
+            "alphabetical order of folders, as Keras's generators take it)"
+        )
+    click.confirm(f"Are the outputs, in this order, {usual}?", abort=True, err=True)
+    return usual

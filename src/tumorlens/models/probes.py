@@ -1,0 +1,78 @@
+"""Probes: drawn pictures, and what a network answered to them when it was exported.
+
+A hash says that a file is the one that was written. Probes say that it still gives
+the same answers here: on this processor, with this version of ONNX Runtime. The
+pictures are a formula and not pixels, so that nothing but numbers travels along.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorlens.models.card import Probes
+from tumorlens.models.session import Session
+
+__all__ = ["DRAWING", "draw_probes", "largest_change", "take_probes"]
+
+DRAWING: Final = "probe/1"
+"""Name and version of the formula in `draw_probes`."""
+
+_COUNT: Final = 4
+# Of the largest logit. Float sums differ between processors in their last digits; int8 ones
+# by far more, since processors without VNNI let pairs of products saturate.
+_TOLERANCE: Final = {"float32": 1e-3, "int8": 0.1}
+
+
+def draw_probes(size: int) -> NDArray[np.float32]:
+    """Draw heads with a bright spot, each elsewhere.
+
+    All edges are soft: a last digit that differs between processors must not turn
+    a pixel over.
+
+    Parameters
+    ----------
+    size
+        Side in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        Prepared pictures, float32, ``(4, size, size)``, from 0 to 1.
+    """
+    y, x = np.mgrid[:size, :size] / (size - 1) * 2 - 1
+    drawn = []
+    for turn in range(_COUNT):
+        radius = np.hypot(x / (0.7 + 0.04 * turn), y / (0.9 - 0.03 * turn))
+        folds = 0.08 * np.sin(9 * x + turn + 4 * np.sin(5 * y)) * np.cos(11 * y - turn)
+        head = 0.4 * _inside(radius, 0.86) + folds * _inside(radius, 0.8)
+        head += 0.85 * (_inside(radius, 1.0) - _inside(radius, 0.93))
+        spot = np.hypot(x - 0.4 * np.cos(1.7 * turn), y - 0.45 * np.sin(1.7 * turn))
+        drawn.append(head + 0.5 * _inside(spot, 0.1 + 0.04 * turn))
+    return np.asarray(np.clip(np.stack(drawn), 0.0, 1.0), dtype=np.float32)
+
+
+def take_probes(session: Session) -> Probes:
+    """Ask a network about the drawn pictures and write its answers down."""
+    logits = session.logits(draw_probes(session.card.input.size))
+    tolerance = _TOLERANCE.get(session.card.precision, _TOLERANCE["int8"])
+    return Probes(
+        drawing=DRAWING,
+        logits=tuple(tuple(float(f"{value:.6g}") for value in row) for row in logits),
+        tolerance=float(f"{tolerance * max(1.0, float(np.abs(logits).max())):.3g}"),
+    )
+
+
+def largest_change(session: Session, probes: Probes) -> float:
+    """Say how far the farthest logit lies from where it lay at export."""
+    logits = session.logits(draw_probes(session.card.input.size))
+    if np.shape(probes.logits) != logits.shape:
+        return float("inf")
+    return float(np.abs(logits - np.array(probes.logits)).max())
+
+
+def _inside(radius: NDArray[np.float64], edge: float) -> NDArray[np.float64]:
+    """Give 1 inside, 0 outside, and a slope of a twentieth between."""
+    return np.asarray(np.clip((edge - radius) * 20, 0.0, 1.0))

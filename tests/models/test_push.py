@@ -1,0 +1,180 @@
+"""Publishing: what is shown is what is written, and it loads again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+import tumorlens
+from hub_server import Hub, serve, use_cache
+from tumorlens.errors import ModelError
+from tumorlens.models.card import Card
+from tumorlens.models.hub_card import hub_card
+from tumorlens.models.push import pack, push
+from tumorlens.models.store import DEFAULT_MODEL, find_bundle, open_bundle, read_card
+
+REPO = "lab/tiny"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    use_cache(monkeypatch, tmp_path)
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    with serve() as hub:
+        monkeypatch.setenv("HF_TOKEN", hub.token)
+        yield hub
+
+
+def test_what_is_published_loads_again(hub: Hub, tiny_bundle: Path, picture: Path) -> None:
+    parcel = pack(tiny_bundle, REPO)
+    origin = push(parcel, endpoint=hub.url)
+    assert origin == f"hf://{REPO}@{hub.refs[REPO]['main']}"
+    written = hub.repos[REPO][hub.refs[REPO]["main"]]
+    assert set(written) == {
+        *("model.json", "model.onnx", "weights.safetensors", "README.md", ".gitattributes")
+    }
+    for name, path in parcel.files.items():
+        assert written[name] == path.read_bytes()
+    assert written["README.md"].decode() == parcel.readme
+    again = tumorlens.load(origin, endpoint=hub.url)
+    assert again.predict(picture) == tumorlens.load(tiny_bundle).predict(picture)
+    assert len(hub.commits) == 1  # whole or not at all
+
+
+def test_a_second_push_is_a_second_commit(hub: Hub, tiny_bundle: Path) -> None:
+    first = push(pack(tiny_bundle, REPO), endpoint=hub.url)
+    second = push(pack(tiny_bundle, REPO), endpoint=hub.url)
+    assert first == second  # the same content
+    assert len(hub.commits) == 2
+
+
+def test_files_that_the_card_does_not_name_stay_at_home(
+    hub: Hub, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "mine")
+    (bundle / "patients.csv").write_text("names")
+    push(pack(bundle, REPO), endpoint=hub.url)
+    assert "patients.csv" not in hub.repos[REPO][hub.refs[REPO]["main"]]
+
+
+def test_packing_asks_the_hub_nothing(hub: Hub, tiny_bundle: Path) -> None:
+    text = pack(tiny_bundle, REPO).to_text()
+    assert hub.requests == []
+    assert text.startswith(f"to hf://{REPO}:\n")
+    for name in ("model.json", "model.onnx", "weights.safetensors", "README.md"):
+        assert f"  {name}\n" in text
+    assert "library_name: tumorlens" in text
+
+
+def test_private_means_private(hub: Hub, tiny_bundle: Path) -> None:
+    push(pack(tiny_bundle, REPO), private=True, endpoint=hub.url)
+    assert REPO in hub.private
+    hub.private.clear()
+    with pytest.raises(ModelError, match=r"is there and public.*Nothing was written"):
+        push(pack(tiny_bundle, REPO), private=True, endpoint=hub.url)
+    assert len(hub.commits) == 1
+
+
+def test_without_a_token_it_says_how_to_sign_in(
+    hub: Hub, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(ModelError, match=r"cannot be written: .*401.*hf auth login"):
+        push(pack(tiny_bundle, REPO), endpoint=hub.url)
+    assert hub.repos == {}
+
+
+def test_without_a_network_it_says_so(hub: Hub, tiny_bundle: Path) -> None:
+    del hub
+    with pytest.raises(ModelError, match="cannot be written"):
+        push(pack(tiny_bundle, REPO), endpoint="http://127.0.0.1:9")
+
+
+def test_a_bundle_that_is_not_its_card_s_is_not_published(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "mine")
+    (bundle / "weights.safetensors").write_bytes(b"other")
+    with pytest.raises(ModelError, match=r"is not published: weights\.safetensors: SHA-256"):
+        pack(bundle, REPO)
+
+
+@pytest.mark.parametrize("repo", ["tiny", "a/b/c", "../x", "lab/..", "hf://lab/tiny", ""])
+def test_odd_names_are_refused(tiny_bundle: Path, repo: str) -> None:
+    with pytest.raises(ModelError, match="names no repository on the hub"):
+        pack(tiny_bundle, repo)
+
+
+# the page
+
+
+def metadata(page: str) -> dict[str, Any]:
+    _, block, _ = page.split("---\n", 2)
+    found: dict[str, Any] = yaml.safe_load(block)
+    return found
+
+
+def test_the_page_has_the_hub_s_metadata() -> None:
+    card = read_card(find_bundle(DEFAULT_MODEL).folder)
+    found = metadata(hub_card(card, "lab/brain"))
+    assert found["license"] == "apache-2.0"
+    assert found["library_name"] == "tumorlens"
+    assert found["pipeline_tag"] == "image-classification"
+    assert found["datasets"] == ["masoudnickparvar/brain-tumor-mri-dataset"]
+    assert {"tumorlens", "mobilenetv2", "int8"} <= set(found["tags"])
+    (index,) = found["model-index"]
+    (result,) = index["results"]
+    assert result["dataset"]["name"] == "Testing (leaks into training)"
+    values = {metric["name"]: metric["value"] for metric in result["metrics"]}
+    assert values["accuracy"] == card.metrics["accuracy"]
+    assert values["recall of glioma"] == card.metrics["recall"]["glioma"]
+    assert set(found["metrics"]) == {metric["type"] for metric in result["metrics"]}
+
+
+def test_huggingface_hub_reads_the_page(tiny_bundle: Path) -> None:
+    read = ModelCard(hub_card(open_bundle(tiny_bundle).card, REPO))
+    assert read.data.license == "apache-2.0"
+    assert read.data.eval_results[0].metric_type == "accuracy"
+    assert "not a medical device" in read.text
+
+
+def test_the_page_says_what_the_card_says(tiny_bundle: Path) -> None:
+    card = open_bundle(tiny_bundle).card
+    page = hub_card(card, REPO)
+    assert f'tumorlens.load("hf://{REPO}")' in page
+    assert "glioma, meningioma, notumor, pituitary" in page
+    assert "a split that **leaks**" in page
+    for name, row in card.files.items():
+        assert f"| `{name}` | `{row['sha256']}` |" in page
+    for row in card.metrics["confusion_matrix"]:
+        assert f"| {' | '.join(map(str, row))} |" in page
+
+
+def test_a_bare_card_still_makes_a_page(
+    spot_bundle: Callable[..., Path], change_card: Callable[..., None]
+) -> None:
+    bundle = spot_bundle()
+    change_card(bundle, licence="My own: terms #1", metrics={"accuracy": "high", "recall": 5})
+    card = open_bundle(bundle).card
+    found = metadata(hub_card(card, REPO))
+    assert found["license"] == "other"
+    assert found["license_name"] == "My own: terms #1"
+    assert "model-index" not in found
+    assert "How it scored" not in hub_card(card, REPO)
+
+
+def test_text_on_a_card_cannot_end_the_metadata(tiny_bundle: Path) -> None:
+    values = json.loads((tiny_bundle / "model.json").read_text())
+    values["name"] = "--- x: [&a *a"
+    values["metrics"]["data"] = "'\n---\nlicense: mit"
+    card = Card.from_json(json.dumps(values), source="here")
+    found = metadata(hub_card(card, REPO))
+    assert found["license"] == "apache-2.0"
+    assert found["model-index"][0]["name"] == "--- x: [&a *a@1"
