@@ -1,4 +1,4 @@
-"""The command line: ``tumorlens predict|explain|train|export|data|info|demo``.
+"""The command line: ``tumorlens predict|explain|train|export|data|info|models|demo`` and more.
 
 Results go to standard output, everything else to standard error. Exit status 0: all
 went well; 1: some input failed, the rest was done; 2: wrong usage, or nothing could
