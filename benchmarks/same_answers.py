@@ -14,7 +14,7 @@ import numpy as np
 from tumorlens.data.folder import find_examples
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
-from tumorlens.train.fit import as_tensors
+from tumorlens.train.batches import as_tensors
 from tumorlens.train.pictures import load_pictures
 from tumorlens.train.run import load_run
 

@@ -181,7 +181,7 @@ def test_loading_what_is_not_there_says_so(tmp_path: Path) -> None:
 def test_questions_that_cannot_be_answered_name_what_can(
     classifier: Classifier, picture: Path
 ) -> None:
-    with pytest.raises(ValueError, match="no method 'magic'; there is gradcam"):
+    with pytest.raises(ValueError, match="no method 'magic'; there are gradcam"):
         classifier.explain(picture, method="magic")
     with pytest.raises(ValueError, match="no class 'flu'; there are glioma, meningioma"):
         classifier.explain(picture, target="flu")

@@ -82,6 +82,9 @@ _, bundle, picture, out = sys.argv
 classifier = tumorlens.load(bundle)
 assert classifier.predict(picture).label == "pituitary"
 classifier.explain(picture).save(out)
+from tumorlens.explain.cam import METHODS
+for method in METHODS:
+    classifier.explain(picture, method=method, layer=classifier.layers[-1]).overlay(0.5, "viridis")
 """
     loaded = modules_after(code, str(tiny_bundle), str(picture), str(tmp_path / "record"))
     assert "onnxruntime" in loaded

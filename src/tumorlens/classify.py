@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,13 +19,14 @@ from tumorlens.images.slice import Slice
 from tumorlens.models.card import Card
 from tumorlens.models.head import Head
 from tumorlens.models.session import Session
-from tumorlens.models.store import Place, open_bundle
+from tumorlens.models.store import WEIGHTS_NAME, Place, open_bundle
 from tumorlens.progress import Progress, silent
 from tumorlens.trust.picture_check import check_picture
 from tumorlens.trust.prediction_set import gather_set, softmax
 
 if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
+    from tumorlens.explain.inner import FloatNetwork
 
 __all__ = ["Classifier", "Prediction", "Source", "load"]
 
@@ -147,6 +149,8 @@ class Classifier:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._head: Head | None = None
+        self._float_network: FloatNetwork | None = None
+        self._building = threading.Lock()
 
     @property
     def card(self) -> Card:
@@ -214,26 +218,9 @@ class Classifier:
         UnreadableImageError
             When a picture cannot be read; answers given before it stand.
         """
-        if isinstance(sources, str | bytes | os.PathLike):
-            raise TypeError("`sources` must be several sources, such as a list of paths")
-        if batch_size not in range(1, 1_000_000):
-            raise ValueError(f"`batch_size` must be a whole number from 1, got {batch_size!r}")
-        batch: list[Slice] = []
-        for source in sources:
-            try:
-                batch += as_slices(source)
-            except UnreadableImageError:
-                yield from self._prepare_and_predict(batch)
-                raise
-            while len(batch) >= batch_size:
-                yield from self._prepare_and_predict(batch[:batch_size])
-                batch = batch[batch_size:]
-        yield from self._prepare_and_predict(batch)
-
-    def _prepare_and_predict(self, batch: list[Slice]) -> list[Prediction]:
-        if not batch:
-            return []
-        return self.predict_prepared(batch, [prepare(x, self.card.input.size) for x in batch])
+        for batch in _batches(sources, batch_size):
+            prepared = [prepare(x, self.card.input.size) for x in batch]
+            yield from self.predict_prepared(batch, prepared)
 
     def predict_prepared(self, batch: list[Slice], prepared: list[Prepared]) -> list[Prediction]:
         """Classify slices that are prepared already, all in one go."""
@@ -241,7 +228,13 @@ class Classifier:
         return self._answers(batch, prepared, logits)
 
     def explain(
-        self, source: Source, *, method: str = "gradcam", target: str | None = None
+        self,
+        source: Source,
+        *,
+        method: str = "gradcam",
+        layer: str | None = None,
+        target: str | None = None,
+        versus: str | None = None,
     ) -> Explanation:
         """Show where in one slice the evidence for a class lies.
 
@@ -250,9 +243,15 @@ class Classifier:
         source
             As `predict` takes it.
         method
-            ``"gradcam"``.
+            A key of `tumorlens.explain.cam.METHODS`. Score-CAM and occlusion need as
+            many forward passes as the layer has channels, or the picture places.
+        layer
+            One of `layers`; the last one when ``None``. Any other needs the ``train``
+            extra. Occlusion takes no notice of it.
         target
             The class to explain; the most probable one when ``None``.
+        versus
+            A second class: why the target rather than this one.
 
         Returns
         -------
@@ -262,19 +261,100 @@ class Classifier:
         Raises
         ------
         ValueError
-            When there is no such method or class.
+            When there is no such method, layer or class.
+        MissingExtraError
+            When the layer is an inner one and Keras is not installed.
         """
         # Imported on call: classifying never needs it.
-        from tumorlens.explain.explanation import explain_slice  # noqa: PLC0415
+        from tumorlens.explain.explainer import Question, explain_slices  # noqa: PLC0415
 
-        return explain_slice(self, self._only(source), method=method, target=target)
+        question = Question(method, layer, target, versus)
+        return next(explain_slices(self, [self._only(source)], question))
+
+    def explain_batch(
+        self,
+        sources: Iterable[Source],
+        *,
+        method: str = "gradcam",
+        layer: str | None = None,
+        target: str | None = None,
+        versus: str | None = None,
+        batch_size: int = 16,
+    ) -> Iterator[Explanation]:
+        """Explain many slices, in order, with a few in memory at a time.
+
+        At the last layer this costs little more than `predict_batch`.
+
+        Parameters
+        ----------
+        sources
+            As `predict_batch` takes them.
+        method, layer, target, versus
+            As `explain` takes them.
+        batch_size
+            Slices that go through the network together.
+
+        Yields
+        ------
+        Explanation
+            One a slice.
+
+        Raises
+        ------
+        UnreadableImageError
+            When a picture cannot be read; what was given before it stands.
+        ValueError, MissingExtraError
+            As `explain`.
+        """
+        from tumorlens.explain.explainer import Question, explain_slices  # noqa: PLC0415
+
+        question = Question(method, layer, target, versus)
+        for batch in _batches(sources, batch_size):
+            yield from explain_slices(self, batch, question)
 
     def features(
-        self, picture: Slice, prepared: Prepared
-    ) -> tuple[Prediction, NDArray[np.float32]]:
-        """Classify one prepared slice and keep its last feature map ``(h, w, channels)``."""
-        logits, features = self._session.logits_and_features(prepared.pixels[None])
-        return self._answers([picture], [prepared], logits)[0], features[0]
+        self, batch: list[Slice], prepared: list[Prepared]
+    ) -> tuple[list[Prediction], NDArray[np.float32]]:
+        """Classify prepared slices and keep their last feature maps ``(n, h, w, channels)``."""
+        pixels = np.stack([p.pixels for p in prepared])
+        logits, features = self._session.logits_and_features(pixels)
+        return self._answers(batch, prepared, logits), features
+
+    def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give the logits ``(n, classes)`` of prepared pictures ``(n, size, size)``, 0 to 1."""
+        return self._session.logits(pixels)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that can be explained, early to late.
+
+        The last is the one that is explained by default. The others are there when the
+        bundle has float weights; Keras is not needed to name them.
+        """
+        has_weights = self.card.layers and (self._session.place.folder / WEIGHTS_NAME).is_file()
+        return self.card.layers if has_weights else (self.card.features.name,)
+
+    @property
+    def float_network(self) -> FloatNetwork:
+        """The float network in Keras, for inner layers; built once."""
+        with self._building:  # two threads would build two networks at once, which Keras minds
+            if self._float_network is None:
+                self._float_network = self.open_float_network()
+            return self._float_network
+
+    def open_float_network(self) -> FloatNetwork:
+        """Build the float network anew, for whoever wants to change its weights.
+
+        Raises
+        ------
+        MissingExtraError
+            When Keras is not installed.
+        ModelError
+            When the bundle has no float weights, or not those its card names.
+        """
+        from tumorlens.explain.inner import open_float_network  # noqa: PLC0415
+
+        return open_float_network(self._session.place.folder, self.card)
 
     @property
     def head(self) -> Head:
@@ -306,6 +386,27 @@ class Classifier:
 def as_slices(source: Source) -> list[Slice]:
     """Read a source; a slice stands for itself."""
     return [source] if isinstance(source, Slice) else read_slices(source)
+
+
+def _batches(sources: Iterable[Source], batch_size: int) -> Iterator[list[Slice]]:
+    """Read sources into batches; what was read before a picture that cannot be comes first."""
+    if isinstance(sources, str | bytes | os.PathLike):
+        raise TypeError("`sources` must be several sources, such as a list of paths")
+    if batch_size not in range(1, 1_000_000):
+        raise ValueError(f"`batch_size` must be a whole number from 1, got {batch_size!r}")
+    batch: list[Slice] = []
+    for source in sources:
+        try:
+            batch += as_slices(source)
+        except UnreadableImageError:
+            if batch:
+                yield batch
+            raise
+        while len(batch) >= batch_size:
+            yield batch[:batch_size]
+            batch = batch[batch_size:]
+    if batch:
+        yield batch
 
 
 def _answer(

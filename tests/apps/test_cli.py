@@ -217,6 +217,8 @@ def test_explain_writes_a_record_for_each_slice(
         ("--method", "magic", "gradcam"),
         ("--target", "flu", "glioma, meningioma, notumor, pituitary"),
         ("--layer", "conv_1", "relu_4"),
+        ("--layers", "relu_1,conv_1", "relu_4"),
+        ("--versus", "flu", "glioma, meningioma, notumor, pituitary"),
         ("--model", "nonsense", "there is no model 'nonsense'"),
     ],
 )
@@ -235,6 +237,47 @@ def test_what_cannot_be_explained_is_wrong_usage(
     assert (status, out) == (2, "")
     assert message in err
     assert not (tmp_path / "o").exists()
+
+
+def test_explain_takes_an_inner_layer_and_a_second_class(
+    run: Run, tiny_bundle: Path, picture: Path, tmp_path: Path
+) -> None:
+    arguments = ["--method", "gradcam++", "--layer", "relu_2", "--versus", "glioma"]
+    status, _, _ = run(
+        "explain", picture, "--out", tmp_path / "o", "--model", tiny_bundle, *arguments
+    )
+    assert status == 0
+    manifest = json.loads((tmp_path / "o" / picture.stem / "manifest.json").read_text())
+    assert (manifest["method"], manifest["layer"]) == ("gradcam++", "relu_2")
+    assert (manifest["target"], manifest["versus"]) == ("pituitary", "glioma")
+
+
+def test_layers_are_listed_and_shown_on_one_sheet(
+    run: Run, tiny_bundle: Path, picture: Path, tmp_path: Path
+) -> None:
+    status, out, _ = run("explain", "--list-layers", "--model", tiny_bundle)
+    assert (status, out.split()) == (0, ["relu_1", "relu_2", "relu_3", "relu_4"])
+    out_folder = tmp_path / "o"
+    status, out, _ = run(
+        "explain", picture, "--layers", "all", "--out", out_folder, "--model", tiny_bundle
+    )
+    assert status == 0
+    assert str(out_folder / picture.stem) in out
+    assert (out_folder / picture.stem / "layers.png").is_file()
+    for more in (["--layer", "relu_4"], ["--method", "occlusion"]):
+        status, _, err = run(
+            "explain",
+            picture,
+            "--layers",
+            "all",
+            *more,
+            "--out",
+            out_folder,
+            "--model",
+            tiny_bundle,
+        )
+        assert status == 2
+        assert "--layers goes neither" in err
 
 
 def test_a_place_that_cannot_be_written_is_said(

@@ -11,6 +11,7 @@ from PIL import Image
 from tumorlens.classify import Classifier
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.explain.batch import explain_files, folder_name, free_folder
+from tumorlens.explain.explainer import Question
 from tumorlens.explain.explanation import Explanation
 from tumorlens.scale.stream import Failure
 
@@ -32,7 +33,7 @@ def test_each_slice_has_its_folder_in_order(
     classifier: Classifier, files: list[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    results = list(explain_files(classifier, files, out, method="gradcam", target="glioma"))
+    results = list(explain_files(classifier, files, out, Question(target="glioma")))
     made = ["scan", None, "stack-slice0", "stack-slice1", "scan-2", None]
     assert [None if isinstance(r, Failure) else r[1].name for r in results] == made
     assert {p.name for p in out.iterdir()} == set(filter(None, made))
@@ -53,7 +54,7 @@ def test_explaining_again_makes_new_folders(
 ) -> None:
     out = tmp_path / "out"
     for _ in range(2):
-        list(explain_files(classifier, files[:1], out, method="gradcam", target=None))
+        list(explain_files(classifier, files[:1], out, Question()))
     assert {p.name for p in out.iterdir()} == {"scan", "scan-2"}
 
 
@@ -61,7 +62,7 @@ def test_a_long_name_is_no_obstacle(classifier: Classifier, tmp_path: Path) -> N
     path = tmp_path / ("n" * 246 + ".png")
     Image.fromarray(draw_phantom("glioma", 1).pixels).save(path)
     out = tmp_path / "out"
-    (result,) = explain_files(classifier, [str(path)], out, method="gradcam", target=None)
+    (result,) = explain_files(classifier, [str(path)], out, Question())
     assert not isinstance(result, Failure)
     assert (result[1] / "manifest.json").is_file()
 

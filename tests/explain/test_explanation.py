@@ -88,6 +88,9 @@ def test_the_record_holds_what_is_promised(explanation: Explanation, tmp_path: P
         "method",
         "layer",
         "target",
+        "versus",
+        "engine",
+        "float_label",
         "flags",
         "shape",
         "cells",
@@ -190,7 +193,7 @@ def test_figures_say_what_they_show(
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(
-        "tumorlens.explain.explanation.panel", lambda *arguments: said.extend(arguments[2:])
+        "tumorlens.explain.explanation.panel", lambda *arguments: said.extend(arguments[2:4])
     )
     explanation.figure()
     title, footer = said
@@ -198,3 +201,16 @@ def test_figures_say_what_they_show(
     assert title.endswith("%")
     assert footer.startswith("Grad-CAM for pituitary, layer relu_4, tiny-float@1")
     assert footer.endswith("Research use only.")
+
+
+def test_a_figure_says_what_the_target_is_held_against(
+    classifier: Classifier, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(
+        "tumorlens.explain.explanation.panel", lambda *arguments: said.extend(arguments[2:4])
+    )
+    classifier.explain(picture, target="glioma", versus="notumor").figure()
+    assert "; evidence for glioma (" in said[0]
+    assert said[0].endswith(" rather than notumor")
+    assert "for glioma rather than notumor, layer relu_4" in said[1]

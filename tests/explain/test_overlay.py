@@ -41,6 +41,12 @@ def test_the_overlay_has_the_size_of_the_slice() -> None:
     assert blend(GREY, heat(0.5)).mode == "RGB"
 
 
+def test_another_colour_map_may_be_asked_for() -> None:
+    assert (np.asarray(blend(GREY, heat(1.0), 1.0, "viridis")) == (253, 231, 37)).all()
+    with pytest.raises(ValueError, match="no colour map 'jet'"):
+        blend(GREY, heat(1.0), 1.0, "jet")
+
+
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
 def test_a_density_that_cannot_be_is_refused(alpha: float) -> None:
     with pytest.raises(ValueError, match="`alpha` must be from 0 to 1"):

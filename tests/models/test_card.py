@@ -28,6 +28,7 @@ CARD = Card(
     metrics={"accuracy": 0.5},
     description="Größe × 2",
     limitations="many",
+    layers=("relu_1", "relu_4"),
     probes=Probes("probe/1", ((1.5, -2.0, 0.0, 3.0), (0.0, 0.0, 1.0, 0.0)), 0.1),
 )
 
@@ -37,6 +38,12 @@ def test_a_card_is_read_back_as_it_was_written() -> None:
     assert again == CARD
     assert Card.from_json(again.to_json().encode(), source="here") == CARD
     assert again.id == "model@7"
+
+
+def test_a_card_without_layers_knows_none() -> None:
+    older = values()
+    del older["layers"]
+    assert Card.from_json(json.dumps(older), source="here").layers == ()
 
 
 def values() -> dict[str, Any]:
@@ -73,6 +80,11 @@ WRONG: list[tuple[str, Any]] = [
     ("temperature", float("nan")),
     ("temperature", "warm"),
     ("set_level", 0),
+    ("layers", "relu_4"),
+    ("layers", ["relu_1"]),
+    ("layers", ["relu_4", "relu_4"]),
+    ("layers", [7, "relu_4"]),
+    ("layers", ["two\nlines", "relu_4"]),
     ("set_level", 1.1),
     ("set_level", None),
     ("input.size", 4),

@@ -60,6 +60,43 @@ def test_the_gradient_is_that_of_the_logits(
         np.testing.assert_allclose(found, differences(head, features, weights), atol=2e-3)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_pooled_evidence_has_the_gradient_of_its_logits(seed: int) -> None:
+    random = np.random.default_rng((10, seed))
+    features = random.normal(size=(3, 4, 5)).astype(np.float32)
+    head = Head("lse", layers(5, 4, seed=seed))
+    for weights in (np.eye(4, dtype=np.float32)[seed], np.array([1, -1, 0, 0], np.float32)):
+        found = head.gradient(features, weights)
+        np.testing.assert_allclose(found, differences(head, features, weights), atol=2e-3)
+
+
+def test_grad_cam_of_pooled_evidence_is_the_evidence() -> None:
+    features = np.random.default_rng(3).normal(size=(3, 4, 5)).astype(np.float32)
+    kernel, _ = layers(5, 4)[0]
+    head = Head("lse", ((kernel, np.zeros(4, np.float32)),))
+    evidence = features @ kernel
+    for c in range(4):
+        gradient = head.gradient(features, np.eye(4, dtype=np.float32)[c])
+        cam = features @ gradient.mean(axis=(0, 1))
+        np.testing.assert_allclose(cam * 12, evidence[..., c], rtol=1e-4, atol=1e-5)
+
+
+def test_a_logit_of_pooled_evidence_lies_between_its_mean_and_its_maximum() -> None:
+    evidence = np.zeros((2, 2, 1), np.float32)
+    evidence[0, 0] = 8.0
+    head = Head("lse", ((np.ones((1, 1), np.float32), np.zeros(1, np.float32)),))
+    expected = np.log((np.exp(8.0) + 3) / 4)
+    np.testing.assert_allclose(head.logits(evidence), [expected], rtol=1e-6)
+    assert evidence.mean() < expected < evidence.max()
+    huge = np.full((2, 2, 1), 500.0, np.float32)  # the exponential alone would overflow
+    np.testing.assert_allclose(head.logits(huge), [500.0])
+
+
+def test_pooled_evidence_has_one_layer() -> None:
+    with pytest.raises(ModelError, match="has one layer, not 2"):
+        Head("lse", layers(5, 6, 4))
+
+
 def test_two_places_that_share_the_maximum_share_its_gradient() -> None:
     head = Head("max", layers(2, 6, 3))
     features = np.zeros((2, 3, 2), np.float32)
@@ -113,9 +150,9 @@ def test_the_head_in_a_bundle_gives_the_networks_own_logits(
 ) -> None:
     for paths in testing.values():
         picture = read_slices(paths[0])[0]
-        answer, features = classifier.features(picture, prepare(picture, 64))
+        answers, features = classifier.features([picture], [prepare(picture, 64)])
         np.testing.assert_allclose(
-            classifier.head.logits(features), answer.logits, rtol=1e-4, atol=1e-4
+            classifier.head.logits(features[0]), answers[0].logits, rtol=1e-4, atol=1e-4
         )
 
 
@@ -146,7 +183,7 @@ def test_a_damaged_head_is_refused(text: str) -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     kernel, bias = layers(2, 3)[0]
-    with pytest.raises(ModelError, match="pooling must be avg or max, got 'sum'"):
+    with pytest.raises(ModelError, match="pooling must be avg, max or lse, got 'sum'"):
         Head("sum", ((kernel, bias),))
     with pytest.raises(ModelError, match="no layers"):
         Head("avg", ())

@@ -40,7 +40,7 @@ def only(**moves: Any) -> Augmentation:
 def moved(
     recipe: Augmentation, end: str = "high", pixels: NDArray[np.uint8] = HEAD
 ) -> NDArray[np.float32]:
-    batch = augment(pixels[None], Fixed(end), recipe)  # type: ignore[arg-type]
+    batch, _ = augment(pixels[None], Fixed(end), recipe)  # type: ignore[arg-type]
     result = np.asarray(batch)
     assert result.shape == (1, SIZE, SIZE, 1)
     assert result.dtype == np.float32
@@ -148,7 +148,7 @@ def test_together_the_moves_are_the_single_ones_one_after_the_other() -> None:
 def test_the_same_seed_gives_the_same_pictures_and_another_does_not() -> None:
     batch = np.stack([HEAD] * 4)
     one, again, other = (
-        np.asarray(augment(batch, np.random.default_rng(seed), Augmentation()))
+        np.asarray(augment(batch, np.random.default_rng(seed), Augmentation())[0])
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, again)
@@ -171,3 +171,16 @@ def test_moves_are_drawn_over_their_whole_range() -> None:
     assert zooms[:, 0].min() == pytest.approx(0.8, abs=0.01)
     assert zooms[:, 0].max() == pytest.approx(1.2, abs=0.01)
     assert abs(np.corrcoef(zooms[:, 0], zooms[:, 4])[0, 1]) < 0.1  # rows and columns apart
+
+
+def test_masks_move_with_their_pictures() -> None:
+    masks = np.zeros((4, *HEAD.shape), bool)
+    masks[:, 20:30, 12:22] = True
+    pixels = np.where(masks, np.uint8(200), np.uint8(40))
+    still = Augmentation(brightness=(1.0, 1.0))
+    grey, moved = augment(pixels, np.random.default_rng(2), still, masks)
+    grey, moved = np.asarray(grey), np.asarray(moved)
+    assert grey.shape == moved.shape == (*masks.shape, 1)
+    np.testing.assert_allclose((grey - 40 / 255) / (160 / 255), moved, atol=1e-5)
+    assert (moved[0] != moved[1]).any()
+    assert augment(pixels, np.random.default_rng(2), still)[1] is None

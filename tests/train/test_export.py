@@ -19,8 +19,8 @@ from tumorlens.models.card import Card
 from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
+from tumorlens.train.batches import as_tensors
 from tumorlens.train.export import export_run, keras_head
-from tumorlens.train.fit import as_tensors
 from tumorlens.train.geometry import cell_grid
 from tumorlens.train.network import build_network
 from tumorlens.train.pictures import Pictures, load_pictures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import importlib
 import json
 import shutil
 from collections.abc import Callable
@@ -12,14 +13,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tumorlens.data.folder import CLASSES, find_examples
-from tumorlens.data.phantom import write_phantoms
+from tumorlens.data.manifest import make_manifest, write_manifest
+from tumorlens.data.phantom import draw_phantom, write_phantoms
 from tumorlens.errors import DataError, ModelError, RunError
+from tumorlens.explain.masks import find_masked
 from tumorlens.train import network
-from tumorlens.train.fit import as_tensors, train
+from tumorlens.train.batches import as_tensors
+from tumorlens.train.events import EventLog
+from tumorlens.train.fit import train
+from tumorlens.train.geometry import cell_grid
+from tumorlens.train.network import evidence_output
 from tumorlens.train.pictures import load_pictures
-from tumorlens.train.recipe import Recipe
+from tumorlens.train.recipe import Appearance, Augmentation, Outlines, Recipe
 from tumorlens.train.run import load_run
 from tumorlens.train.weights import load_weights, read_weights
 
@@ -60,6 +68,7 @@ def test_a_run_folder_holds_what_is_promised(
         "recipe.json",
         "run.json",
         "log.csv",
+        "tensorboard",
         "checkpoints",
         "weights.safetensors",
     }
@@ -129,20 +138,138 @@ def test_an_interruption_changes_nothing(
         np.testing.assert_allclose(a, b, atol=1e-3)
 
 
+def test_half_of_the_testing_pictures_can_watch(quick: Recipe, tmp_path: Path) -> None:
+    data = write_phantoms(tmp_path / "data", training=4, testing=4, size=48)
+    recipe = dataclasses.replace(quick, epochs=1, validation=0.5, validate_on="testing")
+    seen: dict[str, list[int]] = {"reading": [], "training": []}
+
+    def watch(stage: str, done: int, total: int, note: str = "") -> None:
+        del done, note
+        seen[stage].append(total)
+
+    run = train(recipe, data, tmp_path / "run", progress=watch)
+    assert seen["reading"] == [16] * 16 + [8] * 8  # every training picture, half of the others
+    assert seen["training"] == [2, 2]  # no training picture is left out
+    assert {"val_loss", "val_accuracy", "val_precision", "val_recall"} <= set(rows(run)[0])
+    refuses(
+        lambda: train(recipe, data / "Training", tmp_path / "other"),
+        DataError,
+        "no test pictures to validate on; hold out training pictures",
+    )
+
+
+def test_no_epoch_is_chosen_by_the_final_test_fold(
+    quick: Recipe, few: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "manifest.csv"
+    manifest = make_manifest(few, groups="none")
+    write_manifest(manifest.with_folds([i % 2 for i in range(len(manifest.entries))]), path)
+    recipe = dataclasses.replace(quick, epochs=1, validation=0.5, validate_on="testing")
+    refuses(
+        lambda: train(recipe, path, tmp_path / "run"),
+        DataError,
+        "fold 0 is for the final test and no epoch may be chosen by it",
+    )
+
+
+def test_rates_are_those_of_answers_above_one_half(keras: Any) -> None:
+    from tumorlens.train.fit import _rates  # noqa: PLC0415
+
+    logits = np.log(
+        [[0.6, 0.2, 0.1, 0.1], [0.6, 0.2, 0.1, 0.1], [0.4, 0.3, 0.2, 0.1], [0.1, 0.7, 0.1, 0.1]]
+    )
+    precision, recall = _rates(keras)
+    for metric in (precision, recall):
+        metric.update_state(np.array([0, 1, 0, 1]), logits)
+    assert float(precision.result()) == pytest.approx(2 / 3)
+    assert float(recall.result()) == pytest.approx(2 / 4)
+
+
+def test_outlines_teach_where_the_evidence_is(tmp_path: Path, keras: Any) -> None:
+    data = write_phantoms(tmp_path / "data", training=16, testing=1, size=64)
+    masks, rows_of_table = tmp_path / "masks", ["image,mask"]
+    masks.mkdir()
+    for path in sorted((data / "Training").rglob("*.png")):
+        lesion = draw_phantom(path.parent.name, int(path.stem[-4:]), 64).lesion
+        if lesion.any():
+            name = f"{len(rows_of_table)}.png"
+            Image.fromarray(lesion.astype(np.uint8) * 255).save(masks / name)
+            rows_of_table.append(f"{path.relative_to(data)},{name}")
+    table = tmp_path / "masks.csv"
+    table.write_text("\n".join(rows_of_table) + "\n")
+    outlines = find_masked(data, masks, table)
+    recipe = Recipe(
+        network="tiny-fpn",
+        size=64,
+        epochs=10,
+        batch=8,
+        learning_rate=1e-2,
+        validation=0.2,
+        balance="groups",
+        augmentation=Augmentation(rotation=5, shift=0.03, zoom=0.05),
+        appearance=Appearance(curve=0.2, noise=0.1),
+        outlines=Outlines(hide=0.1, control=0.1),
+    )
+    run = train(recipe, data, tmp_path / "run", outlines=outlines)
+    note = json.loads((run / "run.json").read_text())
+    assert note["outlined"] == len(outlines) == 48
+    log = timeless(run)
+    assert log[-1]["evidence_loss"] < 0.6 * log[0]["evidence_loss"]
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_evidence_loss"} <= set(log[0])
+    model = load_run(run)[1]
+    assert not isinstance(model.output, dict)  # only training sees the evidence as an output
+    grid = cell_grid(model, "fused")
+    maps = evidence_output(model)
+    pictures = load_pictures(
+        find_examples(data / "Training"), 64, outlines={o.path.resolve(): o for o in outlines}
+    )
+    evidence = keras.Model(model.input, maps).predict(
+        as_tensors(pictures.pixels, "tiny-fpn"), verbose=0
+    )
+    hits = []
+    for i in np.flatnonzero(pictures.outlined):
+        own = evidence[i, ..., {0: 0, 1: 1, 3: 2}[int(pictures.labels[i])]]
+        y, x = (
+            min(63, round(grid.start + at * grid.jump))
+            for at in np.unravel_index(own.argmax(), own.shape)
+        )
+        hits.append(pictures.masks[i, y, x])
+    assert np.mean(hits) > 0.5  # a tumour fills some hundredths of the picture
+
+
+def test_tensorboard_reads_the_log(quick: Recipe, few: Path, tmp_path: Path) -> None:
+    event_files = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")
+    run = train(quick, few, tmp_path / "run")
+    for again in (False, True):
+        if again:
+            EventLog(run).close()  # as when a run goes on
+        events = event_files.EventAccumulator(str(run / "tensorboard")).Reload()
+        assert {"loss/training", "loss/validation", "accuracy/validation", "seconds"} <= set(
+            events.Tags()["tensors"]
+        )
+        points = [
+            (e.step, float(e.tensor_proto.float_val[0])) for e in events.Tensors("loss/validation")
+        ]
+        expected = [
+            (i, pytest.approx(row["val_loss"], rel=1e-4)) for i, row in enumerate(timeless(run), 1)
+        ]
+        assert points == expected
+
+
 def test_epochs_differ_in_order_and_variation(
     few: Path, quick: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tumorlens.train import fit  # noqa: PLC0415
+    from tumorlens.train import batches  # noqa: PLC0415
 
     drawn: list[tuple[int, ...]] = []
-    whole = fit.augment
+    whole = batches.augment
 
-    def watch(pictures: Any, random: np.random.Generator, recipe: Any) -> Any:
+    def watch(pictures: Any, random: np.random.Generator, recipe: Any, masks: Any) -> Any:
         state = random.bit_generator.state["state"]["state"]
         drawn.append((state, *pictures.reshape(len(pictures), -1).sum(axis=1).tolist()))
-        return whole(pictures, random, recipe)
+        return whole(pictures, random, recipe, masks)
 
-    monkeypatch.setattr(fit, "augment", watch)
+    monkeypatch.setattr(batches, "augment", watch)
     train(quick, few, tmp_path / "run")
     # Three epochs of three batches; Keras may look at a batch twice.
     assert len({state for state, *_ in drawn}) == 9

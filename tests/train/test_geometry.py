@@ -138,6 +138,20 @@ def test_networks_look_where_they_are_said_to(name: str, size: int, keras: Any) 
     assert found == {cell: grid.start + cell * grid.jump for cell in found}
 
 
+def test_fused_levels_lie_where_the_finest_does(keras: Any) -> None:
+    model = build_network("mobilenetv2-fpn", size=96)
+    fused, finest, coarse = (
+        cell_grid(model, name) for name in ("fused", "block_6_expand_relu", "finer_1")
+    )
+    assert (fused.jump, fused.start) == (finest.jump, finest.start) == (8, 7)
+    assert fused.field > cell_grid(model, "out_relu").field
+    # A repeated cell lies where it came from: the two halves about its middle.
+    before = cell_grid(model, "meet_2")
+    assert coarse.jump == before.jump / 2
+    assert coarse.start == before.start - before.jump / 4
+    assert keras.Model(model.input, model.get_layer("fused").output).output.shape[1] == 12
+
+
 def test_the_grid_depends_on_the_size_of_the_input(keras: Any) -> None:
     """TensorFlow pads an even side after it, an odd side on both."""
     starts = {}

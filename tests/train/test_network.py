@@ -8,10 +8,20 @@ import numpy as np
 import pytest
 
 from tumorlens.errors import ModelError
+from tumorlens.train.export import keras_head
+from tumorlens.train.geometry import cell_grid
 from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import NETWORKS, build_network, feature_layer
+from tumorlens.train.network import (
+    NETWORKS,
+    build_network,
+    convolution_outputs,
+    evidence_output,
+    feature_layer,
+)
 
-SIZES = {"tiny": 64, "mobilenetv2": 96, "xception": 96}
+SIZES = {"tiny": 64, "tiny-fpn": 64, "mobilenetv2": 96, "mobilenetv2-fpn": 96, "xception": 96}
+COUNTS = {"tiny": 4, "tiny-fpn": 9, "mobilenetv2": 52, "mobilenetv2-fpn": 57, "xception": 36}
+POOLING = [name for name, spec in sorted(NETWORKS.items()) if spec.pooling == "lse"]
 
 
 @pytest.fixture(scope="module", params=sorted(NETWORKS))
@@ -40,6 +50,9 @@ def test_it_is_as_the_registry_says(network: Any, keras: Any) -> None:
     assert network.input.shape == (None, side, side, 3)
     assert network.output.shape == (None, 4)
     names = [layer.name for layer in network.layers]
+    if spec.pooling == "lse":
+        assert names[-3:] == [spec.feature_layer, "drop_logits", "evidence"]
+        return
     assert names[names.index("pool") - 1] == spec.feature_layer
     kinds = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
     assert isinstance(network.get_layer("pool"), kinds[spec.pooling])
@@ -51,6 +64,8 @@ def test_it_is_as_the_registry_says(network: Any, keras: Any) -> None:
 
 
 def test_it_gives_logits_and_not_probabilities(network: Any, keras: Any) -> None:
+    if network.name in POOLING:
+        pytest.skip("its head is tested below")
     last = network.get_layer("logits")
     assert last.activation is keras.activations.linear
     kernel = np.asarray(last.kernel)
@@ -60,6 +75,38 @@ def test_it_gives_logits_and_not_probabilities(network: Any, keras: Any) -> None
     answer = np.asarray(network(np.zeros((1, side, side, 3), np.float32), training=False))
     last.set_weights(kept)
     np.testing.assert_allclose(answer, [[-3, 0, 5, 9]])
+
+
+@pytest.mark.parametrize("name", POOLING)
+def test_no_tumour_is_where_there_is_no_evidence(name: str) -> None:
+    model = build_network(name, size=SIZES[name])
+    side = SIZES[name]
+    last = model.get_layer("evidence")
+    last.set_weights([np.zeros_like(last.kernel), np.array([-3, 5, 9], np.float32)])
+    picture = np.zeros((1, side, side, 3), np.float32)
+    answer = np.asarray(model(picture, training=False))
+    np.testing.assert_allclose(answer, [[-3, 5, 0, 9]], atol=1e-5)
+    maps = evidence_output(model)
+    assert maps.shape[1] == maps.shape[2] >= 12
+
+
+@pytest.mark.parametrize("name", POOLING)
+def test_the_head_in_numpy_is_the_networks_own(name: str, keras: Any) -> None:
+    model = build_network(name, size=SIZES[name])
+    last = model.get_layer("evidence")
+    random = np.random.default_rng(0)
+    last.set_weights([random.normal(size=w.shape).astype(np.float32) for w in last.get_weights()])
+    inner = keras.Model(model.input, model.get_layer(feature_layer(name)).output)
+    picture = random.random((1, SIZES[name], SIZES[name], 3), np.float32)
+    features = np.asarray(inner(picture, training=False))[0]
+    expected = np.asarray(model(picture, training=False))[0]
+    np.testing.assert_allclose(keras_head(model, name).logits(features), expected, atol=1e-4)
+
+
+def test_evidence_is_as_fine_as_the_finest_level() -> None:
+    maps = evidence_output(build_network("mobilenetv2-fpn"))
+    assert maps.shape == (None, 28, 28, 3)
+    assert evidence_output(build_network("tiny")) is None
 
 
 def test_built_twice_its_weights_have_the_same_names(network: Any) -> None:
@@ -115,7 +162,7 @@ def test_a_failure_leaves_the_process_as_it_was(keras: Any) -> None:
 
 def test_an_unknown_network_is_refused_with_those_there_are() -> None:
     for ask in (build_network, feature_layer):
-        with pytest.raises(ModelError, match="no network 'vgg'; there are mobilenetv2, tiny, xcep"):
+        with pytest.raises(ModelError, match="no network 'vgg'; there are mobilenetv2, "):
             ask("vgg")
 
 
@@ -133,3 +180,27 @@ def test_a_download_that_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
     with pytest.raises(ModelError, match=r"cannot be downloaded .*; go online"):
         build_network("mobilenetv2", imagenet=True)
+
+
+def test_every_named_convolution_has_its_output(network: Any) -> None:
+    """As many as there are convolutions, early to late; the last one is pooled."""
+    found = convolution_outputs(network)
+    assert found[-1] == feature_layer(network.name)
+    assert len(set(found)) == len(found)
+    order = [layer.name for layer in network.layers]
+    assert [order.index(name) for name in found] == sorted(order.index(name) for name in found)
+    assert len(found) == COUNTS[network.name]
+    for name in found:
+        assert len(network.get_layer(name).output.shape) == 4
+        cell_grid(network, name)  # has a place in the picture
+
+
+def test_an_output_is_what_leaves_normalisation_and_activation() -> None:
+    found = convolution_outputs(build_network("xception", size=96))
+    assert found[:4] == (
+        "block1_conv1_act",
+        "block1_conv2_act",
+        "block2_sepconv2_act",
+        "block2_sepconv2_bn",
+    )
+    assert found[-2:] == ("block14_sepconv1_act", "block14_sepconv2_act")

@@ -10,7 +10,14 @@ import pytest
 
 from tumorlens.errors import RunError
 from tumorlens.train.network import NETWORKS
-from tumorlens.train.recipe import RECIPES, Augmentation, Recipe
+from tumorlens.train.recipe import (
+    RECIPES,
+    Appearance,
+    Augmentation,
+    Outlines,
+    Recipe,
+    replaced,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +53,7 @@ def test_reading_leaves_the_values_alone() -> None:
         ("validation", -0.1),
         ("schedule", "linear"),
         ("seed", -1),
+        ("validate_on", "test"),
         ("precision", "float31"),
     ],
 )
@@ -64,9 +72,10 @@ def test_what_is_no_recipe_is_refused(values: dict[str, Any]) -> None:
 
 
 def test_the_reference_is_as_its_project_has_it() -> None:
-    recipe = RECIPES["xception"]
+    recipe = RECIPES["reference"]
     assert (recipe.network, recipe.size, recipe.weights) == ("xception", 299, "imagenet")
     assert (recipe.epochs, recipe.batch, recipe.learning_rate) == (20, 16, 1e-4)
+    assert (recipe.validation, recipe.validate_on) == (0.5, "testing")
     moves = recipe.augmentation
     assert (moves.rotation, moves.shift, moves.shear, moves.zoom) == (30, 0.2, 0.2, 0.2)
     assert moves.flip
@@ -75,3 +84,36 @@ def test_the_reference_is_as_its_project_has_it() -> None:
 
 def test_every_recipe_names_a_network_there_is() -> None:
     assert {recipe.network for recipe in RECIPES.values()} <= set(NETWORKS)
+
+
+def test_any_figure_is_changed_by_words() -> None:
+    words = ["rotation=15", "flip=no", "brightness=0.9:1.1", "hide=0.2", "strip=0.1", "epochs=3"]
+    assert replaced(Recipe(), words) == Recipe(
+        epochs=3,
+        augmentation=Augmentation(rotation=15, flip=False, brightness=(0.9, 1.1)),
+        appearance=Appearance(strip=0.1),
+        outlines=Outlines(hide=0.2),
+    )
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("rotate=3", "rotation", "rotation=far", "rotation=nan", "rotation=-1", "flip=perhaps"),
+        *("brightness=1", "brightness=1.2:0.8", "brightness=0:1", "zoom=1", "shift=2"),
+        *("epochs=2.5", "hide=2", "strip=nan", "weight=-1", "augmentation=3", "balance=all"),
+    ],
+)
+def test_figures_that_cannot_be_are_refused(word: str) -> None:
+    with pytest.raises(RunError, match=word.partition("=")[0]):
+        replaced(Recipe(), [word])
+
+
+def test_hidden_and_control_pictures_share_the_whole() -> None:
+    with pytest.raises(RunError, match="must not exceed 1 together"):
+        replaced(Recipe(), ["hide=0.6", "control=0.6"])
+
+
+def test_validation_on_testing_pictures_needs_a_share() -> None:
+    with pytest.raises(RunError, match="`validation` must be above 0"):
+        Recipe(validate_on="testing", validation=0)

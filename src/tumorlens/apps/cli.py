@@ -1,4 +1,4 @@
-"""The command line: ``tumorlens predict|explain|train|export|data|info|models|demo`` and more.
+"""The command line: ``tumorlens COMMAND``, as ``tumorlens --help`` lists them.
 
 Results go to standard output, everything else to standard error. Exit status 0: all
 went well; 1: some input failed, the rest was done; 2: wrong usage, or nothing could
@@ -11,14 +11,17 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tumorlens.apps.compare_command import compare as compare_command
 from tumorlens.apps.data_commands import data as data_commands
+from tumorlens.apps.evaluate_command import evaluate as evaluate_command
 from tumorlens.apps.hub_options import hub_options, tell, where
 from tumorlens.apps.import_command import import_keras as import_command
+from tumorlens.apps.localise_command import localise
 from tumorlens.apps.meter import Meter
 from tumorlens.apps.models_command import models as models_command
 from tumorlens.apps.push_command import push as push_command
@@ -27,6 +30,7 @@ from tumorlens.errors import TumorLensError
 
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier, Prediction
+    from tumorlens.explain.explainer import Question
     from tumorlens.scale.stream import Failure
 
 __all__ = ["cli", "main"]
@@ -96,38 +100,65 @@ def predict(paths: tuple[str, ...], model: str | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="PATH...")
 @_model_option
 @click.option("--method", default="gradcam", show_default=True, help="How to explain.")
 @click.option("--layer", help="Which layer; the network's last one if not given.")
+@click.option("--layers", metavar="all|A,B", help="Several layers on one sheet.")
+@click.option("--list-layers", is_flag=True, help="Name the layers and stop.")
 @click.option("--target", metavar="CLASS", help="Which class; the most probable one if not given.")
-@click.option("--out", required=True, metavar="DIR", help="Where to put a folder for each slice.")
+@click.option("--versus", metavar="CLASS", help="Why the target rather than this class.")
+@click.option("--out", metavar="DIR", help="Where to put a folder for each slice.")
 def explain(
     paths: tuple[str, ...],
     model: str | None,
     method: str,
     layer: str | None,
+    layers: str | None,
+    list_layers: bool,
     target: str | None,
-    out: str,
+    versus: str | None,
+    out: str | None,
 ) -> None:
     """Show where in each slice the evidence for a class lies.
 
-    For each slice a new folder with map.npy, overlay.png and manifest.json.
+    For each slice a new folder with map.npy, overlay.png and manifest.json; with
+    --layers, layers.png and maps.npz. Layers other than the last one need the train
+    extra. Methods: gradcam, gradcam++, hirescam, layercam, eigencam, scorecam, occlusion.
     """
     from tumorlens.explain.batch import explain_files
+    from tumorlens.explain.depth import explain_depth
+    from tumorlens.explain.explainer import Question
     from tumorlens.scale.stream import Failure, find_files
 
+    if not list_layers and not (paths and out):
+        raise click.UsageError("give PATH... and --out DIR")
     classifier = _load(model)
-    _check_choices(classifier, method, layer, target)
+    if list_layers:
+        click.echo("\n".join(classifier.layers))
+        return
+    question = Question(method, layer, target, versus)
+    _check_question(classifier, question, layers)
     files = list(find_files(paths))
-    failed = 0
-    for result in explain_files(classifier, files, out, method=method, target=target):
+    results: Iterator[Any]
+    if layers is None:
+        results = explain_files(classifier, files, str(out), question)
+    else:
+        names = None if layers == "all" else layers.split(",")
+        results = explain_depth(classifier, files, str(out), question, names)
+    meter = Meter() if len(files) > 1 and not sys.stdout.isatty() else None
+    failed = done = 0
+    for result in results:
         if isinstance(result, Failure):
-            failed += 1
+            failed, done = failed + 1, done + 1
             click.echo(_line(result))
         else:
-            explanation, folder = result
-            click.echo(f"{_line(explanation.prediction)}  ->  {_printable(str(folder))}")
+            explained, folder = result
+            answer = (explained[0] if isinstance(explained, list) else explained).prediction
+            done += answer.slice == 0
+            click.echo(f"{_line(answer)}  ->  {_printable(str(folder))}")
+        if meter:
+            meter("files", done, len(files))
     _finish(failed, len(files))
 
 
@@ -159,6 +190,9 @@ def demo(out: str, model: str | None) -> None:
 
 
 cli.add_command(data_commands)
+cli.add_command(compare_command)
+cli.add_command(evaluate_command)
+cli.add_command(localise)
 cli.add_command(import_command)
 cli.add_command(models_command)
 cli.add_command(push_command)
@@ -183,7 +217,11 @@ cli.add_command(verify_command)
     help="Fold of the manifest to keep for testing; may be repeated.",
 )
 @click.option("--allow-leaks", is_flag=True, help="Train even on what the test folds hold too.")
-@click.option("--recipe", default="light", show_default=True, help="light or xception.")
+@click.option("--masks", metavar="DIR", help="Outlines of tumours: a folder of masks.")
+@click.option("--mask-table", metavar="CSV", help="Which picture has which mask.")
+@click.option("--mask-column", default="mask", show_default=True, help="Its column of masks.")
+@click.option("--mask-root", metavar="DIR", help="What its pictures are named from; else --data.")
+@click.option("--recipe", default="light", show_default=True, help="light or reference.")
 @click.option("--network", help="Overrides the recipe's; so do the options below.")
 @click.option("--weights", help="random, imagenet (downloaded by Keras) or a safetensors file.")
 @click.option("--size", type=int, help="Side of the input in pixels.")
@@ -191,9 +229,17 @@ cli.add_command(verify_command)
 @click.option("--batch", type=int, help="Pictures a step.")
 @click.option("--learning-rate", type=float, help="Adam's step size.")
 @click.option("--schedule", help="constant or cosine.")
-@click.option("--validation", type=float, help="Share of the training pictures held out.")
+@click.option("--validation", type=float, help="Share of each class held out to watch the run.")
+@click.option("--validate-on", help="Hold out of the training or of the testing pictures.")
 @click.option("--precision", help="Keras dtype policy: float32 or mixed_bfloat16.")
 @click.option("--seed", type=int, help="Of everything drawn at random.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any figure of the recipe, such as rotation=15, flip=no, brightness=0.9:1.1, hide=0.2.",
+)
 @click.option(
     "--backend", type=click.Choice(["tensorflow", "jax", "torch"]), help="What Keras runs on."
 )
@@ -204,6 +250,11 @@ def train(
     backend: str | None,
     test_folds: tuple[int, ...],
     allow_leaks: bool,
+    settings: tuple[str, ...],
+    masks: str | None,
+    mask_table: str | None,
+    mask_column: str,
+    mask_root: str | None,
     **overrides: Any,
 ) -> None:
     """Train a network on a folder of pictures by class, or on a manifest.
@@ -212,15 +263,22 @@ def train(
     """
     import dataclasses
 
+    from tumorlens.explain.masks import find_masked
     from tumorlens.train.fit import train as run_training
     from tumorlens.train.keras_backend import require_keras
-    from tumorlens.train.recipe import RECIPES
+    from tumorlens.train.recipe import RECIPES, replaced
     from tumorlens.train.run import epochs_done
 
     if recipe not in RECIPES:
         raise click.BadParameter(f"there are {', '.join(RECIPES)}", param_hint="--recipe")
     given = {name: value for name, value in overrides.items() if value is not None}
-    chosen = dataclasses.replace(RECIPES[recipe], **given)
+    chosen = replaced(dataclasses.replace(RECIPES[recipe], **given), settings)
+    if (masks is None) != (mask_table is None):
+        raise click.UsageError("--masks and --mask-table go together")
+    outlines: list[Any] = []
+    if masks and mask_table:
+        root = mask_root or data
+        outlines = find_masked(root, masks, mask_table, mask_column=mask_column)
     require_keras("training", backend=backend)
     if begun := epochs_done(out):
         click.echo(f"going on after epoch {begun} of {chosen.epochs}", err=True)
@@ -228,7 +286,13 @@ def train(
         click.echo(f"training {chosen.network} from {chosen.weights} weights", err=True)
     try:
         run = run_training(
-            chosen, data, out, test_folds=test_folds, allow_leaks=allow_leaks, progress=Meter()
+            chosen,
+            data,
+            out,
+            test_folds=test_folds,
+            allow_leaks=allow_leaks,
+            outlines=outlines,
+            progress=Meter(),
         )
     except KeyboardInterrupt:
         done = epochs_done(out)
@@ -313,20 +377,18 @@ def _printable(text: str) -> str:
     return clean.encode("utf-8", "replace").decode()
 
 
-def _check_choices(
-    classifier: Classifier, method: str, layer: str | None, target: str | None
-) -> None:
-    from tumorlens.explain.cam import METHODS
+def _check_question(classifier: Classifier, question: Question, layers: str | None) -> None:
+    """Refuse what cannot be explained before any work is done."""
+    import dataclasses
 
-    card = classifier.card
-    if method not in METHODS:
-        raise click.BadParameter(f"there is {', '.join(METHODS)}", param_hint="--method")
-    if target is not None and target not in card.classes:
-        raise click.BadParameter(f"there are {', '.join(card.classes)}", param_hint="--target")
-    if layer not in (None, card.features.name):
-        raise click.BadParameter(
-            f"this version explains the last layer only, {card.features.name}", param_hint="--layer"
-        )
+    names = [] if layers in (None, "all") else str(layers).split(",")
+    if layers is not None and (question.layer is not None or question.method == "occlusion"):
+        raise click.UsageError("--layers goes neither with --layer nor with occlusion")
+    try:
+        for name in [question.layer, *names]:
+            dataclasses.replace(question, layer=name).check(classifier)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _finish(failed: int, files: int) -> None:

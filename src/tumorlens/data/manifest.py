@@ -33,7 +33,6 @@ GROUPINGS: Final = ("auto", "published", "none")
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _SPLITS: Final = ("", "Training", "Testing")
-_SOURCE_OF_PATIENTS: Final = "figshare 1512427"  # the set of Cheng, where the patients are from
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,8 +322,9 @@ def _as_published(entry: Entry) -> Entry:
     row = published().get(entry.sha256)
     if row is None:
         return entry
-    source = _SOURCE_OF_PATIENTS if row.group.startswith("P") else ""
-    return replace(entry, corrected_label=row.label, group=row.group, fold=row.fold, source=source)
+    return replace(
+        entry, corrected_label=row.label, group=row.group, fold=row.fold, source=row.source
+    )
 
 
 def _group_alike(entries: list[Entry], found: Survey, progress: Progress) -> list[Entry]:

@@ -46,6 +46,11 @@ class Published:
     group: str
     fold: int
 
+    @property
+    def source(self) -> str:
+        """Which collection the file comes from; empty when that is not known."""
+        return "figshare 1512427" if self.group.startswith("P") else ""  # the set of Cheng
+
 
 @cache
 def published() -> Mapping[str, Published]:

@@ -7,22 +7,24 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tumorlens.explain.explanation import Explanation, explain_slice
+from tumorlens.explain.explainer import Question, explain_slices
+from tumorlens.explain.explanation import Explanation
+from tumorlens.images.slice import Slice
 from tumorlens.scale.stream import Failure, read_or_fail
 
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier
 
-__all__ = ["explain_files", "free_folder"]
+__all__ = ["explain_files", "free_folder", "name_slices"]
 
 
 def explain_files(
     classifier: Classifier,
     paths: Iterable[str],
     out: str | os.PathLike[str],
+    question: Question,
     *,
-    method: str,
-    target: str | None,
+    batch_size: int = 16,
 ) -> Iterator[tuple[Explanation, Path] | Failure]:
     """Explain every slice of every file and save its record.
 
@@ -34,23 +36,50 @@ def explain_files(
         Files.
     out
         Folder for the records, each named after its file.
-    method, target
-        As `explain_slice` takes them.
+    question
+        What to explain.
+    batch_size
+        Slices that go through the network together.
 
     Yields
     ------
     tuple or Failure
         The explanation and its folder, or what was wrong with a file.
     """
+    for batch in _batches(paths, batch_size):
+        pictures = [item[0] for item in batch if not isinstance(item, Failure)]
+        explained = explain_slices(classifier, pictures, question)
+        for item in batch:
+            if isinstance(item, Failure):
+                yield item
+                continue
+            explanation = next(explained)
+            yield explanation, explanation.save(free_folder(Path(out), item[1]))
+
+
+def name_slices(path: str) -> list[tuple[Slice, str]] | Failure:
+    """Read a file's slices and name a record for each, or say what was wrong."""
+    slices = read_or_fail(path)
+    if isinstance(slices, Failure):
+        return slices
+    several = len(slices) > 1
+    return [
+        (picture, folder_name(path) + (f"-slice{picture.index}" if several else ""))
+        for picture in slices
+    ]
+
+
+def _batches(paths: Iterable[str], size: int) -> Iterator[list[tuple[Slice, str] | Failure]]:
+    """Gather slices until they fill a batch, and the failures between them."""
+    batch: list[tuple[Slice, str] | Failure] = []
     for path in paths:
-        slices = read_or_fail(path)
-        if isinstance(slices, Failure):
-            yield slices
-            continue
-        for picture in slices:
-            explanation = explain_slice(classifier, picture, method=method, target=target)
-            name = folder_name(path) + (f"-slice{picture.index}" if len(slices) > 1 else "")
-            yield explanation, explanation.save(free_folder(Path(out), name))
+        found = name_slices(path)
+        batch += [found] if isinstance(found, Failure) else found
+        while len(batch) >= size:
+            yield batch[:size]
+            batch = batch[size:]
+    if batch:
+        yield batch
 
 
 def folder_name(path: str) -> str:

@@ -14,19 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tumorlens.explain.cam import METHODS, scale_map
+from tumorlens.explain.cam import METHODS
 from tumorlens.explain.overlay import blend, display_grey, panel
-from tumorlens.explain.place import place_map
 from tumorlens.files import new_folder
-from tumorlens.images.prepare import prepare
 from tumorlens.images.slice import Slice
+from tumorlens.models.card import FeatureLayer
 
 if TYPE_CHECKING:
-    from tumorlens.classify import Classifier, Prediction
+    from tumorlens.classify import Prediction
 
-__all__ = ["Explanation", "explain_slice"]
-
-_TITLES = {"gradcam": "Grad-CAM"}
+__all__ = ["Explanation"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,13 +40,24 @@ class Explanation:
     cells
         The same at the layer's own resolution, not scaled, float32.
     method, layer, target
-        How, where in the network and for which class.
+        How, where in the network and for which class. The layer of occlusion is
+        ``"input"``.
+    versus
+        The class that the target is held against, or ``None``.
     flat
         True when no place speaks for the class; the map is zero then.
     prediction
         The answer for the slice.
     picture
         The slice.
+    grid
+        Where the map's cells lie in the network's input.
+    engine
+        What computed it: ``"onnxruntime"``, or Keras on a backend, such as
+        ``"keras-tensorflow"``.
+    float_label
+        What the float network answers, where the map is of that and not of the network
+        that gave `prediction`. The two may differ, for that one is often int8.
     """
 
     map: NDArray[np.float32]
@@ -57,51 +65,78 @@ class Explanation:
     method: str
     layer: str
     target: str
+    versus: str | None
     flat: bool
     prediction: Prediction
     picture: Slice
+    grid: FeatureLayer
+    engine: str
+    float_label: str | None = None
 
-    def overlay(self, alpha: float = 0.6) -> Image.Image:
+    def overlay(self, alpha: float = 0.6, colormap: str = "inferno") -> Image.Image:
         """Lay the map over the slice, in the slice's own size.
 
         Parameters
         ----------
         alpha
             Density of the colour at the peak, from 0 to 1.
-        """
-        return blend(display_grey(self.picture), self.map, alpha)
+        colormap
+            A key of `tumorlens.explain.colormaps.COLORMAPS`.
 
-    def figure(self, alpha: float = 0.6) -> Image.Image:
+        Raises
+        ------
+        ValueError
+            When `alpha` is out of range or there is no such colour map.
+        """
+        return blend(display_grey(self.picture), self.map, alpha, colormap)
+
+    def figure(self, alpha: float = 0.6, colormap: str = "inferno") -> Image.Image:
         """Show the slice and its overlay side by side, with colour bar and caption.
 
-        A slice that is not assessable is shown without its map.
+        A slice that is not assessable is shown without its map. The parameters are
+        those of `overlay`.
         """
         answer = self.prediction
         title = f"{answer.label} {answer.confidence:.1%}"
-        if self.target != answer.label:
+        asked = self.target != answer.label or self.versus is not None
+        if asked and METHODS[self.method].of_class:
             title += f"; evidence for {self.target} ({answer.probabilities[self.target]:.1%})"
-        overlay = self.overlay(alpha)
+            title += "" if self.versus is None else f" rather than {self.versus}"
+        overlay = self.overlay(alpha, colormap)
         if not answer.assessable:  # a map would lend weight to an answer that has none
             title, overlay = f"not assessable: {answer.reason}", self.overlay(0)
-        what = f"{_TITLES[self.method]} for {self.target}, layer {self.layer}, {answer.model}"
-        if self.flat:
-            what += " (flat: no place speaks for it)"
-        footer = f"{what}. Research use only."
-        return panel(self.picture, overlay, title, footer)
+        footer = f"{self.describe()}. Research use only."
+        return panel(self.picture, overlay, title, footer, colormap)
+
+    def describe(self, *, with_layer: bool = True) -> str:
+        """Say in a line what the map shows: method, class, layer and model."""
+        method = METHODS[self.method]
+        about = f"for {self.target}" if method.of_class else "of no class"
+        if self.versus is not None and method.of_class:
+            about += f" rather than {self.versus}"
+        layer = f", layer {self.layer}" if with_layer else ""
+        text = f"{method.title} {about}{layer}, {self.prediction.model}"
+        if self.float_label not in (None, self.prediction.label):
+            text += f" (its float network says {self.float_label})"
+        return text + (" (flat: no place speaks for it)" if self.flat and with_layer else "")
 
     def manifest(self) -> dict[str, Any]:
         """Describe the explanation as its record does."""
+        packages = ["tumorlens", "numpy", "onnxruntime", "pillow"]
+        if self.engine.startswith("keras"):
+            packages.append("keras")
         return {
             **self.prediction.to_dict(),
             "method": self.method,
             "layer": self.layer,
             "target": self.target,
+            "versus": self.versus,
+            "engine": self.engine,
+            "float_label": self.float_label,
             "flags": {"flat": self.flat, "assessable": self.prediction.assessable},
             "shape": list(self.map.shape),
             "cells": list(self.cells.shape),
-            "versions": {
-                name: version(name) for name in ("tumorlens", "numpy", "onnxruntime", "pillow")
-            },
+            "versions": {name: version(name) for name in packages},
         }
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
@@ -132,50 +167,3 @@ class Explanation:
             (work / "overlay.png").write_bytes(picture.getvalue())
             (work / "manifest.json").write_text(json.dumps(self.manifest(), indent=2) + "\n")
         return Path(folder)
-
-
-def explain_slice(
-    classifier: Classifier, picture: Slice, *, method: str = "gradcam", target: str | None = None
-) -> Explanation:
-    """Explain one slice at the last layer, in closed form.
-
-    Parameters
-    ----------
-    classifier
-        The model.
-    picture
-        The slice.
-    method
-        A key of `tumorlens.explain.cam.METHODS`.
-    target
-        A class of the model, or ``None`` for the most probable one.
-
-    Raises
-    ------
-    ValueError
-        When there is no such method or class.
-    """
-    card = classifier.card
-    if method not in METHODS:
-        raise ValueError(f"there is no method {method!r}; there is {', '.join(sorted(METHODS))}")
-    if target is not None and target not in card.classes:
-        raise ValueError(f"there is no class {target!r}; there are {', '.join(card.classes)}")
-    prepared = prepare(picture, card.input.size)
-    prediction, features = classifier.features(picture, prepared)
-    wanted = target or prediction.label
-    weights = np.array([name == wanted for name in card.classes], dtype=np.float32)
-    cells = METHODS[method](features, classifier.head.gradient(features, weights))
-    scaled, flat = scale_map(cells)
-    placed = place_map(scaled, card.features, prepared, picture.height, picture.width)
-    # Between the cells' centres the peak may be missed; 1 still means the most important.
-    heat, flat_here = scale_map(placed)
-    return Explanation(
-        map=heat,
-        cells=cells,
-        method=method,
-        layer=card.features.name,
-        target=wanted,
-        flat=flat or flat_here,
-        prediction=prediction,
-        picture=picture,
-    )

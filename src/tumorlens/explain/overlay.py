@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from tumorlens.explain.colormaps import colours
 from tumorlens.images.slice import Slice
 
-__all__ = ["blend", "display_grey", "panel"]
+__all__ = ["blend", "contact_sheet", "display_grey", "panel"]
 
-# "Inferno" by Nathaniel Smith and Stéfan van der Walt (CC0), every 16th colour:
-# perceptually uniform, readable in grey and by the colour-blind.
-_INFERNO: Final = np.array(
-    [
-        (0, 0, 4),
-        (11, 7, 36),
-        (33, 12, 74),
-        (61, 9, 101),
-        (87, 16, 110),
-        (113, 25, 110),
-        (138, 34, 106),
-        (163, 44, 97),
-        (188, 55, 84),
-        (210, 70, 68),
-        (228, 90, 49),
-        (241, 115, 29),
-        (249, 142, 9),
-        (252, 172, 17),
-        (249, 203, 53),
-        (242, 234, 105),
-        (252, 255, 164),
-    ],
-    dtype=np.float32,
-)
-_INK, _PAPER = (235, 235, 235), (16, 16, 20)
+_INK, _FAINT, _PAPER = (235, 235, 235), (160, 160, 168), (16, 16, 20)
 _GAP: Final = 12
 _BAR: Final = 14
+_TILE: Final = 176  # pixels: longer side of a picture on a contact sheet
+_ACROSS: Final = 8
 _TWO_LABELS: Final = 32  # pixels: a lower bar has room for one
 
 
@@ -59,7 +39,12 @@ def display_grey(picture: Slice) -> NDArray[np.uint8]:
     return np.asarray(np.clip(scaled, 0, 255), dtype=np.uint8)
 
 
-def blend(grey: NDArray[np.uint8], heat: NDArray[np.float32], alpha: float = 0.6) -> Image.Image:
+def blend(
+    grey: NDArray[np.uint8],
+    heat: NDArray[np.float32],
+    alpha: float = 0.6,
+    colormap: str = "inferno",
+) -> Image.Image:
     """Lay a map over a grey picture.
 
     The colour is as dense as the evidence is strong, so that the picture stays
@@ -73,6 +58,8 @@ def blend(grey: NDArray[np.uint8], heat: NDArray[np.float32], alpha: float = 0.6
         ``(height, width)``, from 0 to 1.
     alpha
         Density of the colour where the map is 1, from 0 to 1.
+    colormap
+        A key of `tumorlens.explain.colormaps.COLORMAPS`.
 
     Returns
     -------
@@ -82,18 +69,20 @@ def blend(grey: NDArray[np.uint8], heat: NDArray[np.float32], alpha: float = 0.6
     Raises
     ------
     ValueError
-        When the shapes differ or `alpha` is out of range.
+        When the shapes differ, `alpha` is out of range or there is no such colour map.
     """
     if grey.shape != heat.shape:
         raise ValueError(f"`grey` and `heat` must have one shape, got {grey.shape}, {heat.shape}")
     if not 0 <= alpha <= 1:
         raise ValueError(f"`alpha` must be from 0 to 1, got {alpha}")
     density = (alpha * np.clip(heat, 0, 1))[..., None]
-    mixed = grey[..., None].astype(np.float32) * (1 - density) + _colours(heat) * density
+    mixed = grey[..., None].astype(np.float32) * (1 - density) + colours(heat, colormap) * density
     return Image.fromarray(np.rint(mixed).astype(np.uint8))
 
 
-def panel(picture: Slice, overlay: Image.Image, title: str, footer: str) -> Image.Image:
+def panel(
+    picture: Slice, overlay: Image.Image, title: str, footer: str, colormap: str = "inferno"
+) -> Image.Image:
     """Put the slice, its overlay and a colour bar side by side, with a title.
 
     Parameters
@@ -104,6 +93,8 @@ def panel(picture: Slice, overlay: Image.Image, title: str, footer: str) -> Imag
         As `blend` gives it.
     title, footer
         One line above and one below.
+    colormap
+        Of the colour bar; a key of `tumorlens.explain.colormaps.COLORMAPS`.
 
     Returns
     -------
@@ -123,16 +114,46 @@ def panel(picture: Slice, overlay: Image.Image, title: str, footer: str) -> Imag
     draw.text((_GAP, 10), title, fill=_INK, font=font)
     sheet.paste(left, (_GAP, top))
     sheet.paste(right, (2 * _GAP + size[0], top))
-    _draw_bar(sheet, draw, 3 * _GAP + 2 * size[0], top, size[1], small)
-    draw.text((_GAP, top + size[1] + 12), footer, fill=(160, 160, 168), font=small)
+    _draw_bar(sheet, draw, (3 * _GAP + 2 * size[0], top), size[1], small, colormap)
+    draw.text((_GAP, top + size[1] + 12), footer, fill=_FAINT, font=small)
     return sheet
 
 
-def _colours(heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Colour of each value from 0 to 1, ``(…, 3)`` from 0 to 255."""
-    places = np.linspace(0, 1, len(_INFERNO))
-    channels = [np.interp(heat, places, _INFERNO[:, k]) for k in range(3)]
-    return np.stack(channels, axis=-1).astype(np.float32)
+def contact_sheet(
+    tiles: Sequence[tuple[Image.Image, str, str]], title: str, footer: str
+) -> Image.Image:
+    """Put many pictures of one size on a sheet, row by row, each above its caption.
+
+    Parameters
+    ----------
+    tiles
+        Pictures, each with two lines of caption; at least one.
+    title, footer
+        One line above and one below.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB.
+    """
+    first = tiles[0][0]
+    factor = _TILE / max(first.size)
+    size = max(16, round(first.width * factor)), max(16, round(first.height * factor))
+    across = min(len(tiles), _ACROSS)
+    font, small, tiny = (ImageFont.load_default(n) for n in (17, 12, 10))
+    cell = _TILE + _GAP, size[1] + 40
+    width = max(across * cell[0], int(small.getlength(footer)) + _GAP) + _GAP
+    height = 40 + -(-len(tiles) // across) * cell[1] + 36
+    sheet = Image.new("RGB", (width, height), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_GAP, 10), title.replace("×", "x"), fill=_INK, font=font)
+    for i, (picture, name, detail) in enumerate(tiles):
+        x, y = _GAP + i % across * cell[0], 40 + i // across * cell[1]
+        sheet.paste(picture.resize(size, Image.Resampling.BICUBIC), (x, y))
+        draw.text((x, y + size[1] + 4), name, fill=_INK, font=tiny)
+        draw.text((x, y + size[1] + 17), detail, fill=_FAINT, font=tiny)
+    draw.text((_GAP, height - 26), footer, fill=_FAINT, font=small)
+    return sheet
 
 
 def _shown_size(width: int, height: int) -> tuple[int, int]:
@@ -145,14 +166,15 @@ def _shown_size(width: int, height: int) -> tuple[int, int]:
 def _draw_bar(
     sheet: Image.Image,
     draw: ImageDraw.ImageDraw,
-    x: int,
-    y: int,
+    corner: tuple[int, int],
     height: int,
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    colormap: str,
 ) -> None:
     """Draw the colour bar, 1 at the top, with what its ends mean."""
+    x, y = corner
     ramp = np.repeat(np.linspace(1, 0, height, dtype=np.float32)[:, None], _BAR, axis=1)
-    sheet.paste(Image.fromarray(_colours(ramp).astype(np.uint8)), (x, y))
+    sheet.paste(Image.fromarray(colours(ramp, colormap).astype(np.uint8)), (x, y))
     draw.rectangle((x, y, x + _BAR - 1, y + height - 1), outline=(120, 120, 128))
     draw.text((x + _BAR + 6, y - 2), "most", fill=_INK, font=font)
     if height > _TWO_LABELS:

@@ -28,7 +28,7 @@ from PIL import Image
 
 from tumorlens.images.slice import Slice
 
-__all__ = ["PREPARATION", "Prepared", "prepare", "to_tensor"]
+__all__ = ["PREPARATION", "Prepared", "prepare", "prepare_mask", "to_tensor"]
 
 PREPARATION: Final = "head-crop/1"
 """Name and version of this preparation, written into every model's card."""
@@ -106,6 +106,25 @@ def prepare(picture: Slice, size: int) -> Prepared:
         pixels = np.zeros_like(pixels)
     left, top, right, bottom = map(float, box)
     return Prepared(pixels, (left, top, right, bottom), contrast)
+
+
+def prepare_mask(mask: NDArray[np.bool_], prepared: Prepared) -> NDArray[np.float32]:
+    """Lay a mask of a slice over the slice as the network sees it.
+
+    Parameters
+    ----------
+    mask
+        bool, of the slice's own shape.
+    prepared
+        What `prepare` made of the slice.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, ``(size, size)``: the share of each pixel that the mask covers.
+    """
+    left, top, right, bottom = (round(edge) for edge in prepared.box)
+    return _resample(mask.astype(np.float32), (left, top, right, bottom), prepared.size)
 
 
 def to_tensor(

@@ -162,6 +162,9 @@ class Card:
         How it was trained and how it scored; free form, for people and reports.
     description, intended_use, limitations, licence
         Sentences for people.
+    layers
+        Names of the float network's layers that can be explained, early to late, the
+        last being that of `features`; empty when the bundle has no float weights.
     probes
         Answers to compare with on another machine, or ``None``.
     """
@@ -182,6 +185,7 @@ class Card:
     intended_use: str = ""
     limitations: str = ""
     licence: str = "Apache-2.0"
+    layers: tuple[str, ...] = ()
     probes: Probes | None = None
 
     def __post_init__(self) -> None:
@@ -202,6 +206,14 @@ class Card:
         _require(
             _is_number(self.set_level) and 0 < self.set_level <= 1,
             "`set_level` must be above 0 and at most 1",
+        )
+        _require(
+            self.layers == () or self.layers[-1] == self.features.name,
+            "the last of `layers` must be that of `features`",
+        )
+        _require(
+            all(map(_is_line, self.layers)) and len(set(self.layers)) == len(self.layers),
+            "`layers` must be lines of text that differ",
         )
         _require(_is_table(self.files), "`files` must hold sha256 and bytes for each file")
         _require(
@@ -245,6 +257,8 @@ class Card:
             _migrate(values)
             _require(isinstance(values["classes"], list), "`classes` must be a list")
             values["classes"] = tuple(map(str, values["classes"]))
+            _require(isinstance(values.setdefault("layers", []), list), "`layers` must be a list")
+            values["layers"] = tuple(values["layers"])
             ends = values["input"]["value_range"]
             values["input"]["value_range"] = tuple(ends) if isinstance(ends, list) else ends
             values["input"] = InputFormat(**values["input"])

@@ -30,7 +30,12 @@ class Head:
     Parameters
     ----------
     pooling
-        ``"avg"`` or ``"max"``, over rows and columns.
+        ``"avg"`` or ``"max"`` over rows and columns, before the dense layers; or
+        ``"lse"``: one dense layer gives each place its evidence for each class, and a
+        logit is the logarithm of the mean over places of the exponential of its
+        evidence, a smooth maximum (Pinheiro and Collobert, CVPR 2015, equation 2,
+        r = 1). The map of evidence then is the computation itself, and Grad-CAM of a
+        class is its evidence above the bias.
     layers
         Kernel ``(inputs, units)`` and bias ``(units,)`` of each dense layer,
         float32. ReLU follows every layer but the last, whose units are the logits.
@@ -40,16 +45,22 @@ class Head:
     layers: tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
 
     def __post_init__(self) -> None:
-        if self.pooling not in ("avg", "max"):
-            raise ModelError(f"the head's pooling must be avg or max, got {self.pooling!r}")
+        if self.pooling not in ("avg", "max", "lse"):
+            raise ModelError(f"the head's pooling must be avg, max or lse, got {self.pooling!r}")
         if not self.layers:
             raise ModelError("the head has no layers")
+        if self.pooling == "lse" and len(self.layers) != 1:
+            raise ModelError(f"a head that pools evidence has one layer, not {len(self.layers)}")
         for kernel, bias in self.layers:
             if kernel.ndim != 2 or bias.shape != kernel.shape[1:]:
                 raise ModelError(f"the head's layer {kernel.shape} does not fit {bias.shape}")
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the logits of one feature map ``(height, width, channels)``."""
+        if self.pooling == "lse":
+            evidence = self._evidence(features)
+            top = evidence.max(axis=(0, 1))
+            return np.asarray(top + np.log(np.exp(evidence - top).mean(axis=(0, 1))))
         x = self._pooled(features)
         for i, (kernel, bias) in enumerate(self.layers):
             x = x @ kernel + bias
@@ -76,12 +87,22 @@ class Head:
             ``(height, width, channels)``, before softmax. Where several places
             share a channel's maximum, they share its gradient equally.
         """
+        if self.pooling == "lse":
+            evidence = self._evidence(features)
+            share = np.exp(evidence - evidence.max(axis=(0, 1)))
+            share /= share.sum(axis=(0, 1))
+            return np.asarray((share * weights) @ self.layers[0][0].T, dtype=np.float32)
         slope = self._slope(self._pooled(features), weights)
         height, width, _ = features.shape
         if self.pooling == "avg":
             return np.broadcast_to(slope / np.float32(height * width), features.shape)
         top = features == features.max(axis=(0, 1), keepdims=True)
         return np.asarray(top / top.sum(axis=(0, 1), keepdims=True) * slope, dtype=np.float32)
+
+    def _evidence(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Evidence for each class at each place, ``(height, width, classes)``."""
+        kernel, bias = self.layers[0]
+        return np.asarray(features @ kernel + bias, dtype=np.float32)
 
     def _pooled(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         pooled = features.mean((0, 1)) if self.pooling == "avg" else features.max((0, 1))

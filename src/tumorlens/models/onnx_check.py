@@ -27,23 +27,28 @@ __all__ = ["OPERATORS", "check_onnx"]
 OPERATORS: Final = frozenset(
     {
         *("Abs", "Add", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat"),
-        *("Constant", "Conv", "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "Elu", "Erf"),
-        *("Exp", "Flatten", "Gather", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool"),
-        *("GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization"),
-        *("LayerNormalization", "LeakyRelu", "Log", "MatMul", "Max", "MaxPool", "Min", "Mul"),
-        *("Neg", "PRelu", "Pad", "Pow", "QLinearConv", "QLinearMatMul", "QuantizeLinear"),
-        *("Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Relu", "Reshape"),
-        *("Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "SpaceToDepth", "Split", "Sqrt"),
-        *("Squeeze", "Sub", "Sum", "Tanh", "Transpose", "Unsqueeze", "Where"),
+        *("Constant", "ConstantOfShape", "Conv", "DepthToSpace", "DequantizeLinear", "Div"),
+        *("Dropout", "Elu", "Erf", "Exp", "Flatten", "Gather", "Gelu", "Gemm"),
+        *("GlobalAveragePool", "GlobalMaxPool", "GroupNormalization", "HardSigmoid", "HardSwish"),
+        *("Identity", "InstanceNormalization", "IsInf", "IsNaN", "LayerNormalization"),
+        *("LeakyRelu", "Log", "MatMul", "Max", "MaxPool", "Min", "Mul", "Neg", "Not", "Or"),
+        *("PRelu", "Pad", "Pow", "QLinearConv", "QLinearMatMul", "QuantizeLinear", "Reciprocal"),
+        *("ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"),
+        *("Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "SpaceToDepth"),
+        *("Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile", "Transpose", "Unsqueeze"),
+        "Where",
     }
 )
-"""What a classifier of pictures is made of. Not among them: control flow (If, Loop, Scan),
-and what makes large tensors of small ones (ConstantOfShape, Expand, Range, Resize, Tile …)."""
+"""What a classifier of pictures is made of. Control flow (If, Loop, Scan) is not, nor is
+what no network of ours needs to make large tensors of small ones (Expand, Range, Resize …)."""
 
 _DOMAINS: Final = ("", "ai.onnx")
 _MOST_FIELDS: Final = 2_000_000  # of the whole file; an honest network has some thousands
 _MOST_NODES: Final = 20_000
 _WIDEST: Final = 1024  # pixels of a kernel, a stride or a padding
+_AMOUNTS: Final = {"Pad": (1, 1024), "Tile": (1, 16)}
+"""Operators that grow a tensor by an amount: which input says it, and how far it may go."""
+
 _EXTENTS: Final = ("kernel_shape", "strides", "pads", "dilations", "output_padding")
 _FLOAT, _INT64 = 1, 7  # of TensorProto.DataType
 # Bytes of one value by data type; text, complex numbers and 4-bit types are left out.
@@ -61,7 +66,7 @@ class _Graph:
     """What is gathered on the way through the file."""
 
     constants: dict[str, list[int]] = field(default_factory=dict)  # int64 ones with their values
-    paddings: list[str] = field(default_factory=list)  # tensors that say how much to pad
+    amounts: list[tuple[str, str]] = field(default_factory=list)  # operator, tensor that says it
     nodes: int = 0
 
 
@@ -195,10 +200,11 @@ def _check_graph(reader: _Reader, graph: _Bytes) -> tuple[dict[str, _Value], dic
         elif number in ends:
             name, described = _read_value(reader, value)
             ends[number][name] = described
-    for name in seen.paddings:
-        # A padding that is computed cannot be judged here, one beyond all pictures can.
-        if not _fit(seen.constants.get(name) or [-1]):
-            raise reader.unsafe(f"it pads by what it computes, or by more than {_WIDEST} pixels")
+    for kind, name in seen.amounts:
+        # An amount that is computed cannot be judged here, one beyond all pictures can.
+        most = _AMOUNTS[kind][1]
+        if not _fit(seen.constants.get(name) or [-1], most):
+            raise reader.unsafe(f"{kind} goes by what it computes, or beyond {most}")
     return {k: v for k, v in ends[11].items() if k not in seen.constants}, ends[12]
 
 
@@ -215,8 +221,8 @@ def _check_node(reader: _Reader, node: _Bytes, seen: _Graph) -> None:
         integers = _check_attribute(reader, attribute)
         if kind == "Constant":
             seen.constants[reader.text(parts.get(2, [b""])[0])] = integers
-    if kind == "Pad" and len(parts.get(1, [])) > 1:
-        seen.paddings.append(reader.text(parts[1][1]))
+    if kind in _AMOUNTS and len(inputs := parts.get(1, [])) > (which := _AMOUNTS[kind][0]):
+        seen.amounts.append((kind, reader.text(inputs[which])))
 
 
 def _check_attribute(reader: _Reader, attribute: _Bytes) -> list[int]:
@@ -234,7 +240,7 @@ def _check_attribute(reader: _Reader, attribute: _Bytes) -> list[int]:
             raise reader.unsafe("it holds a network inside the network")
         elif number in (10, 22, 23):
             raise reader.unsafe("an operator holds lists of tensors, or sparse ones")
-    if name in _EXTENTS and not _fit(integers):
+    if name in _EXTENTS and not _fit(integers, _WIDEST):
         raise reader.unsafe(f"{name} reaches beyond {_WIDEST} pixels")
     return integers
 
@@ -328,8 +334,8 @@ def _told(shape: tuple[int | None, ...]) -> str:
     return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
 
 
-def _fit(extents: list[int]) -> bool:
-    return all(0 <= value <= _WIDEST for value in extents)
+def _fit(extents: list[int], most: int) -> bool:
+    return all(0 <= value <= most for value in extents)
 
 
 def _signed(value: int) -> int:

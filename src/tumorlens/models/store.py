@@ -18,12 +18,14 @@ __all__ = [
     "CARD_LIMIT",
     "DEFAULT_MODEL",
     "ONNX_NAME",
+    "WEIGHTS_NAME",
     "Bundle",
     "Place",
     "bundled_models",
     "find_bundle",
     "open_bundle",
     "read_card",
+    "read_listed",
 ]
 
 DEFAULT_MODEL: Final = "mobilenetv2-official"
@@ -31,6 +33,9 @@ DEFAULT_MODEL: Final = "mobilenetv2-official"
 
 ONNX_NAME: Final = "model.onnx"
 """Name of the network in a bundle."""
+
+WEIGHTS_NAME: Final = "weights.safetensors"
+"""The float weights of a bundle, which not every bundle has."""
 
 CARD_LIMIT: Final = 4 * 2**20
 """Largest card that is read, in bytes."""
@@ -115,14 +120,34 @@ def open_bundle(
     card = read_card(folder)
     if ONNX_NAME not in card.files:
         raise ModelError(f"{folder / CARD_NAME} names no {ONNX_NAME}")
-    onnx = _read(folder / ONNX_NAME, _MODEL_LIMIT)
-    found, wanted = hashlib.sha256(onnx).hexdigest(), card.files[ONNX_NAME].get("sha256")
+    return Bundle(folder, card, read_listed(folder, card, ONNX_NAME), place)
+
+
+def read_listed(folder: Path, card: Card, name: str) -> bytes:
+    """Read a file of a bundle and check it against the card's hash.
+
+    Parameters
+    ----------
+    folder
+        The bundle.
+    card
+        Its card.
+    name
+        A file that the card lists.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing, too large or differs from what the card says.
+    """
+    data = _read(folder / name, _MODEL_LIMIT)
+    found, wanted = hashlib.sha256(data).hexdigest(), card.files[name].get("sha256")
     if found != wanted:
         raise ModelError(
-            f"{folder / ONNX_NAME} is not the file its card describes (SHA-256 {found}, "
+            f"{folder / name} is not the file its card describes (SHA-256 {found}, "
             f"the card says {wanted}); fetch or export the model again"
         )
-    return Bundle(folder, card, onnx, place)
+    return data
 
 
 def read_card(folder: Path) -> Card:

@@ -65,8 +65,13 @@ def draw_transforms(
     return np.pad(rows, ((0, 0), (0, 2))).astype(np.float32)
 
 
-def augment(pictures: NDArray[np.uint8], random: np.random.Generator, recipe: Augmentation) -> Any:
-    """Vary a batch of pictures.
+def augment(
+    pictures: NDArray[np.uint8],
+    random: np.random.Generator,
+    recipe: Augmentation,
+    masks: NDArray[np.bool_] | None = None,
+) -> tuple[Any, Any]:
+    """Move a batch of pictures, and their masks with them.
 
     Parameters
     ----------
@@ -76,17 +81,22 @@ def augment(pictures: NDArray[np.uint8], random: np.random.Generator, recipe: Au
         Where the numbers come from.
     recipe
         The ranges.
+    masks
+        bool, ``(n, size, size)``.
 
     Returns
     -------
-    tensor
-        Of the Keras backend: float32, ``(n, size, size, 1)``, from 0 to 1.
+    tuple of tensors
+        Of the Keras backend: pictures and masks, float32, ``(n, size, size, 1)``, from 0
+        to 1; ``None`` for the masks when there are none.
     """
     keras = require_keras("augmentation")
     count, size = len(pictures), pictures.shape[1]
     transforms = draw_transforms(random, count, size, recipe)
     light = random.uniform(*recipe.brightness, (count, 1, 1, 1)).astype(np.float32)
     batch = pictures[..., None].astype(np.float32) * (light / np.float32(255))
+    if masks is not None:
+        batch = np.concatenate([batch, masks[..., None].astype(np.float32)], axis=-1)
     moved = keras.ops.image.affine_transform(
         batch,
         transforms,
@@ -94,7 +104,8 @@ def augment(pictures: NDArray[np.uint8], random: np.random.Generator, recipe: Au
         fill_mode="nearest",
         data_format="channels_last",
     )
-    return keras.ops.clip(moved, 0.0, 1.0)
+    moved = keras.ops.clip(moved, 0.0, 1.0)
+    return moved[..., :1], None if masks is None else moved[..., 1:]
 
 
 def _matrix(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, count: int) -> NDArray[np.float64]:

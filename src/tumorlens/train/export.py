@@ -29,12 +29,12 @@ from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat
 from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.probes import take_probes
 from tumorlens.models.session import Session
-from tumorlens.models.store import ONNX_NAME, open_bundle
+from tumorlens.models.store import ONNX_NAME, WEIGHTS_NAME, open_bundle
 from tumorlens.progress import Progress, silent
-from tumorlens.train.fit import as_tensors
+from tumorlens.train.batches import as_tensors
 from tumorlens.train.geometry import cell_grid
 from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import NETWORKS, feature_layer
+from tumorlens.train.network import NETWORKS, NO_TUMOUR, convolution_outputs, feature_layer
 from tumorlens.train.pictures import hash_files, load_pictures
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import epochs_done, load_run, read_note
@@ -171,7 +171,7 @@ def write_bundle(
     if calibration is not None:
         quantise(onnx_path, calibration, network)
     if weights:
-        save_weights(model, bundle / "weights.safetensors")
+        save_weights(model, bundle / WEIGHTS_NAME)
     value_range = NETWORKS[network].value_range
     card = Card(
         network=network,
@@ -180,6 +180,7 @@ def write_bundle(
         files={path.name: _describe(path) for path in sorted(bundle.iterdir())},
         precision="float32" if calibration is None else "int8",
         intended_use=_INTENDED,
+        layers=convolution_outputs(model) if weights else (),
         **card_fields,
     )
     (bundle / CARD_NAME).write_text(card.to_json())
@@ -245,7 +246,13 @@ def quantise(path: Path, pictures: NDArray[np.uint8], network: str) -> None:
 
 
 def keras_head(model: Any, network: str) -> Head:
-    """Collect the dense layers behind the pooling of a Keras network."""
+    """Collect the dense layers of a Keras network's head."""
+    if NETWORKS[network].pooling == "lse":
+        evidence = model.get_layer("evidence")
+        kernel, bias = (np.asarray(x.numpy(), np.float32) for x in (evidence.kernel, evidence.bias))
+        # No tumour has no evidence: a column of zeros.
+        layer = np.insert(kernel, NO_TUMOUR, 0, axis=1), np.insert(bias, NO_TUMOUR, 0)
+        return Head("lse", (layer,))
     names = [layer.name for layer in model.layers]
     dense = [x for x in model.layers[names.index("pool") :] if hasattr(x, "kernel")]
     layers = tuple(

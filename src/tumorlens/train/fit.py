@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tumorlens.data.folder import CLASSES
+from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.published import TEST_FOLD
-from tumorlens.data.split import select
+from tumorlens.data.split import Selection, select
 from tumorlens.errors import DataError
-from tumorlens.images.prepare import to_tensor
+from tumorlens.explain.masks import MaskedPicture
 from tumorlens.progress import Progress, silent
-from tumorlens.train.augment import augment
+from tumorlens.train.batches import as_targets, as_tensors, varied_batches
+from tumorlens.train.events import EventLog
+from tumorlens.train.evidence import evidence_loss
 from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import NETWORKS, build_network
-from tumorlens.train.pictures import Pictures, load_pictures, split_off
+from tumorlens.train.network import build_network, training_view
+from tumorlens.train.pictures import Pictures, held_out, load_pictures, split_off
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import (
     append_row,
@@ -34,7 +35,7 @@ from tumorlens.train.run import (
 )
 from tumorlens.train.weights import load_weights, read_weights, save_weights
 
-__all__ = ["as_tensors", "train"]
+__all__ = ["train"]
 
 
 def train(
@@ -44,6 +45,7 @@ def train(
     *,
     test_folds: Sequence[int] = (TEST_FOLD,),
     allow_leaks: bool = False,
+    outlines: Sequence[MaskedPicture] = (),
     progress: Progress = silent,
 ) -> Path:
     """Train a network, or go on where an interrupted run stopped.
@@ -63,6 +65,9 @@ def train(
     allow_leaks
         Whether to train although the test folds share groups or pictures with the
         rest; the run is then called leaky.
+    outlines
+        Masks of tumours, as `tumorlens.explain.masks.find_masked` finds them; the
+        recipe says what is made of them.
     progress
         Told of pictures read and steps done.
 
@@ -82,26 +87,49 @@ def train(
     check_folder(run, recipe)
     root = Path(data)
     chosen = select(root, test_folds=test_folds, allow_leaks=allow_leaks)
-    pictures = load_pictures(chosen.training, recipe.size, progress)
+    watched_examples = _testing_to_watch(recipe, chosen, root)
+    masks = {outline.path.resolve(): outline for outline in outlines}
+    pictures = load_pictures(chosen.training, recipe.size, progress, outlines=masks)
     check_data(run, root, pictures)
-    kept, held_out = split_off(pictures.labels, recipe.validation, recipe.seed, pictures.groups)
-    if not kept.size:
+    kept, watched = _set_apart(recipe, pictures, watched_examples, progress)
+    if not len(kept):
         raise DataError(f"{root} holds too few pictures to hold out {recipe.validation:.0%}")
     done = epochs_done(run)
     if done < recipe.epochs:
-        model = _ready_model(recipe, kept.size, run, done)
+        model = _ready_model(recipe, len(kept), run, done)
         begin_run(run, recipe, root, chosen, pictures)
-        _fit(model, recipe, pictures.take(kept), pictures.take(held_out), run, done, progress)
+        _fit(model, recipe, kept, watched, run, done, progress)
     model = build_network(recipe.network, classes=len(CLASSES), size=recipe.size)
     load_checkpoint(model, checkpoint_path(run, recipe.epochs))
     save_weights(model, run / "weights.safetensors")
     return run
 
 
-def as_tensors(pixels: NDArray[np.uint8], network: str) -> NDArray[np.float32]:
-    """Turn prepared uint8 pictures into the network's input, without varying them."""
-    grey = pixels.astype(np.float32) / np.float32(255)
-    return to_tensor(grey, channels=3, value_range=NETWORKS[network].value_range, layout="NHWC")
+def _testing_to_watch(recipe: Recipe, chosen: Selection, root: Path) -> list[Example]:
+    """Name the test pictures that the recipe validates on, if it does."""
+    if recipe.validate_on == "training":
+        return []
+    if not chosen.testing:
+        raise DataError(
+            f"{root} has no test pictures to validate on; hold out training pictures instead, "
+            "with `--validate-on training --validation 0.1`"
+        )
+    if TEST_FOLD in chosen.origin.get("test_folds", ()):
+        raise DataError(
+            f"fold {TEST_FOLD} is for the final test and no epoch may be chosen by it; validate "
+            "with `--validate-on training --validation 0.1`"
+        )
+    return held_out(chosen.testing, recipe.validation, recipe.seed)[1]
+
+
+def _set_apart(
+    recipe: Recipe, pictures: Pictures, watched: Sequence[Example], progress: Progress
+) -> tuple[Pictures, Pictures]:
+    """Part what is trained on from what the run is watched by."""
+    if watched:
+        return pictures, load_pictures(watched, recipe.size, progress)
+    kept, off = split_off(pictures.labels, recipe.validation, recipe.seed, pictures.groups)
+    return pictures.take(kept), pictures.take(off)
 
 
 def _ready_model(recipe: Recipe, pictures: int, run: Path, done: int) -> Any:
@@ -121,10 +149,19 @@ def _ready_model(recipe: Recipe, pictures: int, run: Path, done: int) -> Any:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9  # Keras's 0.99 needs more steps than a short run has
     steps = math.ceil(pictures / recipe.batch) * recipe.epochs
+    model = training_view(model)
+    answer: Any = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    measures: Any = ["accuracy", *_rates(keras)]
+    shares = None
+    if isinstance(model.output, dict):
+        answer = {"logits": answer, "evidence": evidence_loss}
+        shares = {"logits": 1.0, "evidence": recipe.outlines.weight}
+        measures = {"logits": measures}
     model.compile(
         optimizer=keras.optimizers.Adam(_learning_rate(keras, recipe, steps)),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        loss=answer,
+        loss_weights=shares,
+        metrics=measures,
         # XLA compiles for longer than it saves on a CPU; JAX knows no other way.
         jit_compile=False if keras.config.backend() == "tensorflow" else "auto",
     )
@@ -132,6 +169,28 @@ def _ready_model(recipe: Recipe, pictures: int, run: Path, done: int) -> Any:
         model.optimizer.build(model.trainable_variables)
         load_checkpoint(model, checkpoint_path(run, done))
     return model
+
+
+def _rates(keras: Any) -> list[Any]:
+    """Precision and recall over all classes together, of answers above one half.
+
+    As `keras.metrics` counts them for one-hot labels and probabilities, which is what
+    the reference project reports; here labels are numbers and outputs logits.
+    """
+
+    def as_probabilities(truth: Any, logits: Any) -> tuple[Any, Any]:
+        labels = keras.ops.reshape(truth, (-1,))
+        return keras.ops.one_hot(labels, len(CLASSES)), keras.ops.softmax(logits)
+
+    class Precision(keras.metrics.Precision):  # type: ignore[misc]  # Keras is imported late
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            return super().update_state(*as_probabilities(y_true, y_pred), sample_weight)
+
+    class Recall(keras.metrics.Recall):  # type: ignore[misc]
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            return super().update_state(*as_probabilities(y_true, y_pred), sample_weight)
+
+    return [Precision(name="precision"), Recall(name="recall")]
 
 
 def _learning_rate(keras: Any, recipe: Recipe, steps: int) -> Any:
@@ -153,10 +212,11 @@ def _fit(
     progress: Progress,
 ) -> None:
     keras = require_keras("training")
-    batches = _batches(keras, recipe, pictures)
+    batches = varied_batches(recipe, pictures, model)
     watch = None
     if len(held_out):
-        watch = (as_tensors(held_out.pixels, recipe.network), held_out.labels)
+        targets = as_targets(held_out.labels, held_out.masks, model)
+        watch = (as_tensors(held_out.pixels, recipe.network), targets)
     model.fit(
         batches,
         epochs=recipe.epochs,
@@ -170,27 +230,6 @@ def _fit(
     )
 
 
-def _batches(keras: Any, recipe: Recipe, pictures: Pictures) -> Any:
-    """Varied batches, the same for the same seed, epoch and step."""
-    low, high = NETWORKS[recipe.network].value_range
-
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras is imported late
-        epoch = 0  # set by the recorder: Keras's own calls at an epoch's end are not one an epoch
-
-        def __len__(self) -> int:
-            return math.ceil(len(pictures) / recipe.batch)
-
-        def __getitem__(self, step: int) -> tuple[Any, NDArray[np.int64]]:
-            order = np.random.default_rng((recipe.seed, 2, self.epoch)).permutation(len(pictures))
-            chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
-            random = np.random.default_rng((recipe.seed, 3, self.epoch, step))
-            grey = augment(pictures.pixels[chosen], random, recipe.augmentation)
-            tensor = keras.ops.repeat(grey * (high - low) + low, 3, axis=-1)
-            return tensor, pictures.labels[chosen]
-
-    return Batches(workers=1, max_queue_size=4)
-
-
 def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Progress) -> Any:
     """Write each epoch down as soon as it ends: checkpoint first, then its row.
 
@@ -201,6 +240,10 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Pro
 
     class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is imported late
         held_out: float | None = None  # accuracy after the last whole epoch
+
+        def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+            del logs
+            self.events = EventLog(run)
 
         def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
             del logs
@@ -217,16 +260,31 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Pro
             progress("training", done, recipe.epochs * steps, note)
 
         def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-            self.held_out = (logs or {}).get("val_accuracy")
+            values = _named(logs or {})
+            self.held_out = values.get("val_accuracy")
             path = checkpoint_path(run, epoch + 1)
             path.parent.mkdir(exist_ok=True)
             work = path.with_name(f"writing_{path.name}")
             self.model.save_weights(work)
             work.replace(path)
             seconds = time.monotonic() - self.start
-            append_row(run / "log.csv", epoch + 1, {**(logs or {}), "seconds": seconds})
+            values["seconds"] = seconds
+            append_row(run / "log.csv", epoch + 1, values)
+            self.events.add(epoch + 1, values)
+
+        def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+            del logs
+            self.events.close()
 
     return Recorder()
+
+
+def _named(logs: Mapping[str, float]) -> dict[str, float]:
+    """Call the figures of the answer alike, whether or not the network shows its evidence."""
+    if "logits_loss" not in logs:
+        return dict(logs)
+    whole = {"loss": "total_loss", "val_loss": "val_total_loss"}
+    return {whole.get(name, name.replace("logits_", "")): value for name, value in logs.items()}
 
 
 def _seed_dropouts(keras: Any, model: Any, seed: tuple[int, ...]) -> None:

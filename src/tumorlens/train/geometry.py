@@ -9,12 +9,12 @@ layers by less before than after, so that ``start`` drifts from layer to layer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tumorlens.errors import ModelError
 
-__all__ = ["CellGrid", "cell_grid"]
+__all__ = ["CellGrid", "cell_grid", "layer_inputs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,14 @@ class CellGrid:
         Centre of the first cell; 0 is the centre of the first input pixel.
     field
         Input pixels that one cell can see.
+    enlarged
+        Whether the cells were made finer by repeating coarser ones.
     """
 
     jump: float = 1.0
     start: float = 0.0
     field: float = 1.0
+    enlarged: bool = False
 
     def behind(self, kernel: int, stride: int, before: int) -> CellGrid:
         """Give the grid behind one more layer."""
@@ -41,6 +44,7 @@ class CellGrid:
             self.jump * stride,
             self.start + ((kernel - 1) / 2 - before) * self.jump,
             self.field + (kernel - 1) * self.jump,
+            self.enlarged,
         )
 
 
@@ -61,29 +65,38 @@ def cell_grid(model: Any, layer_name: str) -> CellGrid:
     """
     grids: dict[str, CellGrid] = {}
     for layer in model.layers:
-        # Keras has no public way from a tensor to the layer that made it.
-        before = [grids[x._keras_history.operation.name] for x in _inputs(layer)]  # noqa: SLF001
-        grids[layer.name] = _behind(layer, before)
+        grids[layer.name] = _behind(layer, [grids[name] for name in layer_inputs(layer)])
         if layer.name == layer_name:
             return grids[layer_name]
     raise ModelError(f"{model.name} has no layer {layer_name!r}")
 
 
-def _inputs(layer: Any) -> list[Any]:
+def layer_inputs(layer: Any) -> list[str]:
+    """Name the layers that a layer of a flat `keras.Model` reads."""
     if type(layer).__name__ == "InputLayer":
         return []
     found = layer.input
-    return list(found) if isinstance(found, list) else [found]
+    # Keras has no public way from a tensor to the layer that made it.
+    return [
+        x._keras_history.operation.name  # noqa: SLF001
+        for x in (found if isinstance(found, list) else [found])
+    ]
 
 
 def _behind(layer: Any, before: list[CellGrid]) -> CellGrid:
     kind = type(layer).__name__
     if kind == "InputLayer":
         return CellGrid()
-    # Where branches meet, the one that sees most is what the layer is about.
-    grid = max(before, key=lambda g: g.field)
+    # Where branches meet, the one that sees most is what the layer is about; but a
+    # coarse one made finer lies less exactly than one that always was fine.
+    grid = max(before, key=lambda g: (not g.enlarged, g.field))
+    grid = replace(grid, field=max(g.field for g in before))
     if kind in ("BatchNormalization", "ReLU", "Activation", "Add", "Dropout"):
         return grid
+    if kind == "UpSampling2D":
+        factor = layer.size[0]
+        start = grid.start - grid.jump * (factor - 1) / (2 * factor)
+        return CellGrid(grid.jump / factor, start, grid.field, enlarged=True)
     if kind == "ZeroPadding2D":
         return grid.behind(1, 1, layer.padding[0][0])
     if kind in ("Conv2D", "DepthwiseConv2D", "SeparableConv2D"):

@@ -7,6 +7,7 @@ gradient. Every network ends in logits; softmax belongs to whoever reads them.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,10 +15,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tumorlens.data.folder import CLASSES
 from tumorlens.errors import ModelError
+from tumorlens.train.geometry import layer_inputs
 from tumorlens.train.keras_backend import require_keras
 
-__all__ = ["NETWORKS", "Network", "build_network", "feature_layer"]
+__all__ = [
+    "FUSING",
+    "NETWORKS",
+    "NO_TUMOUR",
+    "Network",
+    "build_network",
+    "convolution_outputs",
+    "feature_layer",
+    "training_view",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,10 @@ class Network:
     backbone
         Name of the function in `keras.applications` that builds it, or ``"Tiny"``.
     pooling
-        How the last feature map becomes a vector: ``"avg"`` or ``"max"``.
+        How the last feature map becomes logits: ``"avg"`` or ``"max"`` over places and
+        dense layers behind; or ``"lse"``: a dense layer at each place gives its evidence
+        for each tumour, whose smooth maximum is the logit. No tumour is what is left
+        where there is no evidence: its logit is 0.
     hidden
         Units of the dense layers before the logits.
     dropout
@@ -40,6 +55,10 @@ class Network:
         What black and white are in the input.
     size
         The side of the input the network was designed for, in pixels.
+    pyramid
+        Layers of the backbone, each half as fine as the one before, that are fused at
+        the first one's fineness into the feature layer; empty when that is the
+        backbone's own.
     """
 
     backbone: str
@@ -49,7 +68,11 @@ class Network:
     feature_layer: str
     value_range: tuple[float, float]
     size: int
+    pyramid: tuple[str, ...] = ()
 
+
+NO_TUMOUR: Final = CLASSES.index("notumor")
+"""Place of the class that has no evidence of its own."""
 
 NETWORKS: Final[dict[str, Network]] = {
     # As the reference project builds it, its 0 … 1 input included.
@@ -58,10 +81,33 @@ NETWORKS: Final[dict[str, Network]] = {
     ),
     # One dense layer on the mean: evidence at a place is that place's share of the logit.
     "mobilenetv2": Network("MobileNetV2", "avg", (), (0.2,), "out_relu", (-1.0, 1.0), 224),
+    # Evidence on 28 × 28 cells: fine enough for a tumour of 1.6 % of the picture, while each
+    # cell sees all of it through the two coarser levels.
+    "mobilenetv2-fpn": Network(
+        "MobileNetV2",
+        "lse",
+        (),
+        (0.2,),
+        "fused",
+        (-1.0, 1.0),
+        224,
+        ("block_6_expand_relu", "block_13_expand_relu", "out_relu"),
+    ),
     # For teaching and for tests: learns drawn pictures in seconds, scans not at all.
     "tiny": Network("Tiny", "avg", (), (0.0,), "relu_4", (-1.0, 1.0), 64),
+    "tiny-fpn": Network(
+        "Tiny", "lse", (), (0.0,), "fused", (-1.0, 1.0), 64, ("relu_2", "relu_3", "relu_4")
+    ),
 }
 """Every network that can be trained, by name."""
+
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")
+_FOLLOWERS = ("BatchNormalization", "ReLU", "Activation")
+FUSING: Final = ("side_", "finer_", "meet_", "blend", "fused")
+"""How the names of the layers begin that fuse a backbone's levels."""
+
+_WIDTH = 128
+"""Channels of fused levels."""
 
 _AUTOMATIC_NAME = re.compile(r"(conv2d|batch_normalization|add)(_\d+)?")
 
@@ -105,6 +151,9 @@ def build_network(
     side = spec.size if size is None else size
     with _dtype_policy(keras, precision):
         backbone = _backbone(keras, spec, side, "imagenet" if imagenet else None)
+        if spec.pooling == "lse":
+            x = _fused(keras, backbone, spec)
+            return keras.Model(backbone.input, _pooled_evidence(keras, x, spec, classes), name=name)
         x = backbone.get_layer(spec.feature_layer).output
         pool = {
             "avg": keras.layers.GlobalAveragePooling2D,
@@ -120,9 +169,67 @@ def build_network(
         return keras.Model(backbone.input, logits, name=name)
 
 
+def evidence_output(model: Any) -> Any:
+    """Find the evidence of a network that pools it.
+
+    Returns
+    -------
+    keras.KerasTensor or None
+        ``(n, rows, columns, classes - 1)``: one map a tumour class, in their order;
+        ``None`` when the network has no such maps.
+    """
+    names = [layer.name for layer in model.layers]
+    return model.get_layer("evidence").output if "evidence" in names else None
+
+
+def training_view(model: Any) -> Any:
+    """Give the network as it is trained: with its evidence, where it has any, as an output.
+
+    Both share their layers. Checkpoints are written from and read into this view.
+    """
+    evidence = evidence_output(model)
+    if evidence is None or isinstance(model.output, dict):
+        return model
+    keras = require_keras("training")
+    outputs = {"logits": model.output, "evidence": evidence}
+    return keras.Model(model.input, outputs, name=model.name)
+
+
 def feature_layer(name: str) -> str:
     """Name of the layer whose output the network pools."""
     return _spec(name).feature_layer
+
+
+def convolution_outputs(model: Any) -> tuple[str, ...]:
+    """Name the output of every convolution, early to late.
+
+    A convolution's output is what leaves the normalisation and the activation that
+    directly follow it. The 1 × 1 convolutions that Keras named itself, which only fit
+    one block to the next, are passed over.
+
+    Parameters
+    ----------
+    model
+        A network from `build_network`.
+
+    Returns
+    -------
+    tuple of str
+        Names of layers; the last is the one that is pooled.
+    """
+    readers: dict[str, list[Any]] = {}
+    for layer in model.layers:
+        for source in layer_inputs(layer):
+            readers.setdefault(source, []).append(layer)
+    names = []
+    for layer in model.layers:
+        if type(layer).__name__ not in _CONVOLUTIONS or _AUTOMATIC_NAME.fullmatch(layer.name):
+            continue
+        end = layer
+        while len(readers[end.name]) == 1 and type(readers[end.name][0]).__name__ in _FOLLOWERS:
+            end = readers[end.name][0]
+        names.append(end.name)
+    return tuple(names)
 
 
 def _spec(name: str) -> Network:
@@ -149,6 +256,39 @@ def _backbone(keras: Any, spec: Network, size: int, weights: str | None) -> Any:
         ) from error
     _settle_names(backbone)
     return backbone
+
+
+def _fused(keras: Any, backbone: Any, spec: Network) -> Any:
+    """Fuse levels of a backbone at the finest one's size, after Lin et al., CVPR 2017."""
+    levels = [backbone.get_layer(name).output for name in spec.pyramid]
+    x = None
+    for number, level in reversed(list(enumerate(levels, start=1))):
+        side = keras.layers.Conv2D(_WIDTH, 1, use_bias=False, name=f"side_{number}")(level)
+        side = keras.layers.BatchNormalization(name=f"side_{number}_norm")(side)
+        if x is None:
+            x = side
+            continue
+        x = keras.layers.UpSampling2D(2, name=f"finer_{number}")(x)
+        x = keras.layers.Add(name=f"meet_{number}")([side, x])
+    for name in ("blend", spec.feature_layer):
+        x = keras.layers.SeparableConv2D(
+            _WIDTH, 3, padding="same", use_bias=False, name=f"{name}_conv"
+        )(x)
+        x = keras.layers.BatchNormalization(name=f"{name}_norm")(x)
+        x = keras.layers.ReLU(name=name)(x)
+    return x
+
+
+def _pooled_evidence(keras: Any, x: Any, spec: Network, classes: int) -> Any:
+    """Turn features into evidence for each tumour at each place, and that into logits."""
+    ops = keras.ops
+    x = keras.layers.Dropout(spec.dropout[-1], name="drop_logits")(x)
+    # float32 whatever the policy: calibration needs the logits' full precision.
+    evidence = keras.layers.Dense(classes - 1, name="evidence", dtype="float32")(x)
+    places = evidence.shape[1] * evidence.shape[2]
+    tumours = ops.logsumexp(evidence, axis=(1, 2)) - math.log(places)
+    none = ops.zeros_like(tumours[:, :1])
+    return ops.concatenate([tumours[:, :NO_TUMOUR], none, tumours[:, NO_TUMOUR:]], axis=1)
 
 
 def _tiny(keras: Any, size: int, weights: str | None) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -13,11 +15,12 @@ from numpy.typing import NDArray
 
 from tumorlens.data.folder import CLASSES, Example
 from tumorlens.errors import DataError, UnreadableImageError
-from tumorlens.images.prepare import prepare
+from tumorlens.explain.masks import MaskedPicture, read_mask
+from tumorlens.images.prepare import prepare, prepare_mask
 from tumorlens.images.read import read_slices
 from tumorlens.progress import Progress, silent
 
-__all__ = ["Pictures", "hash_files", "load_pictures", "split_off"]
+__all__ = ["Pictures", "hash_files", "held_out", "load_pictures", "split_off"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +39,8 @@ class Pictures:
         What could not be read, and why; such files are not among the pictures.
     groups
         Patient or cluster of each picture; empty texts where they are not known.
+    masks
+        bool, ``(n, size, size)``: the outlined tumours; ``None`` when none is outlined.
     """
 
     pixels: NDArray[np.uint8]
@@ -43,6 +48,7 @@ class Pictures:
     sha256: str
     unreadable: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    masks: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,16 +56,41 @@ class Pictures:
     def take(self, index: NDArray[Any]) -> Self:
         """Pick some of the pictures."""
         groups = tuple(self.groups[i] for i in np.arange(len(self))[index]) if self.groups else ()
+        masks = None if self.masks is None else self.masks[index]
         return type(self)(
-            self.pixels[index], self.labels[index], self.sha256, self.unreadable, groups
+            self.pixels[index], self.labels[index], self.sha256, self.unreadable, groups, masks
         )
 
+    @property
+    def outlined(self) -> NDArray[np.bool_]:
+        """Which pictures have an outlined tumour: bool, ``(n,)``."""
+        if self.masks is None:
+            return np.zeros(len(self), dtype=np.bool_)
+        return np.asarray(self.masks.any(axis=(1, 2)))
 
-def load_pictures(examples: Sequence[Example], size: int, progress: Progress = silent) -> Pictures:
+
+def load_pictures(
+    examples: Sequence[Example],
+    size: int,
+    progress: Progress = silent,
+    *,
+    outlines: Mapping[Path, MaskedPicture] = MappingProxyType({}),
+) -> Pictures:
     """Read, prepare and keep all pictures.
 
     A picture of several frames counts with its first. A file that cannot be read, or
     is not what its manifest says, is listed in the result and left out.
+
+    Parameters
+    ----------
+    examples
+        Which.
+    size
+        Side in pixels.
+    progress
+        Told of files read.
+    outlines
+        Masks of tumours, by the resolved path of their picture.
 
     Raises
     ------
@@ -67,18 +98,22 @@ def load_pictures(examples: Sequence[Example], size: int, progress: Progress = s
         When nothing can be read.
     """
     pixels = np.empty((len(examples), size, size), dtype=np.uint8)
+    masks = np.zeros((len(examples) if outlines else 0, size, size), dtype=np.bool_)
     good: list[int] = []
     bad: list[str] = []
     groups: list[str] = []
     digest = hashlib.sha256()
     with ThreadPoolExecutor(2) as pool:  # decoding leaves the interpreter free
-        results = pool.map(lambda example: _load(example, size), examples)
+        results = pool.map(lambda example: _load(example, size, outlines), examples)
         for i, (example, (file_hash, result)) in enumerate(zip(examples, results, strict=True)):
             progress("reading", i + 1, len(examples))
             if isinstance(result, str):
                 bad.append(result)
                 continue
-            pixels[len(good)] = result
+            pixels[len(good)], mask = result
+            if mask is not None:
+                masks[len(good)] = mask
+                digest.update(mask.tobytes())
             good.append(CLASSES.index(example.label))
             groups.append(example.group)
             digest.update(_hash_line(example, file_hash))
@@ -86,7 +121,8 @@ def load_pictures(examples: Sequence[Example], size: int, progress: Progress = s
         raise DataError(f"none of {len(examples)} files could be read; the first: {bad[0]}")
     kept = pixels[: len(good)]
     labels = np.array(good, dtype=np.int64)
-    return Pictures(kept, labels, digest.hexdigest(), tuple(bad), tuple(groups))
+    outlined = masks[: len(good)] if outlines else None
+    return Pictures(kept, labels, digest.hexdigest(), tuple(bad), tuple(groups), outlined)
 
 
 def hash_files(examples: Sequence[Example]) -> str:
@@ -95,6 +131,21 @@ def hash_files(examples: Sequence[Example]) -> str:
     for example in examples:
         digest.update(_hash_line(example, hashlib.sha256(example.path.read_bytes()).hexdigest()))
     return digest.hexdigest()
+
+
+def held_out(
+    examples: Sequence[Example], share: float, seed: int
+) -> tuple[list[Example], list[Example]]:
+    """Hold a share of each class out, whole groups where they are known.
+
+    Returns
+    -------
+    tuple of list
+        The rest, and what is held out.
+    """
+    labels = np.array([CLASSES.index(example.label) for example in examples], dtype=np.int64)
+    kept, off = split_off(labels, share, seed, [example.group for example in examples])
+    return [examples[i] for i in kept], [examples[i] for i in off]
 
 
 def split_off(
@@ -149,8 +200,13 @@ def _hash_line(example: Example, file_hash: str) -> bytes:
     return f"{example.label} {file_hash}\n".encode()
 
 
-def _load(example: Example, size: int) -> tuple[str, NDArray[np.uint8] | str]:
-    """Hash and picture of a file, or what is wrong with it."""
+_Loaded = tuple[NDArray[np.uint8], NDArray[np.bool_] | None]
+
+
+def _load(
+    example: Example, size: int, outlines: Mapping[Path, MaskedPicture]
+) -> tuple[str, _Loaded | str]:
+    """Hash of a file, and its picture and mask or what is wrong with it."""
     path = example.path
     try:
         picture = read_slices(path)[0]
@@ -159,4 +215,9 @@ def _load(example: Example, size: int) -> tuple[str, NDArray[np.uint8] | str]:
         return "", str(error)
     if example.sha256 not in ("", file_hash):
         return "", f"{path}: not the file that the manifest lists; make the manifest anew"
-    return file_hash, np.rint(prepare(picture, size).pixels * 255).astype(np.uint8)
+    prepared = prepare(picture, size)
+    mask = None
+    if outlines and (outline := outlines.get(path.resolve())):
+        whole = read_mask(outline, picture.height, picture.width)
+        mask = prepare_mask(whole, prepared) >= 0.5
+    return file_hash, (np.rint(prepared.pixels * 255).astype(np.uint8), mask)

@@ -5,6 +5,7 @@ It holds::
     recipe.json          what was asked for
     run.json             what it ran on: versions, data hashes, counts
     log.csv              one row an epoch
+    tensorboard/         the same as event files, where TensorBoard is installed
     checkpoints/         epoch_001.weights.h5 … with the optimiser's state
     weights.safetensors  the float weights, written when the last epoch is done
 """
@@ -28,7 +29,7 @@ from tumorlens.errors import RunError
 from tumorlens.files import write_whole
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import build_network, feature_layer
+from tumorlens.train.network import build_network, feature_layer, training_view
 from tumorlens.train.pictures import Pictures
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.weights import read_weights
@@ -43,6 +44,7 @@ __all__ = [
     "load_checkpoint",
     "load_run",
     "read_note",
+    "read_recipe",
 ]
 
 
@@ -67,7 +69,7 @@ def load_run(run: str | os.PathLike[str], epoch: int | None = None) -> tuple[Rec
         When the folder is no run, or the epoch was never finished.
     """
     folder = Path(run)
-    recipe = _read_recipe(folder)
+    recipe = read_recipe(folder)
     done = epochs_done(folder)
     wanted = done if epoch is None else epoch
     if not 1 <= wanted <= done:
@@ -112,7 +114,7 @@ def read_note(run: str | os.PathLike[str]) -> dict[str, Any]:
 def check_folder(run: Path, recipe: Recipe) -> None:
     """See that a folder is free, or holds this very run."""
     if (run / "recipe.json").is_file():
-        found = _read_recipe(run)
+        found = read_recipe(run)
         if found != recipe:
             raise RunError(
                 f"{run} holds a run of another recipe ({_difference(found, recipe)}); "
@@ -143,6 +145,7 @@ def begin_run(run: Path, recipe: Recipe, root: Path, chosen: Selection, pictures
         "leaky": chosen.leaky,
         "selection": chosen.origin,
         "pictures": len(pictures),
+        "outlined": int(pictures.outlined.sum()),
         "unreadable": list(pictures.unreadable),
         "preparation": PREPARATION,
         "weights_sha256": _hash(recipe.weights),
@@ -171,7 +174,7 @@ def load_checkpoint(model: Any, path: Path) -> None:
         When the file is missing or damaged.
     """
     try:
-        model.load_weights(path)
+        training_view(model).load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(
             f"{path} is damaged ({error}); delete it, and the same training goes on from the "
@@ -193,7 +196,14 @@ def append_row(path: Path, epoch: int, values: Mapping[str, float]) -> None:
     write_whole(path, text.getvalue())
 
 
-def _read_recipe(run: Path) -> Recipe:
+def read_recipe(run: Path) -> Recipe:
+    """Read what a run was asked for, its ``recipe.json``.
+
+    Raises
+    ------
+    RunError
+        When the folder is no run.
+    """
     try:
         return Recipe.from_dict(json.loads((run / "recipe.json").read_text()))
     except (OSError, json.JSONDecodeError) as error:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from tumorlens.errors import MissingExtraError, ModelError
 from tumorlens.files import write_whole
+from tumorlens.train.network import FUSING
 
-__all__ = ["load_weights", "read_weights", "save_weights"]
+__all__ = ["load_weights", "parse_weights", "read_weights", "save_weights"]
 
 
 def save_weights(model: Any, path: str | os.PathLike[str], *, half: bool = True) -> None:
@@ -42,16 +43,28 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     ModelError
         When the file is missing or is not safetensors.
     """
+    _safetensors()  # whether anything can be read at all is better known first
+    try:
+        return parse_weights(Path(path).read_bytes(), source=os.fspath(path))
+    except OSError as error:
+        raise ModelError(f"cannot read the weights {os.fspath(path)}: {error.strerror}") from error
+
+
+def parse_weights(data: bytes, *, source: str) -> dict[str, NDArray[Any]]:
+    """Turn the bytes of a safetensors file into arrays by name.
+
+    Raises
+    ------
+    ModelError
+        When they are not safetensors; `source` is named.
+    """
     library = _safetensors()
     error_type = importlib.import_module("safetensors").SafetensorError
     try:
-        arrays: dict[str, NDArray[Any]] = library.load(Path(path).read_bytes())
-    except OSError as error:
-        raise ModelError(f"cannot read the weights {os.fspath(path)}: {error.strerror}") from error
+        arrays: dict[str, NDArray[Any]] = library.load(data)
     except error_type as error:
         raise ModelError(
-            f"{os.fspath(path)} is not a safetensors file ({error}); give one written by "
-            "`tumorlens export`"
+            f"{source} is not a safetensors file ({error}); give one written by `tumorlens export`"
         ) from error
     return arrays
 
@@ -66,18 +79,18 @@ def load_weights(model: Any, arrays: Mapping[str, NDArray[Any]], *, head: bool =
     arrays
         As `read_weights` gives them.
     head
-        Whether the layers behind the pooling must be there too. Without it they
-        keep their values, and may be missing.
+        Whether the layers of the head must be there too. Without it the last ones keep
+        their values, and those that fuse levels are taken over if they are there.
 
     Raises
     ------
     ModelError
         When an array is missing, or has another shape.
     """
-    names = [layer.name for layer in model.layers]
-    behind_pool = set(names[names.index("pool") :])
+    kept, optional = (set(), set()) if head else _head_layers(model)
     for name, variable in _variables(model):
-        if not head and name.partition("/")[0] in behind_pool:
+        layer = name.partition("/")[0]
+        if layer in kept or (layer in optional and name not in arrays):
             continue
         if name not in arrays:
             raise ModelError(f"the weights lack {name!r}; are they of the network {model.name!r}?")
@@ -85,6 +98,14 @@ def load_weights(model: Any, arrays: Mapping[str, NDArray[Any]], *, head: bool =
         if found != wanted:
             raise ModelError(f"the weight {name!r} has shape {found}, the network wants {wanted}")
         variable.assign(arrays[name].astype(np.float32))
+
+
+def _head_layers(model: Any) -> tuple[set[str], set[str]]:
+    """Name the layers that give the answers, and those that fuse a backbone's levels."""
+    names = [layer.name for layer in model.layers]
+    if "pool" in names:
+        return set(names[names.index("pool") :]), set()
+    return {"evidence"}, {name for name in names if name.startswith(FUSING)}
 
 
 def _stored(variable: Any, *, half: bool) -> NDArray[Any]:

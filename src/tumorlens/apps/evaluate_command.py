@@ -1,0 +1,120 @@
+"""``tumorlens evaluate``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tumorlens.apps.meter import Meter
+
+if TYPE_CHECKING:
+    from tumorlens.evaluate.evaluation import Evaluation
+
+__all__ = ["evaluate"]
+
+_SHOWN = ("accuracy", "macro_f1", "mcc", "auc.macro", "ece", "brier", "tumour_miss_rate")
+_LISTED = 20  # files named; the rest is in metrics.json
+
+
+@click.command()
+@click.argument("data", required=False, metavar="[DATA]")
+@click.option("--out", required=True, metavar="DIR", help="The folder to make.")
+@click.option("--model", metavar="NAME|PATH", help="A model that ships, or the path of a bundle.")
+@click.option(
+    "--fold",
+    "folds",
+    type=click.IntRange(min=0),
+    multiple=True,
+    help="Fold of the manifest; may be repeated. All pictures if not given.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["Training", "Testing", "Validation"], case_sensitive=False),
+    help="Only this official split.",
+)
+@click.option("--external", metavar="DIR", help="Somebody else's data set, in place of DATA.")
+@click.option(
+    "--class-map",
+    metavar="JSON|NAME=CLASS,...",
+    help="What its folders hold; NAME=- leaves a folder out.",
+)
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(min=0),
+    default=2000,
+    show_default=True,
+    help="Resamples for the intervals.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def evaluate(
+    *,
+    data: str | None,
+    out: str,
+    model: str | None,
+    folds: tuple[int, ...],
+    split: str | None,
+    external: str | None,
+    class_map: str | None,
+    bootstrap: int,
+    seed: int,
+) -> None:
+    """Measure a model on labelled pictures.
+
+    DATA is a manifest, or a folder with Training and Testing or with class folders in it.
+    DIR will hold report.html, metrics.json, predictions.csv and the figures. Exit status
+    1: some files could not be read; the rest was measured.
+    """
+    source = data if external is None else external
+    if source is None or (data is not None and external is not None):
+        raise click.UsageError("name either DATA or --external DIR")
+    from tumorlens.evaluate.cases import read_class_map
+    from tumorlens.evaluate.evaluation import evaluate as run_evaluation
+    from tumorlens.evaluate.report import write_evaluation
+    from tumorlens.figure_style import require_matplotlib
+    from tumorlens.files import new_folder
+
+    require_matplotlib("the report", "evaluate")
+    with new_folder(out) as folder:
+        found = run_evaluation(
+            source,
+            model=model,
+            folds=folds,
+            split=split,
+            external=external is not None,
+            class_map=None if class_map is None else read_class_map(class_map),
+            bootstrap=bootstrap,
+            seed=seed,
+            progress=Meter(),
+        )
+        write_evaluation(found, folder, progress=Meter())
+    click.echo(_summary(found))
+    click.echo(f"written: {click.format_filename(out)}")
+    unreadable = found.answers.unreadable
+    for name, reason in unreadable[:_LISTED]:
+        click.echo(f"unreadable  {_printable(name)}: {_printable(reason)}", err=True)
+    if unreadable:
+        click.echo(f"{len(unreadable)} files could not be read; metrics.json lists them", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _printable(text: str) -> str:
+    """File names may hold anything; a terminal or a pipe may not take it."""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
+def _summary(found: Evaluation) -> str:
+    """Give the figures as lines for people."""
+    summary = found.summary
+    lines = [f"{found.card.id} on {summary.n:,} pictures of {found.data.name}"]
+    for name in _SHOWN:
+        value, interval = summary.figures[name], summary.intervals.get(name)
+        text = "not defined" if value is None else f"{value:.4f}"
+        if interval is not None:
+            text += f"  ({interval[0]:.4f} to {interval[1]:.4f})"
+        lines.append(f"{name.replace('_', ' ').replace('.', ' '):<18}{text}")
+    if summary.resamples and not found.grouped:
+        lines.append("no groups are known: the intervals are too narrow")
+    leaky = {True: "LEAKY", False: "unseen patients", None: "not known whether it leaks"}
+    lines.append(f"{leaky[found.leak.leaky]}: {found.leak.reason}")
+    return "\n".join(lines)

@@ -1,0 +1,64 @@
+"""What a comparison of epochs leaves behind: a table, a figure, the best as bundles."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from tumorlens.evaluate.epoch_figure import draw_epochs
+from tumorlens.evaluate.epochs import Comparison
+from tumorlens.figure_style import figure_style, to_png
+from tumorlens.files import new_folder
+from tumorlens.progress import Progress, silent
+from tumorlens.train.export import export_run
+
+__all__ = ["write_comparison"]
+
+
+def write_comparison(
+    comparison: Comparison,
+    run: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    data: str | os.PathLike[str] | None = None,
+    bundles: bool = True,
+    progress: Progress = silent,
+) -> Path:
+    """Write ``epochs.csv``, ``epochs.json``, ``epochs.png`` and a bundle for each best epoch.
+
+    Parameters
+    ----------
+    comparison
+        What `tumorlens.evaluate.epochs.compare_epochs` gave for the run.
+    run
+        The run folder.
+    out
+        A new folder; it appears whole or not at all.
+    data
+        What the run was trained on, when it has moved.
+    bundles
+        Whether to export the best epochs, each under its name.
+    progress
+        Told of pictures read and classified.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+    """
+    with new_folder(out) as work:
+        (work / "epochs.csv").write_text(comparison.to_csv())
+        (work / "epochs.json").write_text(comparison.to_json())
+        with figure_style():
+            (work / "epochs.png").write_bytes(to_png(draw_epochs(comparison)))
+        made: dict[int, Path] = {}
+        for name, epoch in comparison.best.items() if bundles else ():
+            bundle = work / name
+            if epoch in made:  # the same network under another name
+                shutil.copytree(made[epoch], bundle)
+                continue
+            label = f"{comparison.network}-epoch{epoch}"
+            export_run(run, bundle, name=label, epoch=epoch, data=data, progress=progress)
+            made[epoch] = bundle
+    return Path(out)

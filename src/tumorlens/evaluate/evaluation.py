@@ -1,0 +1,199 @@
+"""One evaluation: a model, the pictures it was asked about, and how good the answers are."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Final
+
+from tumorlens.classify import load
+from tumorlens.evaluate.cases import LabelledSet, find_cases
+from tumorlens.evaluate.leak import Leak, judge_leak
+from tumorlens.evaluate.metrics import (
+    Part,
+    Summary,
+    break_down,
+    describe_sets,
+    require_metrics,
+    summarise,
+    wilson_interval,
+)
+from tumorlens.evaluate.run import Answers, run_model
+from tumorlens.models.card import Card
+from tumorlens.progress import Progress, silent
+
+__all__ = ["UNKNOWN", "Evaluation", "evaluate"]
+
+UNKNOWN: Final = "unknown"
+"""What a source is called that is not known."""
+
+_PACKAGES: Final = ("tumorlens", "numpy", "onnxruntime", "pillow", "scikit-learn", "scipy")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """The whole result.
+
+    Parameters
+    ----------
+    card
+        Of the model.
+    data
+        The pictures asked about.
+    answers
+        What the model said.
+    summary
+        How good that is.
+    leak
+        Whether it is too good to be true.
+    seed
+        Of the bootstrap.
+    """
+
+    card: Card
+    data: LabelledSet
+    answers: Answers
+    summary: Summary
+    leak: Leak
+    seed: int
+
+    @property
+    def grouped(self) -> int:
+        """How many of the pictures have a known group."""
+        return sum(1 for group in self.answers.groups if group)
+
+    @property
+    def relabelled(self) -> int:
+        """How many of the pictures count with another label than their folder's."""
+        given = {case.name: case.label for case in self.data.cases}
+        if self.data.chosen:
+            given = {entry.path: entry.label for entry in self.data.chosen}
+        counted = (self.answers.classes[c] for c in self.answers.labels)
+        pairs = zip(self.answers.names, counted, strict=True)
+        return sum(given[name] != label for name, label in pairs)
+
+    def by_source(self) -> dict[str, Part]:
+        """Count right and wrong answers for each source."""
+        return self._parts([source or UNKNOWN for source in self.answers.sources])
+
+    def by_group(self) -> dict[str, Part]:
+        """Count right and wrong answers for each known group."""
+        parts = self._parts(self.answers.groups)
+        parts.pop("", None)
+        return parts
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give everything but the rows, for JSON."""
+        answers, sets = self.answers, self.answers.sets
+        found = self.summary.to_dict()
+        doubtful = int((~answers.assessable).sum())
+        groups = {
+            name: {"n": part.n, "accuracy": part.accuracy} for name, part in self.by_group().items()
+        }
+        if not groups:
+            found["undefined"]["by_group"] = "no groups are known"
+        return {
+            **found,
+            "seed": self.seed,
+            "not_assessable": {"n": doubtful, "share": doubtful / self.summary.n},
+            "prediction_sets": {
+                "level": self.card.set_level,
+                **describe_sets(answers.labels, sets, classes=answers.classes),
+            },
+            "by_source": {name: _described(part) for name, part in self.by_source().items()},
+            "by_group": groups or None,
+            "model": {
+                "id": self.card.id,
+                "network": self.card.network,
+                "precision": self.card.precision,
+                "files": self.card.files,
+                "leaky": self.card.training.get("leaky"),
+                "trained_on_sha256": self.card.training.get("data_sha256"),
+                "limitations": self.card.limitations,
+            },
+            "data": {
+                "name": self.data.name,
+                **self.data.origin,
+                "files_sha256": answers.sha256,
+                "pictures": self.summary.n,
+                "groups": len(groups),
+                "without_group": self.summary.n - self.grouped,
+                "of_published_set": sum(answers.public.values()),
+                "relabelled": self.relabelled,
+                "leaky": self.leak.leaky,
+                "leaky_reason": self.leak.reason,
+            },
+            "unreadable": [{"path": name, "reason": why} for name, why in answers.unreadable],
+            "versions": {
+                "python": platform.python_version(),
+                **{name: version(name) for name in _PACKAGES},
+            },
+        }
+
+    def _parts(self, keys: Sequence[str]) -> dict[str, Part]:
+        answers = self.answers
+        return break_down(answers.labels, answers.predicted, keys, classes=answers.classes)
+
+
+def evaluate(
+    data: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str] | None = None,
+    folds: Sequence[int] = (),
+    split: str | None = None,
+    external: bool = False,
+    class_map: Mapping[str, str] | None = None,
+    bootstrap: int = 2000,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Ask a model about labelled pictures and measure its answers.
+
+    Parameters
+    ----------
+    data, folds, split, external, class_map
+        The pictures; see `tumorlens.evaluate.cases.find_cases`.
+    model
+        As `tumorlens.load` takes it.
+    bootstrap, seed
+        See `tumorlens.evaluate.metrics.summarise`.
+    progress
+        Told of pictures classified and resamples drawn.
+
+    Raises
+    ------
+    DataError, ModelError
+        When the data or the model is not as it should be.
+    MissingExtraError
+        When scikit-learn or SciPy is not installed.
+    """
+    require_metrics()
+    cases = find_cases(data, folds=folds, split=split, external=external, class_map=class_map)
+    classifier = load(model)
+    answers = run_model(classifier, cases, progress=progress)
+    summary = summarise(
+        answers.labels,
+        answers.probabilities,
+        classes=answers.classes,
+        groups=answers.groups,
+        bootstrap=bootstrap,
+        seed=seed,
+        progress=progress,
+    )
+    leak = judge_leak(classifier.card, cases, answers.public)
+    return Evaluation(classifier.card, cases, answers, summary, leak, seed)
+
+
+def _described(part: Part) -> dict[str, Any]:
+    """Give a part of the pictures for JSON."""
+    missed = part.missed / part.tumours if part.tumours else None
+    return {
+        "n": part.n,
+        "accuracy": part.accuracy,
+        "wilson": wilson_interval(part.right, part.n),
+        "tumours": part.tumours,
+        "tumour_miss_rate": missed,
+    }

@@ -1,0 +1,90 @@
+"""Has the model seen these pictures, or these patients, before? What its card tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tumorlens.data.split import check_leaks
+from tumorlens.evaluate.cases import LabelledSet
+from tumorlens.models.card import Card
+
+__all__ = ["Leak", "judge_leak"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Whether the figures are too good.
+
+    Parameters
+    ----------
+    leaky
+        True when pictures, or others of their groups, may have been in training; False
+        when they were not; ``None`` when that is not known.
+    reason
+        A sentence.
+    """
+
+    leaky: bool | None
+    reason: str
+
+
+def judge_leak(card: Card, data: LabelledSet, public: Mapping[int, int]) -> Leak:
+    """Judge from a model's card and the data's manifest.
+
+    Near-duplicates that share neither group nor pixels are not looked for:
+    `tumorlens data audit` does that.
+
+    Parameters
+    ----------
+    card
+        Of the model.
+    data
+        What it is evaluated on.
+    public
+        How many of the pictures are files of the published set, by published fold.
+    """
+    kept, manifest_sha256 = _selection(card.training)
+    pictures = sum(public.values())
+    # Of a leaky model only somebody else's pictures can be new.
+    if card.training.get("leaky") and (not data.external or pictures):
+        elsewhere = " If the set is from elsewhere, name it with --external."
+        return Leak(
+            leaky=True,
+            reason="The model's card says that it was trained without keeping patients apart: "
+            "pictures or patients of this set may have been in its training."
+            + ("" if pictures or data.external else elsewhere),
+        )
+    if data.manifest is not None and kept is not None and manifest_sha256 == data.manifest.sha256:
+        train = [e for e in data.manifest.entries if e.fold is not None and e.fold not in kept]
+        shared = check_leaks(train, data.chosen, allow_leaks=True)
+        if shared:
+            return Leak(leaky=True, reason=f"Shared with the model's training: {shared}.")
+        return Leak(
+            leaky=False,
+            reason="The model was trained on other folds of this manifest; no group and no "
+            "picture of this set was among them.",
+        )
+    seen = sum(count for fold, count in public.items() if kept is None or fold not in kept)
+    if seen and kept is not None:
+        return Leak(
+            leaky=True,
+            reason=f"{seen:,} of the pictures are of published folds that the model did not "
+            "keep for testing: it may have been trained on them.",
+        )
+    known = f"{pictures:,} of the pictures are of the published set" if pictures else ""
+    return Leak(
+        leaky=None,
+        reason="It is not known whether the model has seen these pictures or patients in "
+        f"training{'; ' + known if known else ''}.",
+    )
+
+
+def _selection(training: Mapping[str, Any]) -> tuple[tuple[int, ...] | None, str | None]:
+    """Give the folds kept for testing, and the manifest, as `tumorlens train` notes them."""
+    selection = training.get("selection")
+    if not isinstance(selection, dict):  # a card from elsewhere may hold anything
+        return None, None
+    folds = selection.get("test_folds")
+    return tuple(folds) if isinstance(folds, list) else None, selection.get("manifest_sha256")

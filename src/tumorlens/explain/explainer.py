@@ -1,0 +1,266 @@
+"""From a question about a slice to its explanation, by whichever engine can answer it.
+
+At the last layer the head's gradient has a closed form and ONNX Runtime is enough. At
+inner layers the float network is differentiated in Keras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorlens.explain.cam import METHODS, scale_map
+from tumorlens.explain.explanation import Explanation
+from tumorlens.explain.perturb import occlude, score_channels
+from tumorlens.explain.place import place_map
+from tumorlens.images.prepare import Prepared, prepare
+from tumorlens.images.slice import Slice
+from tumorlens.models.card import Card, FeatureLayer
+
+if TYPE_CHECKING:
+    from tumorlens.classify import Classifier, Prediction
+
+__all__ = ["ENGINE", "Question", "explain_layers", "explain_slices"]
+
+Map: TypeAlias = NDArray[np.float32]
+
+ENGINE: Final = "onnxruntime"
+"""What last layers are explained with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an explanation is asked for.
+
+    Parameters
+    ----------
+    method
+        A key of `tumorlens.explain.cam.METHODS`.
+    layer
+        One of the classifier's `layers`; the last one when ``None``. Occlusion looks at
+        the picture itself and takes no notice of it.
+    target
+        A class of the model; the most probable one when ``None``.
+    versus
+        A second class: why the target rather than this one. ``None`` for the target
+        alone.
+    """
+
+    method: str = "gradcam"
+    layer: str | None = None
+    target: str | None = None
+    versus: str | None = None
+
+    def check(self, classifier: Classifier) -> None:
+        """See that a model can answer.
+
+        Raises
+        ------
+        ValueError
+            When there is no such method, layer or class.
+        """
+        if self.method not in METHODS:
+            raise ValueError(f"there is no method {self.method!r}; there are {', '.join(METHODS)}")
+        if self.layer is not None and self.layer not in classifier.layers:
+            raise ValueError(
+                f"there is no layer {self.layer!r} to explain; there are "
+                f"{', '.join(classifier.layers)}"
+            )
+        for name in (self.target, self.versus):
+            if name is not None and name not in classifier.card.classes:
+                raise ValueError(
+                    f"there is no class {name!r}; there are {', '.join(classifier.card.classes)}"
+                )
+        if self.versus is not None and self.versus == self.target:
+            raise ValueError(f"`target` and `versus` are both {self.target!r}; name two classes")
+
+    def target_for(self, prediction: Prediction) -> str:
+        """Say which class is explained: the one asked for, else the most probable one.
+
+        Where that would be explained against itself, the second most probable one.
+        """
+        if self.target is not None:
+            return self.target
+        ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        return next(name for name, _ in ranked if name != self.versus)
+
+    def weights(self, card: Card, target: str) -> NDArray[np.float32]:
+        """Weigh the logits so that their sum is the score to explain, ``(classes,)``."""
+        return np.array(
+            [(name == target) - (name == self.versus) for name in card.classes], dtype=np.float32
+        )
+
+
+def explain_slices(
+    classifier: Classifier, pictures: Sequence[Slice], question: Question
+) -> Iterator[Explanation]:
+    """Explain some slices, which go through the network together.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    pictures
+        Slices.
+    question
+        What to explain.
+
+    Yields
+    ------
+    Explanation
+        One a slice; its map is made when it is asked for.
+
+    Raises
+    ------
+    ValueError
+        When there is no such method, layer or class.
+    MissingExtraError
+        When the layer is an inner one and Keras is not installed.
+    """
+    question.check(classifier)
+    if not pictures:
+        return
+    prepared = [prepare(picture, classifier.card.input.size) for picture in pictures]
+    predictions, features = classifier.features(list(pictures), prepared)
+    for i, prediction in enumerate(predictions):
+        case = _Case(classifier, question, pictures[i], prepared[i], prediction)
+        if question.layer in (None, classifier.layers[-1]):
+            yield case.explain(case.look_last(features[i]))
+        else:
+            yield case.explain(*case.look_inside([question.layer]))
+
+
+def explain_layers(
+    classifier: Classifier,
+    picture: Slice,
+    question: Question,
+    layers: Sequence[str] | None = None,
+) -> list[Explanation]:
+    """Explain one slice at several layers of the float network, in one pass.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    picture
+        The slice.
+    question
+        What to explain; its layer does not count.
+    layers
+        Names of layers; all of them when ``None``.
+
+    Returns
+    -------
+    list of Explanation
+        One a layer.
+
+    Raises
+    ------
+    ValueError
+        When there is no such method, layer or class, or the method knows no layers.
+    MissingExtraError
+        When Keras is not installed.
+    """
+    if question.method == "occlusion":
+        raise ValueError("occlusion changes the picture itself and knows no layers")
+    names = classifier.layers if layers is None else tuple(layers)
+    for name in names:
+        replace(question, layer=name).check(classifier)
+    prepared = prepare(picture, classifier.card.input.size)
+    prediction = classifier.predict_prepared([picture], [prepared])[0]
+    case = _Case(classifier, question, picture, prepared, prediction)
+    return [case.explain(evidence) for evidence in case.look_inside(names)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Evidence:
+    """What a layer did for one picture, and which engine says so."""
+
+    layer: FeatureLayer
+    activations: Map
+    gradients: Map
+    engine: str
+    float_label: str | None = None
+
+
+class _Case:
+    """One slice with its answer and the question about it."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        question: Question,
+        picture: Slice,
+        prepared: Prepared,
+        prediction: Prediction,
+    ) -> None:
+        self._classifier = classifier
+        self._question = question
+        self._picture = picture
+        self._prepared = prepared
+        self._prediction = prediction
+        self._target = question.target_for(prediction)
+        self._weights = question.weights(classifier.card, self._target)
+
+    def look_last(self, features: Map) -> _Evidence:
+        """Look at the last layer, in closed form."""
+        gradients = self._classifier.head.gradient(features, self._weights)
+        return _Evidence(self._classifier.card.features, features, gradients, ENGINE)
+
+    def look_inside(self, names: Sequence[str]) -> list[_Evidence]:
+        """Look at layers of the float network."""
+        network = self._classifier.float_network
+        looks = network.look(self._prepared.pixels[None], names, self._weights[None])
+        return [
+            _Evidence(
+                look.layer,
+                look.activations[0],
+                look.gradients[0],
+                network.engine,
+                self._classifier.card.classes[int(look.logits[0].argmax())],
+            )
+            for look in looks
+        ]
+
+    def explain(self, evidence: _Evidence) -> Explanation:
+        """Turn evidence into a map in the slice's own pixels."""
+        cells, place = self._map(evidence)
+        changed = place is not evidence.layer  # the picture was looked at, and no layer
+        scaled, flat = scale_map(cells)
+        height, width = self._picture.height, self._picture.width
+        placed = place_map(scaled, place, self._prepared, height, width)
+        # Between the cells' centres the peak may be missed; 1 still means the most important.
+        heat, flat_here = scale_map(placed, out=placed)
+        return Explanation(
+            map=heat,
+            cells=cells,
+            method=self._question.method,
+            layer=place.name,
+            target=self._target,
+            versus=self._question.versus,
+            flat=flat or flat_here,
+            prediction=self._prediction,
+            picture=self._picture,
+            grid=place,
+            engine=ENGINE if changed else evidence.engine,
+            float_label=None if changed else evidence.float_label,
+        )
+
+    def _map(self, evidence: _Evidence) -> tuple[Map, FeatureLayer]:
+        formula = METHODS[self._question.method].formula
+        if formula is not None:
+            return formula(evidence.activations, evidence.gradients), evidence.layer
+        if self._question.method == "occlusion":
+            return occlude(self._prepared.pixels, self._score)
+        cells = score_channels(
+            evidence.activations, evidence.layer, self._prepared.pixels, self._score
+        )
+        return cells, evidence.layer
+
+    def _score(self, pixels: Map) -> Map:
+        """Score prepared pictures for the target, with the network that answers."""
+        return self._classifier.logits(pixels) @ self._weights

@@ -1,0 +1,296 @@
+"""A localisation as a folder: numbers, figures, and one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tumorlens.explain.hide import hide, widen
+from tumorlens.explain.localise import CENTRE, CHANCE, Case, Localisation, explain_case
+from tumorlens.explain.localise_figures import MEASURES, draw_all, title_of
+from tumorlens.explain.measure import FIXED
+from tumorlens.explain.overlay import blend, display_grey
+from tumorlens.explain.sanity import Sanity
+from tumorlens.explain.summary import summarise
+from tumorlens.figure_style import class_name
+from tumorlens.files import new_folder
+from tumorlens.images.slice import Slice
+
+if TYPE_CHECKING:
+    from tumorlens.classify import Classifier
+
+__all__ = ["choose_cases", "draw_outline", "write_localisation"]
+
+_SIDE: Final = 280  # pixels: longer side of a case's picture
+_EACH: Final = 4  # cases shown of the best, the median and the worst
+_METHODS_SHOWN: Final = 2
+_OUTLINE: Final = (86, 180, 233)
+
+
+def write_localisation(
+    classifier: Classifier,
+    found: Localisation,
+    out: str | os.PathLike[str],
+    *,
+    sanity: Sanity | None = None,
+    layer: str | None = None,
+) -> Path:
+    """Write what was measured into a new folder.
+
+    ``index.html``, the figures as PNG, ``cases.csv`` with a row for each picture, and
+    ``localisation.json``.
+
+    Parameters
+    ----------
+    classifier
+        The model, to draw the cases shown once more.
+    found
+        What was measured.
+    out
+        The folder to make; it appears whole or not at all.
+    sanity
+        What the sanity check found, if it was made.
+    layer
+        As `localise` was given it.
+
+    Returns
+    -------
+    pathlib.Path
+        The page.
+
+    Raises
+    ------
+    MissingExtraError
+        When Matplotlib is not installed.
+    OutputError
+        When the folder is there already or cannot be written.
+    """
+    summary = summarise(found)
+    if sanity is not None:
+        summary["sanity"] = sanity.to_dict()
+    figures = dict(draw_all(found, summary, sanity))
+    with new_folder(out) as folder:
+        for name, png in figures.items():
+            (folder / f"{name}.png").write_bytes(png)
+        (folder / "cases.csv").write_text(_cases_table(found), encoding="utf-8")
+        page = _draw_page(classifier, found, summary, figures, layer)
+        (folder / "index.html").write_text(page, encoding="utf-8")
+        text = json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
+        (folder / "localisation.json").write_text(text, encoding="utf-8")
+    return Path(out) / "index.html"
+
+
+def choose_cases(found: Localisation) -> dict[str, list[Case]]:
+    """Choose the best, the median and the worst cases by the first method's mass in mask."""
+    ranked = sorted(found.cases, key=lambda case: -case.scores[found.methods[0]].mass)
+    if len(ranked) <= 3 * _EACH:
+        return {"All cases": ranked}
+    middle = (len(ranked) - _EACH) // 2
+    return {
+        "Best": ranked[:_EACH],
+        "Median": ranked[middle : middle + _EACH],
+        "Worst": ranked[-_EACH:],
+    }
+
+
+def draw_outline(image: Image.Image, mask: NDArray[np.bool_], side: int = _SIDE) -> Image.Image:
+    """Scale a picture and draw the edge of a mask on it.
+
+    Parameters
+    ----------
+    image
+        RGB.
+    mask
+        ``(height, width)`` of the picture.
+    side
+        The longer side of the result in pixels.
+    """
+    factor = side / max(image.size)
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    shown = np.array(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
+    small = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+    inner = small.copy()
+    for axis in (0, 1):
+        for step in (1, -1):
+            inner &= np.roll(small, step, axis)
+    shown[small & ~inner] = _OUTLINE
+    return Image.fromarray(shown)
+
+
+def _draw_page(
+    classifier: Classifier,
+    found: Localisation,
+    summary: Mapping[str, Any],
+    figures: Mapping[str, bytes],
+    layer: str | None,
+) -> str:
+    patients = f" of {summary['groups']:,} patients" if summary["groups"] else ""
+    words = (
+        f"<p>{summary['n']:,} pictures{patients}, of which the network answers "
+        f"{summary['right']:.1%} right; its layer <code>{html.escape(found.layer)}</code>. "
+        "What is explained is always the true class.</p>"
+    )
+    parts = [words, _table(summary)]
+    for name, text in _FIGURES.items():
+        if name in figures:
+            data = base64.b64encode(figures[name]).decode()
+            parts.append(f'<img class="figure" alt="{name}" src="data:image/png;base64,{data}">')
+            parts.append(f"<p>{text}</p>")
+    for title, cases in choose_cases(found).items():
+        rows = "".join(_draw_case(classifier, found, case, layer) for case in cases)
+        parts.append(f"<h2>{title}</h2>{rows}")
+    if found.skipped:
+        lines = "".join(
+            f"<li>{html.escape(path)}: {html.escape(why)}</li>"
+            for path, why in list(found.skipped.items())[:20]
+        )
+        parts.append(f"<h2>Not measured: {len(found.skipped):,}</h2><ul>{lines}</ul>")
+    return Template(_PAGE).substitute(model=html.escape(found.model), body="".join(parts))
+
+
+def _table(summary: Mapping[str, Any]) -> str:
+    keys = [*MEASURES, *(k for k in ("deletion", "insertion") if k in _first(summary))]
+    head = "".join(f'<th scope="col">{MEASURES.get(key, key)}</th>' for key in keys)
+    rows = []
+    for name, parts in summary["methods"].items():
+        row = parts["all"]
+        cells = "".join(
+            f"<td>{row[key]:.3f}<small>{row['intervals'][key][0]:.3f} to "
+            f"{row['intervals'][key][1]:.3f}</small></td>"
+            for key in keys
+        )
+        faint = ' class="faint"' if name in (CHANCE, CENTRE) else ""
+        rows.append(f'<tr{faint}><th scope="row">{html.escape(title_of(name))}</th>{cells}</tr>')
+    return (
+        f'<table><tr><th scope="col"></th>{head}</tr>{"".join(rows)}</table>'
+        "<p><small>Means, with 95 % intervals by bootstrap over patients. The best threshold is "
+        "the one that does best on these very pictures: an upper bound. Of deletion less is "
+        "better, of all others more.</small></p>"
+    )
+
+
+def _first(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    first: Mapping[str, Any] = next(iter(summary["methods"].values()))["all"]
+    return first
+
+
+def _draw_case(classifier: Classifier, found: Localisation, case: Case, layer: str | None) -> str:
+    pictures = []
+    for i, method in enumerate(found.methods[:_METHODS_SHOWN]):
+        explanation, mask = explain_case(classifier, case, method, layer)
+        if i == 0:
+            pictures.append(_figure(_plain(explanation.picture), mask, "the slice"))
+        score = case.scores[method]
+        text = f"{title_of(method)}: mass {score.mass:.1%}, {'hit' if score.pointing else 'missed'}"
+        pictures.append(_figure(explanation.overlay(), mask, "flat" if score.flat else text))
+    words = f"{class_name(case.label)}, answered {class_name(case.answer)}"
+    if case.tumour_hidden is not None:
+        painted = hide(explanation.picture, widen(mask))
+        pictures.append(_figure(_plain(painted), mask, "the tumour painted over"))
+        words += f"; with the tumour painted over {class_name(case.tumour_hidden.label)}"
+    return (
+        f'<div class="case">{"".join(pictures)}<p>{words}. Tumour {case.size:.1%}. '
+        f"<small>{html.escape(case.source.name)}</small></p></div>"
+    )
+
+
+def _plain(picture: Slice) -> Image.Image:
+    grey = display_grey(picture)
+    return blend(grey, np.zeros(grey.shape, np.float32), 0)
+
+
+def _figure(image: Image.Image, mask: NDArray[np.bool_], caption: str) -> str:
+    file = io.BytesIO()
+    shown = draw_outline(image, mask)
+    shown.save(file, "JPEG", quality=85)
+    data = base64.b64encode(file.getvalue()).decode()
+    return (
+        f'<figure><img width="{shown.width}" height="{shown.height}" alt="" '
+        f'src="data:image/jpeg;base64,{data}"><figcaption>{html.escape(caption)}</figcaption>'
+        "</figure>"
+    )
+
+
+def _cases_table(found: Localisation) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    head = ["image", "label", "group", "size", "answer", "probability"]
+    head += ["tumour_hidden", "control_hidden"]
+    names = [*found.methods, CHANCE, CENTRE]
+    measures = ("pointing", "mass", "iou_fixed")
+    writer.writerow([*head, *(f"{name} {measure}" for name in names for measure in measures)])
+    for case in found.cases:
+        hidden = [h.label if h else "" for h in (case.tumour_hidden, case.control_hidden)]
+        row: list[Any] = [case.source.name, case.label, case.group, f"{case.size:.5f}", case.answer]
+        row += [f"{case.probability:.5f}", *hidden]
+        for name in names:
+            score = case.scores[name]
+            row += [f"{v:.5f}" for v in (score.pointing, score.mass, score.iou[FIXED])]
+        writer.writerow(row)
+    return text.getvalue()
+
+
+_FIGURES: Final = {
+    "localisation": "Pointing game: the map's peak lies in the outline. Mass: share of the map "
+    "in the outline. A map that only beats chance, and not the centre of the head, has found "
+    "where heads are and not where tumours are.",
+    "by-size": "A large tumour is hit by chance more often too: compare with the dotted line.",
+    "curves": "Taking pixels away makes pictures that the network never saw; read both curves "
+    "together, and beside those of random cells (chance).",
+    "hidden": "The tumour, with a rim, is replaced by a smooth continuation of the tissue around "
+    "it; the patch elsewhere has the same shape and is filled alike.",
+    "sanity": "Weights are shuffled layer by layer from the logits down. A method whose maps stay "
+    "as they are shows the picture and not what the network learnt.",
+    "sanity-maps": "",
+}
+
+_PAGE: Final = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Explanations of $model against outlined tumours</title>
+<style>
+:root { --ink: #1f2328; --faint: #5f6773; --paper: #f6f7f9; --card: #fff; --line: #e1e4e9; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --faint: #a2a9b4;
+  --paper: #15181c; --card: #1e2227; --line: #343a42; } }
+body { font: 16px/1.5 "DejaVu Sans", system-ui, sans-serif; color: var(--ink);
+  background: var(--paper); max-width: 1250px; margin: 2rem auto; padding: 0 1rem; }
+h2 { margin-top: 2.5rem; }
+p { max-width: 46rem; }
+small, figcaption { color: var(--faint); font-size: .8rem; overflow-wrap: anywhere; }
+td small { display: block; font-size: .7rem; }
+.faint th, .faint td { color: var(--faint); }
+table, .case, .figure { background: var(--card); border: 1px solid var(--line);
+  border-radius: 8px; }
+table { border-spacing: 0; margin: 1rem 0; padding: .4rem .6rem; display: block;
+  overflow-x: auto; max-width: max-content; }
+th, td { padding: .3rem .8rem; text-align: right; font-weight: 400; }
+th[scope=col] { color: var(--faint); border-bottom: 1px solid var(--line); }
+th:first-child { text-align: left; }
+.figure { display: block; max-width: 100%; height: auto; margin-top: 2rem; background: #fff; }
+.case { display: flex; flex-wrap: wrap; gap: .7rem; padding: .8rem; margin: .8rem 0; }
+.case p { flex-basis: 100%; margin: 0; max-width: none; }
+figure { margin: 0; }
+figure img { display: block; max-width: 100%; height: auto; background: #000; }
+</style>
+<h1>Explanations of $model against outlined tumours</h1>
+<p>A map shows what an answer rests on. It is no outline of a tumour; this page says how far from
+one it is. Research use only.</p>
+$body
+<p><small>Made by <code>tumorlens localise</code>. Outlines are drawn in blue.</small></p>
+</html>
+"""

@@ -1,0 +1,168 @@
+"""What the network is fed: pictures as tensors, and varied batches of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorlens.data.folder import CLASSES
+from tumorlens.images.prepare import to_tensor
+from tumorlens.train.appearance import vary
+from tumorlens.train.augment import augment
+from tumorlens.train.evidence import UNKNOWN, cell_coverage
+from tumorlens.train.geometry import cell_grid
+from tumorlens.train.keras_backend import require_keras
+from tumorlens.train.network import NETWORKS, NO_TUMOUR, evidence_output, feature_layer
+from tumorlens.train.paint import cover, place_elsewhere
+from tumorlens.train.pictures import Pictures
+from tumorlens.train.recipe import Appearance, Recipe
+
+__all__ = ["as_targets", "as_tensors", "varied_batches"]
+
+
+def as_tensors(pixels: NDArray[np.uint8], network: str) -> NDArray[np.float32]:
+    """Turn prepared uint8 pictures into the network's input, without varying them."""
+    grey = pixels.astype(np.float32) / np.float32(255)
+    return to_tensor(grey, channels=3, value_range=NETWORKS[network].value_range, layout="NHWC")
+
+
+def as_targets(labels: NDArray[np.int64], masks: Any, model: Any) -> Any:
+    """Give what a network is to answer.
+
+    Parameters
+    ----------
+    labels
+        int64, ``(n,)``.
+    masks
+        ``(n, size, size)``, from 0 to 1: the outlined tumours in the input's geometry; a
+        picture without an outline has none. Or ``None``.
+    model
+        The network.
+
+    Returns
+    -------
+    numpy.ndarray or dict
+        The labels; with the targets of its evidence maps, where the network has any. A
+        tumour that nobody outlined lies somewhere: its own map is not known. The maps of
+        the other tumours are.
+    """
+    evidence = evidence_output(model)
+    if evidence is None:
+        return labels
+    cells, tumours = evidence.shape[1], evidence.shape[3]
+    targets = np.zeros((len(labels), cells, cells, tumours), np.float32)
+    channels = np.array([c for c in range(len(CLASSES)) if c != NO_TUMOUR])
+    coverage = None
+    if masks is not None:
+        grid = cell_grid(model, feature_layer(model.name))
+        coverage = cell_coverage(masks, grid, cells)
+    for i in np.flatnonzero(labels != NO_TUMOUR):
+        channel = int(np.flatnonzero(channels == labels[i])[0])
+        found = coverage is not None and coverage[i].any()
+        targets[i, ..., channel] = coverage[i] if found else UNKNOWN  # type: ignore[index]
+    return {"logits": labels, "evidence": targets}
+
+
+def varied_batches(recipe: Recipe, pictures: Pictures, model: Any) -> Any:
+    """Serve varied batches, the same for the same seed, epoch and step.
+
+    Returns
+    -------
+    keras.utils.PyDataset
+        Its ``epoch`` is to be set before each epoch.
+    """
+    keras: Any = require_keras("training")
+    low, high = NETWORKS[recipe.network].value_range
+    drawn = _Drawn(recipe, pictures)
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras is imported late
+        epoch = 0  # set by the recorder: Keras's own calls at an epoch's end are not one an epoch
+
+        def __len__(self) -> int:
+            return math.ceil(len(pictures) / recipe.batch)
+
+        def __getitem__(self, step: int) -> tuple[Any, Any]:
+            order = drawn.order(self.epoch)
+            chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
+            random = np.random.default_rng((recipe.seed, 3, self.epoch, step))
+            pixels, masks, labels = drawn.pictures(chosen, random)
+            grey, moved = augment(pixels, random, recipe.augmentation, masks)
+            tensor = keras.ops.repeat(grey * (high - low) + low, 3, axis=-1)
+            if moved is not None:
+                moved = keras.ops.convert_to_numpy(moved)[..., 0]
+            return tensor, as_targets(labels, moved, model)
+
+    return Batches(workers=1, max_queue_size=4)
+
+
+class _Drawn:
+    """Pictures as an epoch shows them, before they are moved."""
+
+    def __init__(self, recipe: Recipe, pictures: Pictures) -> None:
+        self._recipe, self._all = recipe, pictures
+        self._outlined = pictures.outlined
+        self._shares = _shares(pictures) if recipe.balance == "groups" else None
+        looks = recipe.appearance
+        self._plain = not self._outlined.any() and looks == Appearance()
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Say which pictures an epoch shows, in which order."""
+        random = np.random.default_rng((self._recipe.seed, 2, epoch))
+        count = len(self._all)
+        if self._shares is None:
+            return random.permutation(count)
+        return random.choice(count, count, p=self._shares)
+
+    def pictures(
+        self, chosen: NDArray[np.int64], random: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None, NDArray[np.int64]]:
+        """Give pixels, masks and labels, painted over and looking otherwise as asked for."""
+        pixels, labels = self._all.pixels[chosen], self._all.labels[chosen]
+        if self._plain:
+            return pixels, None, labels
+        masks = np.zeros(pixels.shape, np.bool_)
+        if self._all.masks is not None:
+            masks = self._all.masks[chosen].copy()
+        for n, i in enumerate(chosen):
+            # Each picture from a generator of its own: how much is drawn depends on it.
+            own = np.random.default_rng(random.integers(2**63))
+            pixels[n], masks[n], labels[n] = self._painted(int(i), own)
+            pixels[n], masks[n] = vary(pixels[n], masks[n], own, self._recipe.appearance)
+        return pixels, masks if self._all.masks is not None else None, labels
+
+    def _painted(
+        self, i: int, random: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], int]:
+        """Paint a tumour over, or another place, or nothing."""
+        picture, label = self._all.pixels[i], int(self._all.labels[i])
+        nothing = np.zeros(picture.shape, np.bool_)
+        mask = nothing if self._all.masks is None else self._all.masks[i]
+        asked, chance = self._recipe.outlines, random.random()
+        if chance >= asked.hide + asked.control or not self._outlined.any():
+            return picture, mask, label
+        if self._outlined[i] and chance < asked.hide:
+            painted = cover(picture, mask, random)
+            return (picture, mask, label) if painted is None else (painted, nothing, NO_TUMOUR)
+        if not self._outlined[i] and label != NO_TUMOUR:
+            return picture, mask, label  # its tumour might be hit
+        shape = mask
+        if label == NO_TUMOUR and self._all.masks is not None:
+            shape = self._all.masks[random.choice(np.flatnonzero(self._outlined))]
+        patch = place_elsewhere(shape, picture, random)
+        painted = None if patch is None else cover(picture, patch, random, spare=mask)
+        return (picture if painted is None else painted), mask, label
+
+
+def _shares(pictures: Pictures) -> NDArray[np.float64]:
+    """How often each picture is to be drawn: classes alike, groups by the root of their size."""
+    labels = pictures.labels
+    groups = np.asarray(pictures.groups or np.arange(len(labels)).astype(str))
+    keys, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    del keys
+    shares = 1 / np.sqrt(sizes[member])
+    for label in np.unique(labels):
+        shares[labels == label] /= shares[labels == label].sum()
+    return np.asarray(shares / shares.sum(), np.float64)

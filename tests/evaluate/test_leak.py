@@ -1,0 +1,89 @@
+"""What a model has seen is said, and what is not known is not claimed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tumorlens.data.manifest import Entry
+from tumorlens.evaluate.cases import LabelledSet
+from tumorlens.evaluate.leak import judge_leak
+from tumorlens.models.card import Card
+from tumorlens.models.store import open_bundle
+
+Row = Callable[..., Entry]
+Make = Callable[..., LabelledSet]
+
+
+def card(**training: Any) -> Card:
+    return dataclasses.replace(open_bundle().card, training=training)
+
+
+@pytest.fixture
+def rows(entry: Row) -> tuple[Entry, ...]:
+    return (
+        entry("a.png", group="P1", fold=0),
+        entry("b.png", group="P2", fold=1),
+        entry("c.png", group="P2"),
+    )
+
+
+def kept(data: LabelledSet, *folds: int) -> Card:
+    assert data.manifest is not None
+    return card(selection={"manifest_sha256": data.manifest.sha256, "test_folds": list(folds)})
+
+
+def test_the_kept_fold_is_clean(rows: tuple[Entry, ...], labelled: Make) -> None:
+    data = labelled(*rows, chosen=rows[:1])
+    assert judge_leak(kept(data, 0), data, {}).leaky is False
+
+
+def test_another_fold_is_leaky(rows: tuple[Entry, ...], labelled: Make) -> None:
+    data = labelled(*rows, chosen=rows[1:2])
+    found = judge_leak(kept(data, 0), data, {})
+    assert found.leaky is True
+    assert "pixel by pixel" in found.reason
+
+
+def test_a_group_of_the_training_is_leaky_without_a_fold(
+    rows: tuple[Entry, ...], labelled: Make
+) -> None:
+    data = labelled(*rows, chosen=rows[2:])
+    found = judge_leak(kept(data, 0), data, {})
+    assert found.leaky is True
+    assert "1 groups on both sides (such as P2)" in found.reason
+
+
+def test_another_manifest_is_not_known(rows: tuple[Entry, ...], labelled: Make) -> None:
+    data = labelled(*rows, chosen=rows[:1])
+    other = card(selection={"manifest_sha256": "0" * 64, "test_folds": [0]})
+    assert judge_leak(other, data, {}).leaky is None
+
+
+def test_a_leaky_card(rows: tuple[Entry, ...], labelled: Make) -> None:
+    leaky = card(leaky=True)
+    assert judge_leak(leaky, labelled(*rows), {}).leaky is True
+    assert judge_leak(leaky, labelled(), {}).leaky is True
+    assert "--external" in judge_leak(leaky, labelled(), {}).reason
+    assert "--external" not in judge_leak(leaky, labelled(), {1: 1}).reason
+    outside = labelled(external=True)
+    assert judge_leak(leaky, outside, {}).leaky is None
+    assert judge_leak(leaky, outside, {3: 5}).leaky is True  # they are of the published set
+
+
+def test_published_pictures_in_a_folder(labelled: Make) -> None:
+    model = card(selection={"manifest_sha256": "0" * 64, "test_folds": [0]})
+    found = judge_leak(model, labelled(), {0: 3, 2: 4})
+    assert found.leaky is True
+    assert found.reason.startswith("4 of the pictures")
+    clean = judge_leak(model, labelled(), {0: 3})
+    assert clean.leaky is None
+    assert "3 of the pictures are of the published set" in clean.reason
+
+
+@pytest.mark.parametrize("selection", [None, 3, {}, {"test_folds": 0}, {"test_folds": None}])
+def test_cards_from_elsewhere(selection: Any, rows: tuple[Entry, ...], labelled: Make) -> None:
+    assert judge_leak(card(selection=selection), labelled(*rows), {1: 2}).leaky is None
