@@ -331,7 +331,7 @@ class Classifier:
         The last is the one that is explained by default. The others are there when the
         bundle has float weights; Keras is not needed to name them.
         """
-        has_weights = self.card.layers and (self._session.folder / WEIGHTS_NAME).is_file()
+        has_weights = self.card.layers and (self._session.place.folder / WEIGHTS_NAME).is_file()
         return self.card.layers if has_weights else (self.card.features.name,)
 
     @property
@@ -354,7 +354,7 @@ class Classifier:
         """
         from tumorlens.explain.inner import open_float_network  # noqa: PLC0415
 
-        return open_float_network(self._session.folder, self.card)
+        return open_float_network(self._session.place.folder, self.card)
 
     @property
     def head(self) -> Head:

@@ -78,7 +78,9 @@ def test_operators_of_other_domains_are_refused(bundle: Bundle, domain: str) -> 
     refuse(bundle, lambda m: m.graph.node.append(node), f"'{domain}.Relu' is none")
 
 
-@pytest.mark.parametrize("kind", ["ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Relu6"])
+@pytest.mark.parametrize(
+    "kind", ["ConstantOfShape", "Expand", "Tile", "Range", "Upsample", "Relu6"]
+)
 def test_operators_that_blow_up_or_do_not_exist_are_refused(bundle: Bundle, kind: str) -> None:
     node = helper.make_node(kind, ["x"], ["z"])
     refuse(bundle, lambda m: m.graph.node.append(node), f"operator '{kind}' is none")
@@ -177,8 +179,33 @@ def test_paddings_are_read_wherever_they_are_written(
         if fits:
             check_onnx(spoil(bundle, change), bundle.card, source="it")
         else:
-            refuse(bundle, change, "it pads by what it computes, or by more than")
-    refuse(bundle, lambda m: m.graph.node.append(pad), "it pads by what it computes")
+            refuse(bundle, change, "Pad goes by what it computes, or beyond 1024")
+    refuse(bundle, lambda m: m.graph.node.append(pad), "Pad goes by what it computes")
+
+
+@pytest.mark.parametrize(
+    ("scales", "fits"),
+    [([1, 1, 2, 2], True), ([1, 1, 1e6, 1], False), ([1, 1, float("inf"), 1], False)],
+)
+def test_enlarging_is_limited(bundle: Bundle, scales: list[float], fits: bool) -> None:
+    def resize(model: onnx.ModelProto) -> None:
+        tensor = numpy_helper.from_array(np.array(scales, np.float32), "scales")
+        model.graph.initializer.append(tensor)
+        model.graph.node.append(helper.make_node("Resize", ["x", "", "scales"], ["z"]))
+
+    if fits:
+        check_onnx(spoil(bundle, resize), bundle.card, source="it")
+    else:
+        refuse(bundle, resize, "Resize goes by what it computes, or beyond 16")
+
+
+def test_enlarging_to_a_size_is_refused(bundle: Bundle) -> None:
+    def resize(model: onnx.ModelProto) -> None:
+        tensor = numpy_helper.from_array(np.array([1, 1, 2, 2], np.int64), "sizes")
+        model.graph.initializer.append(tensor)
+        model.graph.node.append(helper.make_node("Resize", ["x", "", "", "sizes"], ["z"]))
+
+    refuse(bundle, resize, "Resize goes by what it computes")
 
 
 def test_more_operators_than_any_network_has_are_refused(

@@ -117,13 +117,13 @@ def test_a_keras_file_becomes_a_bundle_with_the_same_answers(
     assert card.probes is not None
 
 
-@pytest.mark.parametrize("kind", ["keras", "weights.h5", "h5"])
-def test_every_format_gives_the_same_answers(
+@pytest.mark.parametrize("kind", ["weights.h5", "h5"])
+def test_every_other_format_gives_the_same_answers(
     saved: dict[str, Path], answers: np.ndarray, kind: str
 ) -> None:
     model, origin = load_checkpoint_weights(saved[kind], "xception", classes=4, size=SIZE)
     np.testing.assert_allclose(probabilities(model), answers, atol=1e-4)
-    assert origin["architecture_compared"] is (kind != "weights.h5")
+    assert origin["architecture_compared"] is (kind == "h5")
 
 
 def without_names(weights: h5py.File) -> None:
@@ -151,38 +151,24 @@ def test_older_files_without_names_give_the_same_answers(
     np.testing.assert_allclose(probabilities(model), answers, atol=1e-4)
 
 
-def with_colons(weights: h5py.File) -> None:
-    """As Keras 2 named weights: ``kernel:0``."""
-    found: list[str] = []
-    group = weights["model_weights"]
-    group.visititems(lambda name, x: found.append(name) if isinstance(x, h5py.Dataset) else None)
-    for name in found:
-        group.move(name, f"{name}:0")
-
-
-def test_a_whole_model_of_keras_2_gives_the_same_answers(
+def test_what_keras_2_saved_gives_the_same_answers(
     saved: dict[str, Path], answers: np.ndarray, tmp_path: Path
 ) -> None:
-    file = shutil.copy(saved["h5"], tmp_path / "old.h5")
-    change_weights(file, with_colons)
-    model, _ = load_checkpoint_weights(file, "xception", classes=4)
-    np.testing.assert_allclose(probabilities(model), answers, atol=1e-4)
+    """Its ``save_weights("x.h5")``: the layers at the root, weights named ``kernel:0``."""
 
-
-def test_weights_without_a_model_around_them_are_read(
-    saved: dict[str, Path], answers: np.ndarray, tmp_path: Path
-) -> None:
-    """What Keras 2's ``save_weights("x.h5")`` wrote: the layers at the root."""
-
-    def at_the_root(weights: h5py.File) -> None:
-        for name in list(weights["model_weights"]):
+    def as_it_was(weights: h5py.File) -> None:
+        found: list[str] = []
+        group = weights["model_weights"]
+        group.visititems(lambda n, x: found.append(n) if isinstance(x, h5py.Dataset) else None)
+        for name in found:
+            group.move(name, f"{name}:0")
+        for name in list(group):
             weights.move(f"model_weights/{name}", name)
-        for name in ("model_weights", "optimizer_weights"):
-            weights.pop(name, None)
+        del weights["model_weights"], weights["optimizer_weights"]
         weights.attrs.clear()
 
     file = shutil.copy(saved["h5"], tmp_path / "old.h5")
-    change_weights(file, at_the_root)
+    change_weights(file, as_it_was)
     model, origin = load_checkpoint_weights(file, "xception", classes=4, size=SIZE)
     np.testing.assert_allclose(probabilities(model), answers, atol=1e-4)
     assert origin["architecture_compared"] is False

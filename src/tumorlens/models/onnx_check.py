@@ -38,13 +38,16 @@ OPERATORS: Final = frozenset(
         *("Squeeze", "Sub", "Sum", "Tanh", "Transpose", "Unsqueeze", "Where"),
     }
 )
-"""What a classifier of pictures is made of. Not among them: control flow (If, Loop, Scan),
-and what makes large tensors of small ones (ConstantOfShape, Expand, Range, Resize, Tile …)."""
+"""What a classifier of pictures is made of. Control flow (If, Loop, Scan) is not, nor is
+what no network of ours needs to make large tensors of small ones (Expand, Range, Tile …)."""
 
 _DOMAINS: Final = ("", "ai.onnx")
 _MOST_FIELDS: Final = 2_000_000  # of the whole file; an honest network has some thousands
 _MOST_NODES: Final = 20_000
 _WIDEST: Final = 1024  # pixels of a kernel, a stride or a padding
+_AMOUNTS: Final = {"Pad": (1, 1024), "Resize": (2, 16)}
+"""Operators that grow a tensor by an amount: which input says it, and how far it may go."""
+
 _EXTENTS: Final = ("kernel_shape", "strides", "pads", "dilations", "output_padding")
 _FLOAT, _INT64 = 1, 7  # of TensorProto.DataType
 # Bytes of one value by data type; text, complex numbers and 4-bit types are left out.
@@ -62,7 +65,7 @@ class _Graph:
     """What is gathered on the way through the file."""
 
     constants: dict[str, list[int]] = field(default_factory=dict)  # int64 ones with their values
-    paddings: list[str] = field(default_factory=list)  # tensors that say how much to pad
+    amounts: list[tuple[str, str]] = field(default_factory=list)  # operator, tensor that says it
     nodes: int = 0
 
 
@@ -196,10 +199,11 @@ def _check_graph(reader: _Reader, graph: _Bytes) -> tuple[dict[str, _Value], dic
         elif number in ends:
             name, described = _read_value(reader, value)
             ends[number][name] = described
-    for name in seen.paddings:
-        # A padding that is computed cannot be judged here, one beyond all pictures can.
-        if not _fit(seen.constants.get(name) or [-1]):
-            raise reader.unsafe(f"it pads by what it computes, or by more than {_WIDEST} pixels")
+    for kind, name in seen.amounts:
+        # An amount that is computed cannot be judged here, one beyond all pictures can.
+        most = _AMOUNTS[kind][1]
+        if not _fit(seen.constants.get(name) or [-1], most):
+            raise reader.unsafe(f"{kind} goes by what it computes, or beyond {most}")
     return {k: v for k, v in ends[11].items() if k not in seen.constants}, ends[12]
 
 
@@ -216,8 +220,8 @@ def _check_node(reader: _Reader, node: _Bytes, seen: _Graph) -> None:
         integers = _check_attribute(reader, attribute)
         if kind == "Constant":
             seen.constants[reader.text(parts.get(2, [b""])[0])] = integers
-    if kind == "Pad" and len(parts.get(1, [])) > 1:
-        seen.paddings.append(reader.text(parts[1][1]))
+    if kind in _AMOUNTS and len(inputs := parts.get(1, [])) > (which := _AMOUNTS[kind][0]):
+        seen.amounts.append((kind, reader.text(inputs[which])))
 
 
 def _check_attribute(reader: _Reader, attribute: _Bytes) -> list[int]:
@@ -235,13 +239,13 @@ def _check_attribute(reader: _Reader, attribute: _Bytes) -> list[int]:
             raise reader.unsafe("it holds a network inside the network")
         elif number in (10, 22, 23):
             raise reader.unsafe("an operator holds lists of tensors, or sparse ones")
-    if name in _EXTENTS and not _fit(integers):
+    if name in _EXTENTS and not _fit(integers, _WIDEST):
         raise reader.unsafe(f"{name} reaches beyond {_WIDEST} pixels")
     return integers
 
 
 def _check_tensor(reader: _Reader, tensor: _Bytes) -> tuple[str, list[int]]:
-    """Look at one tensor; give its name, and its values when they are few 64-bit integers."""
+    """Look at one tensor; give its name, and its values rounded up when they are few."""
     parts = reader.parts(tensor)
     name = reader.text(parts.get(8, [b""])[-1])
     if 13 in parts or any(parts.get(14, [])):
@@ -257,10 +261,13 @@ def _check_tensor(reader: _Reader, tensor: _Bytes) -> tuple[str, list[int]]:
     held = sum(1 if isinstance(value, int) else len(value) for value in typed)
     if isinstance(raw, int) or (len(raw) != count * _WIDTHS[kind] if len(raw) else count > held):
         raise reader.unsafe(f"the tensor {name[:80]!r} claims {count} numbers and holds others")
-    if kind != _INT64 or count > 2 * _MOST_DIMS:
+    if kind not in (_FLOAT, _INT64) or count > 2 * _MOST_DIMS:
         return name, []
     if len(raw):
-        return name, list(struct.unpack(f"<{count}q", raw))
+        values = struct.unpack(f"<{count}{'f' if kind == _FLOAT else 'q'}", raw)
+        return name, [math.ceil(x) if math.isfinite(x) else -1 for x in values]
+    if kind == _FLOAT:
+        return name, []  # as no exporter writes so few
     return name, [x for value in typed for x in reader.integers(value)]
 
 
@@ -329,8 +336,8 @@ def _told(shape: tuple[int | None, ...]) -> str:
     return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
 
 
-def _fit(extents: list[int]) -> bool:
-    return all(0 <= value <= _WIDEST for value in extents)
+def _fit(extents: list[int], most: int) -> bool:
+    return all(0 <= value <= most for value in extents)
 
 
 def _signed(value: int) -> int:

@@ -179,7 +179,7 @@ def _named(layers: list[StoredLayer], config: Config | None) -> list[StoredLayer
 
 def _match(model: Any, stored: list[StoredLayer], source: str) -> list[tuple[Any, StoredLayer]]:
     """Find for every layer its own in the file, of the right shapes; none is left over."""
-    head = model.layers[[layer.name for layer in model.layers].index("pool") :]
+    head = model.layers[[x.name for x in model.layers].index(feature_layer(model.name)) + 1 :]
     ours = [layer for layer in model.layers if _weights(layer)]
     by_name = {x.name: x for x in stored if x.name and not _AUTOMATIC.fullmatch(x.name)}
     named = {
