@@ -1,0 +1,1 @@
+"""The desktop window: a view model without Tk, workers, and a face in Tk."""

@@ -1,0 +1,96 @@
+"""One row of the list: a slice, and what is known of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tumorlens.classify import Prediction
+    from tumorlens.images.slice import Slice
+
+__all__ = ["Row", "State", "printable", "to_csv"]
+
+
+class State(StrEnum):
+    """How far a row has come."""
+
+    WAITING = "waiting"
+    STOPPED = "stopped"
+    ANSWERED = "answered"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """A slice of the list.
+
+    Parameters
+    ----------
+    id
+        Its number in this window.
+    name
+        What to call it, for people.
+    path
+        The file as it was given; ``None`` for a picture from the clipboard.
+    index
+        Which slice of the file, from 0.
+    state
+        How far it has come.
+    prediction
+        The answer, once it is there.
+    error
+        Why it cannot be read: a sentence that names the file.
+    picture
+        The slice itself when no file holds it.
+    """
+
+    id: int
+    name: str
+    path: str | None
+    index: int = 0
+    state: State = State.WAITING
+    prediction: Prediction | None = None
+    error: str | None = None
+    picture: Slice | None = None
+
+
+def printable(text: str) -> str:
+    """File names may hold anything; a window may not show it."""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
+def to_csv(rows: Iterable[Row], classes: Iterable[str]) -> str:
+    """Write the list as a table, one slice a line, in the order of the window.
+
+    The columns are the fields of ``tumorlens predict --json``, with the probability
+    of class ``c`` in ``p_c``, and ``error`` for what could not be read.
+    """
+    names = list(classes)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        [
+            *("path", "slice", "label", "confidence"),
+            *(f"p_{name}" for name in names),
+            *("prediction_set", "assessable", "reason", "model", "error"),
+        ]
+    )
+    for row in rows:
+        where = [row.path or row.name, row.index]
+        if row.prediction is None:
+            missing = row.error or "not classified"
+            writer.writerow([*where, *[""] * (len(names) + 6), missing])
+            continue
+        answer = row.prediction
+        writer.writerow(
+            [*where, answer.label, answer.confidence]
+            + [answer.probabilities[name] for name in names]
+            + [" ".join(answer.prediction_set), str(answer.assessable).lower()]
+            + [answer.reason or "", answer.model, ""]
+        )
+    return text.getvalue()

@@ -1,0 +1,154 @@
+"""A thread that does jobs one after another and hands their results over in a queue."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TypeAlias
+
+from tumorlens.errors import TumorLensError
+
+__all__ = ["Crash", "Job", "Trouble", "Worker"]
+
+Job: TypeAlias = Callable[[], Iterator[object]]
+"""Gives its results one by one, so that it can be stopped between two of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that a person can mend.
+
+    Parameters
+    ----------
+    message
+        What was wrong, where, and what to do.
+    worker
+        Name of the worker whose job it was.
+    """
+
+    message: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crash:
+    """A fault of the program itself, to be raised where it is seen."""
+
+    error: Exception
+
+
+class Worker:
+    """Does jobs in the order they come, in a thread of its own.
+
+    Parameters
+    ----------
+    name
+        For people who debug.
+    results
+        Where every result of every job goes. A job that fails gives a `Trouble`
+        or, when the program is at fault, a `Crash`; the next job goes on.
+    """
+
+    def __init__(self, name: str, results: SimpleQueue[object]) -> None:
+        self._name = name
+        self._results = results
+        self._jobs: deque[Job] = deque()
+        self._change = threading.Condition()
+        self._epoch = 0
+        self._closed = False
+        # A daemon, so that a computation that cannot be stopped never holds the program.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def do(self, job: Job) -> None:
+        """Put a job at the end of the queue."""
+        with self._change:
+            self._jobs.append(job)
+            self._change.notify()
+
+    def do_instead(self, job: Job) -> None:
+        """Stop what is being done, drop what waits, do this."""
+        with self._change:
+            self._jobs = deque([job])
+            self._epoch += 1
+            self._change.notify()
+
+    def cancel(self) -> None:
+        """Drop what waits; the job at hand stops after its next result, which is dropped too."""
+        with self._change:
+            self._jobs.clear()
+            self._epoch += 1
+
+    def close(self, timeout: float) -> bool:
+        """Stop, and wait for it.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait for the job at hand.
+
+        Returns
+        -------
+        bool
+            Whether the thread has ended.
+        """
+        with self._change:
+            self._closed = True
+            self._jobs.clear()
+            self._epoch += 1
+            self._change.notify()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def finish(self, timeout: float) -> bool:
+        """Do what waits, then stop; see `close`."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (taken := self._take()) is not None:
+            job, epoch = taken
+            try:
+                results = job()
+                for result in results:
+                    if not self._hand_over(result, epoch):
+                        break
+                _close(results)
+            except TumorLensError as error:
+                self._hand_over(Trouble(str(error), self._name), epoch)
+            except MemoryError:
+                text = "there is not enough memory for this; close other programs and try again"
+                self._hand_over(Trouble(text, self._name), epoch)
+            except OSError as error:
+                self._hand_over(Trouble(str(error), self._name), epoch)
+            except Exception as error:  # noqa: BLE001  # raised again in the main thread
+                self._hand_over(Crash(error), epoch)
+
+    def _take(self) -> tuple[Job, int] | None:
+        with self._change:
+            while not self._jobs:
+                if self._closed:
+                    return None
+                self._change.wait()
+            return self._jobs.popleft(), self._epoch
+
+    def _hand_over(self, result: object, epoch: int) -> bool:
+        """Give a result on, unless its job was cancelled meanwhile."""
+        with self._change:
+            if epoch != self._epoch:
+                return False
+            self._results.put(result)
+            return True
+
+
+def _close(results: Iterator[object]) -> None:
+    """End a generator now, in its own thread, and not when it is forgotten."""
+    close = getattr(results, "close", None)
+    if close is not None:
+        close()

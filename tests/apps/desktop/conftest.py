@@ -1,0 +1,54 @@
+"""What the tests of the window share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tumorlens.apps.desktop.view_model import Changes, ViewModel
+from tumorlens.classify import load
+from tumorlens.data.phantom import draw_phantom
+
+Wait = Callable[..., Changes]
+
+
+@pytest.fixture(scope="session")
+def heads(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Fifty drawn heads; nobody may change them."""
+    folder = tmp_path_factory.mktemp("heads")
+    labels = ("glioma", "meningioma", "notumor", "pituitary")
+    for i in range(50):
+        picture = Image.fromarray(draw_phantom(labels[i % 4], i, 160).pixels)
+        picture.save(folder / f"head{i:02}.png")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture
+def model() -> Iterator[ViewModel]:
+    """A view model on the model that ships, not started."""
+    made = ViewModel(load)
+    yield made
+    assert made.close(10)
+
+
+@pytest.fixture
+def wait(model: ViewModel) -> Wait:
+    """Poll until something holds; gives all that changed meanwhile."""
+
+    def until(condition: Callable[[], object], seconds: float = 30) -> Changes:
+        end, seen = time.monotonic() + seconds, Changes()
+        while True:
+            changes = model.poll()
+            seen.rows.update(changes.rows)
+            seen.gone += changes.gone
+            seen.parts |= changes.parts
+            if condition():
+                return seen
+            assert time.monotonic() < end, "it did not happen"
+            time.sleep(0.002)
+
+    return until
