@@ -7,6 +7,7 @@ the thread of the window; what is computed is computed by the core.
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ __all__ = [
     "save_overlay",
     "save_record",
     "save_table",
+    "see",
 ]
 
 _TOGETHER = 4  # slices through the network at once: few, so that answers arrive one by one
@@ -68,9 +70,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """The model is there."""
+    """The model is there.
+
+    Parameters
+    ----------
+    classifier
+        Ready to answer.
+    ramp
+        The overlay's colours on black, from none on the left to most on the right.
+    """
 
     classifier: Classifier
+    ramp: Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +151,14 @@ class Explained:
         What was asked for.
     explanation
         The answer.
-    full
-        The overlay at full strength, and halves of it; see `halves`.
+    plain, full
+        The slice without and with the overlay at full strength, and halves of them;
+        see `halves`. Every strength lies between the two.
     """
 
     request: Request
     explanation: Explanation
+    plain: tuple[Image, ...]
     full: tuple[Image, ...]
 
 
@@ -159,7 +172,12 @@ class Saved:
 
 def load_model(load: Callable[[], Classifier]) -> Iterator[object]:
     """Load the model."""
-    yield Loaded(load())
+    import numpy as np  # noqa: PLC0415
+
+    from tumorlens.explain.overlay import blend  # noqa: PLC0415
+
+    heat = np.linspace(0, 1, 256, dtype=np.float32)[None]
+    yield Loaded(load(), blend(np.zeros(heat.shape, np.uint8), heat, 1.0))
 
 
 def find(paths: Sequence[str]) -> Iterator[object]:
@@ -217,6 +235,7 @@ class Reader:
     """Reads the slice of a row; keeps the last file, whose next slice is often wanted next."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._path: str | None = None
         self._slices: list[Slice] = []
 
@@ -233,20 +252,20 @@ class Reader:
         if row.picture is not None:
             return row.picture
         path = row.path or ""
-        if path != self._path:
-            self._slices = read_slices(path)
-            self._path = path
-        if row.index >= len(self._slices):
-            raise UnreadableImageError(
-                path, f"no slice {row.index} any more", "open the file again: it has changed"
-            )
-        return self._slices[row.index]
+        with self._lock:
+            if path != self._path:
+                self._path, self._slices = None, []
+                self._slices = read_slices(path)
+                self._path = path
+            slices = self._slices
+        if row.index >= len(slices):
+            hint = "open the file again: it has changed"
+            raise UnreadableImageError(path, f"no slice {row.index} any more", hint)
+        return slices[row.index]
 
 
-def explain(
-    classifier: Classifier | None, reader: Reader, row: Row, request: Request
-) -> Iterator[object]:
-    """Read a row's slice, and explain it once there is a model."""
+def see(reader: Reader, row: Row, request: Request) -> Iterator[object]:
+    """Read a row's slice."""
     from PIL import Image  # noqa: PLC0415
 
     from tumorlens.explain.overlay import display_grey  # noqa: PLC0415
@@ -255,11 +274,21 @@ def explain(
         picture = reader.read(row)
     except UnreadableImageError as error:
         yield Unreadable(row.id, str(error))
-        return
-    yield Seen(request, picture, halves(Image.fromarray(display_grey(picture)).convert("RGB")))
-    if classifier is not None:
+    else:
+        grey = Image.fromarray(display_grey(picture)).convert("RGB")
+        yield Seen(request, picture, halves(grey))
+
+
+def explain(classifier: Classifier, reader: Reader, row: Row, request: Request) -> Iterator[object]:
+    """Read a row's slice and explain it."""
+    try:
+        picture = reader.read(row)
+    except UnreadableImageError as error:
+        yield Unreadable(row.id, str(error))
+    else:
         explanation = classifier.explain(picture, **request.options)
-        yield Explained(request, explanation, halves(explanation.overlay(1.0)))
+        plain, full = (halves(explanation.overlay(strength)) for strength in (0.0, 1.0))
+        yield Explained(request, explanation, plain, full)
 
 
 def halves(picture: Image) -> tuple[Image, ...]:

@@ -59,9 +59,19 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What there is to choose from; empty until the model is loaded."""
+    """What there is to choose from; empty until the model is loaded.
 
-    methods: tuple[str, ...] = ()
+    Parameters
+    ----------
+    methods
+        Ways to explain, and what people call them.
+    layers
+        Layers that can be explained, early to late.
+    classes
+        The model's classes.
+    """
+
+    methods: dict[str, str] = field(default_factory=dict)
     layers: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
 
@@ -144,6 +154,7 @@ class ViewModel:
         self.selected: int | None = None
         self.choice = Choice()
         self.options = Options()
+        self.ramp: Image | None = None
         self.strength = 0.6
         self.shown: Shown | None = None
         self.explaining = False
@@ -155,9 +166,10 @@ class ViewModel:
         self._changes = Changes()
         self._results: SimpleQueue[object] = SimpleQueue()
         self._reader = jobs.Reader()
-        names = ("finder", "answers", "explanations", "saver")
-        workers = [Worker(name, self._results) for name in names]
-        self._finder, self._answers, self._explanations, self._saver = workers
+        self._finder, self._reading, self._answers, self._explanations, self._saver = (
+            Worker(name, self._results)
+            for name in ("finder", "reader", "answers", "explanations", "saver")
+        )
         self._takers: dict[type, Callable[[Any], None]] = {
             jobs.Loaded: self._start_answering,
             jobs.Found: self._list_files,
@@ -322,7 +334,7 @@ class ViewModel:
         bool
             Whether all workers have ended within `timeout` seconds each.
         """
-        stopping = (self._finder, self._answers, self._explanations)
+        stopping = (self._finder, self._reading, self._answers, self._explanations)
         for worker in stopping:
             worker.close(0)
         saved = self._saver.finish(timeout)
@@ -337,7 +349,9 @@ class ViewModel:
         self._classifier, self._loading = result.classifier, False
         card = result.classifier.card
         layers = getattr(result.classifier, "layers", (card.features.name,))
-        self.options = Options(tuple(METHODS), tuple(layers), card.classes)
+        methods = {name: getattr(one, "title", name) for name, one in METHODS.items()}
+        self.options = Options(methods, tuple(layers), card.classes)
+        self.ramp = result.ramp
         self._changes.parts |= {"options", "shown"}
         self.tell("")
         self._batch.restart_clock()
@@ -389,23 +403,22 @@ class ViewModel:
                 self._summarise()
 
     def _see(self, result: jobs.Seen) -> None:
-        # The overlay of the choice before stays until the new one is there.
-        known = self.shown is not None and self.shown.request.row == result.request.row
-        if self._is_wanted(result.request) and not known:
+        if result.request.row == self.selected and self.shown is None:
             self.shown = Shown(result.request, result.picture, result.plain)
             self._changes.parts.add("shown")
 
     def _show_explanation(self, result: jobs.Explained) -> None:
-        if not self._is_wanted(result.request) or self.shown is None:
-            return
-        self.shown = replace(
-            self.shown, request=result.request, explanation=result.explanation, full=result.full
+        if self.selected is None or result.request != self._request(self.selected):
+            return  # something else has been asked for meanwhile
+        explanation = result.explanation
+        self.shown = Shown(
+            result.request, explanation.picture, result.plain, explanation, result.full
         )
         self.explaining = False
         self._changes.parts |= {"shown", "options"}
         row = self.rows[result.request.row]
         if row.prediction is None:  # asked for before the batch came to it
-            answer = result.explanation.prediction
+            answer = explanation.prediction
             self._change(replace(row, state=State.ANSWERED, prediction=answer))
 
     def _tell_saved(self, result: jobs.Saved) -> None:
@@ -463,8 +476,12 @@ class ViewModel:
         self._changes.parts.add("shown")
         readable = row.state is not State.UNREADABLE
         self.explaining = readable and self._classifier is not None
-        if readable:
-            request = self._request(row.id)
+        if not readable:
+            return
+        request = self._request(row.id)
+        if self.shown is None:
+            self._reading.do_instead(partial(jobs.see, self._reader, row, request))
+        if self._classifier is not None:
             job = partial(jobs.explain, self._classifier, self._reader, row, request)
             self._explanations.do_instead(job)
 
@@ -474,9 +491,6 @@ class ViewModel:
         # What is left to the model is not named.
         options = {name: value for name, value in chosen.items() if value is not None}
         return jobs.Request(number, options)
-
-    def _is_wanted(self, request: jobs.Request) -> bool:
-        return self.selected is not None and request == self._request(self.selected)
 
     def _explained(self) -> Explanation | None:
         explanation = self.shown.explanation if self.shown else None
