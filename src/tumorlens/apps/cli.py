@@ -19,6 +19,7 @@ import click
 from tumorlens.apps.compare_command import compare as compare_command
 from tumorlens.apps.data_commands import data as data_commands
 from tumorlens.apps.evaluate_command import evaluate as evaluate_command
+from tumorlens.apps.gui_command import gui
 from tumorlens.apps.hub_options import hub_options, tell, where
 from tumorlens.apps.import_command import import_keras as import_command
 from tumorlens.apps.localise_command import localise
@@ -192,6 +193,7 @@ def demo(out: str, model: str | None) -> None:
 cli.add_command(data_commands)
 cli.add_command(compare_command)
 cli.add_command(evaluate_command)
+cli.add_command(gui)
 cli.add_command(localise)
 cli.add_command(import_command)
 cli.add_command(models_command)

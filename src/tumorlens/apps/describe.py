@@ -9,35 +9,47 @@ from typing import Any
 from tumorlens.models.card import Card
 from tumorlens.models.store import bundled_models
 
-__all__ = ["accuracy", "describe"]
+__all__ = ["accuracy", "describe", "facts"]
+
+_SENTENCES = ("what it is", "limits", "use", "licence")
 
 
-def describe(card: Card) -> str:
-    """Write down what a person should know of a model before using it."""
-    lines = [f"model          {card.id} ({card.network}, {card.precision})"]
-    lines += [f"classes        {', '.join(card.classes)}"]
-    lines += [f"input          {card.input.size} × {card.input.size}, {card.input.preparation}"]
+def facts(card: Card) -> list[tuple[str, str]]:
+    """List what a person should know of a model before using it: titles and texts."""
+    found = [
+        ("model", f"{card.id} ({card.network}, {card.precision})"),
+        ("classes", ", ".join(card.classes)),
+        ("input", f"{card.input.size} × {card.input.size}, {card.input.preparation}"),
+    ]
     training = card.training
     if isinstance(training.get("recipe"), dict):
         epochs = training["recipe"].get("epochs")
-        lines += [f"trained        epoch {training.get('epoch')} of {epochs}"]
+        found.append(("trained", f"epoch {training.get('epoch')} of {epochs}"))
     if scored := accuracy(card):
         recall = card.metrics["recall"].items()
-        lines += [scored.replace(" ", " " * 7, 1)]
-        lines += ["recall         " + ", ".join(f"{name} {value:.3f}" for name, value in recall)]
-    for title, text in (
+        found.append(("accuracy", scored.removeprefix("accuracy ")))
+        found.append(("recall", ", ".join(f"{name} {value:.3f}" for name, value in recall)))
+    found += [
         ("what it is", card.description),
         ("limits", card.limitations),
         ("use", card.intended_use),
         ("licence", card.licence),
-    ):
-        if text:
-            lines += textwrap.wrap(
-                text, 96, initial_indent=f"{title:<15}", subsequent_indent=" " * 15
-            )
+    ]
     packages = ("tumorlens", "onnxruntime", "numpy", "pillow")
-    lines += ["versions       " + ", ".join(f"{name} {version(name)}" for name in packages)]
-    lines += [f"models         {', '.join(bundled_models())}"]
+    found += [
+        ("versions", ", ".join(f"{name} {version(name)}" for name in packages)),
+        ("models", ", ".join(bundled_models())),
+    ]
+    return [(title, text) for title, text in found if text]
+
+
+def describe(card: Card) -> str:
+    """Write down what a person should know of a model before using it."""
+    lines: list[str] = []
+    for title, text in facts(card):
+        indent = " " * 15
+        wide = 96 if title in _SENTENCES else 10_000
+        lines += textwrap.wrap(text, wide, initial_indent=f"{title:<15}", subsequent_indent=indent)
     return "\n".join(lines)
 
 

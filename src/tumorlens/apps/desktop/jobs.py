@@ -30,6 +30,7 @@ __all__ = [
     "Explained",
     "Found",
     "Loaded",
+    "Packed",
     "Pasted",
     "Reader",
     "Request",
@@ -40,6 +41,7 @@ __all__ = [
     "explain",
     "find",
     "load_model",
+    "pack",
     "paste",
     "save_overlay",
     "save_record",
@@ -167,6 +169,14 @@ class Saved:
     """Something is on the disk."""
 
     what: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """A record that lies in a folder of ours, ready to be dragged out of the window."""
+
+    explanation: Explanation
     where: str
 
 
@@ -311,13 +321,21 @@ def save_overlay(explanation: Explanation, strength: float, path: str) -> Iterat
 
 def save_record(explanation: Explanation, folder: str, name: str) -> Iterator[object]:
     """Save map, overlay and manifest in a new folder below `folder`."""
-    from tumorlens.explain.batch import folder_name, free_folder  # noqa: PLC0415
+    yield Saved("the record", _save_record(explanation, folder, name))
 
-    where = explanation.save(free_folder(Path(folder), folder_name(name)))
-    yield Saved("the record", str(where))
+
+def pack(explanation: Explanation, folder: str, name: str) -> Iterator[object]:
+    """Save a record where it can be dragged from."""
+    yield Packed(explanation, _save_record(explanation, folder, name))
 
 
 def save_table(text: str, rows: int, path: str) -> Iterator[object]:
     """Save the list; file names that are no text keep their bytes."""
     write_whole(path, text.encode("utf-8", "surrogateescape"))
     yield Saved(f"{rows} rows", path)
+
+
+def _save_record(explanation: Explanation, folder: str, name: str) -> str:
+    from tumorlens.explain.batch import folder_name, free_folder  # noqa: PLC0415
+
+    return str(explanation.save(free_folder(Path(folder), folder_name(name))))

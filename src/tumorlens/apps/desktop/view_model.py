@@ -7,6 +7,9 @@ that there is nothing to lock.
 
 from __future__ import annotations
 
+import inspect
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -69,11 +72,14 @@ class Options:
         Layers that can be explained, early to late.
     classes
         The model's classes.
+    versus
+        Whether one class can be explained against another.
     """
 
     methods: dict[str, str] = field(default_factory=dict)
     layers: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    versus: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,6 +168,9 @@ class ViewModel:
         self._loading = self._no_model = False
         self._classifier: Classifier | None = None
         self._pasted = 0
+        self._drag_folder: str | None = None
+        self._packing: Explanation | None = None
+        self._packed: jobs.Packed | None = None
         self._batch = Batch(clock)
         self._changes = Changes()
         self._results: SimpleQueue[object] = SimpleQueue()
@@ -180,6 +189,7 @@ class ViewModel:
             jobs.Seen: self._see,
             jobs.Explained: self._show_explanation,
             jobs.Saved: self._tell_saved,
+            jobs.Packed: self._remember_packed,
             Trouble: self._trouble,
             Crash: _raise,
         }
@@ -326,6 +336,24 @@ class ViewModel:
         text = to_csv(self.rows, self.options.classes)
         self._saver.do(partial(jobs.save_table, text, len(self.rows), path))
 
+    def prepare_drag(self) -> None:
+        """Write the record of what is shown where it can be dragged from."""
+        explanation = self.shown.explanation if self.shown else None
+        row = self.row
+        if explanation is None or row is None or self.dragged or explanation is self._packing:
+            return
+        if self._drag_folder is None:
+            self._drag_folder = tempfile.mkdtemp(prefix="tumorlens-")  # for nobody else's eyes
+        self._packing = explanation
+        self._saver.do(partial(jobs.pack, explanation, self._drag_folder, row.name))
+
+    @property
+    def dragged(self) -> str | None:
+        """The record of what is shown, once it can be dragged."""
+        explanation = self.shown.explanation if self.shown else None
+        packed = self._packed
+        return packed.where if packed and packed.explanation is explanation else None
+
     def close(self, timeout: float = 2.0) -> bool:
         """Stop all work; what is being saved is saved.
 
@@ -339,6 +367,8 @@ class ViewModel:
             worker.close(0)
         saved = self._saver.finish(timeout)
         ended = [worker.close(timeout) for worker in stopping]
+        if self._drag_folder is not None:
+            shutil.rmtree(self._drag_folder, ignore_errors=True)
         return saved and all(ended)
 
     # What the workers say
@@ -349,8 +379,9 @@ class ViewModel:
         self._classifier, self._loading = result.classifier, False
         card = result.classifier.card
         layers = getattr(result.classifier, "layers", (card.features.name,))
+        versus = "versus" in inspect.signature(result.classifier.explain).parameters
         methods = {name: getattr(one, "title", name) for name, one in METHODS.items()}
-        self.options = Options(methods, tuple(layers), card.classes)
+        self.options = Options(methods, tuple(layers), card.classes, versus)
         self.ramp = result.ramp
         self._changes.parts |= {"options", "shown"}
         self.tell("")
@@ -423,6 +454,9 @@ class ViewModel:
 
     def _tell_saved(self, result: jobs.Saved) -> None:
         self.tell(f"saved {result.what}: {printable(result.where)}")
+
+    def _remember_packed(self, result: jobs.Packed) -> None:
+        self._packed = result
 
     def _trouble(self, result: Trouble) -> None:
         if result.worker == "explanations":

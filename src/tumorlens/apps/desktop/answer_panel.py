@@ -1,0 +1,146 @@
+"""The answer for the slice: class, confidence, prediction set, probabilities, doubts."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from tkinter import ttk
+from typing import TYPE_CHECKING, Final
+
+from tumorlens.apps.desktop import drawn
+from tumorlens.apps.desktop.rows import State
+from tumorlens.figure_style import class_colour, class_name
+
+if TYPE_CHECKING:
+    from tumorlens.apps.desktop.theme import Theme
+    from tumorlens.apps.desktop.view_model import ViewModel
+    from tumorlens.classify import Prediction
+
+__all__ = ["AnswerPanel"]
+
+_MOST_BARS: Final = 8
+
+
+class AnswerPanel(ttk.Frame):
+    """Shows the answer of the selected row.
+
+    Parameters
+    ----------
+    parent
+        Where to stand.
+    theme
+        The look.
+    """
+
+    def __init__(self, parent: tk.Misc, theme: Theme) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        px = theme.px
+        self.name = ttk.Label(self, style="Faint.TLabel")
+        self.headline = ttk.Label(self, style="Large.TLabel")
+        self.detail = ttk.Label(self, justify="left")
+        self.doubt = ttk.Frame(self, style="Warning.TFrame", padding=px(8))
+        self.doubt_text = ttk.Label(self.doubt, style="Warning.TLabel", justify="left")
+        self.doubt_text.pack(fill="x")
+        self.bars = tk.Canvas(
+            self, background=theme.palette.panel, highlightthickness=0, borderwidth=0, height=px(10)
+        )
+        for row, widget in enumerate((self.name, self.headline, self.detail)):
+            widget.grid(row=row, column=0, sticky="ew", pady=(0, px(2)))
+        self.bars.grid(row=4, column=0, sticky="ew", pady=(px(8), 0))
+        self.columnconfigure(0, weight=1)
+        self._answer: Prediction | None = None
+        self.bars.bind("<Configure>", lambda _: self._draw_bars())
+        self.bind("<Configure>", lambda event: self._wrap(event.width))
+
+    def show(self, model: ViewModel) -> None:
+        """Show the answer of the selected row."""
+        row = model.row
+        answer = row.prediction if row else None
+        self.name.configure(text=row.name if row else "")
+        headline, detail = "", ""
+        if row is None:
+            headline, detail = "No slice yet", "Open a picture or a folder."
+        elif answer is None:
+            states = {State.WAITING: "Waiting …", State.STOPPED: "Not classified"}
+            headline = states.get(row.state, "Cannot be read")
+        elif answer.assessable:
+            headline = class_name(answer.label)
+            headline = headline[:1].upper() + headline[1:]
+            detail = self._say_set(answer, model)
+        else:
+            headline = "Not assessable"
+        self.headline.configure(text=headline)
+        self.detail.configure(text=detail)
+        if detail:
+            self.detail.grid()
+        else:
+            self.detail.grid_remove()
+        self._show_doubt(answer)
+        self._answer = answer
+        self._draw_bars()
+
+    def _say_set(self, answer: Prediction, model: ViewModel) -> str:
+        level = f"{model.card.set_level:.0%}" if model.card else ""
+        names = " or ".join(class_name(name) for name in answer.prediction_set)
+        return f"Confidence {answer.confidence:.1%}\nPrediction set ({level}): {names}"
+
+    def _show_doubt(self, answer: Prediction | None) -> None:
+        if answer is None or answer.assessable:
+            self.doubt.grid_remove()
+            return
+        self.doubt_text.configure(
+            text=f"{_sentence(answer.reason or '')} The numbers below mean nothing."
+        )
+        self.doubt.grid(row=3, column=0, sticky="ew", pady=(self._theme.px(4), 0))
+
+    def _wrap(self, width: int) -> None:
+        self.detail.configure(wraplength=width)
+        self.doubt_text.configure(wraplength=width - self._theme.px(16))
+
+    def _draw_bars(self) -> None:
+        canvas, px, colours = self.bars, self._theme.px, self._theme.palette
+        canvas.delete("all")
+        answer = self._answer
+        if answer is None:
+            canvas.configure(height=1)
+            return
+        kinds = {name: kind for kind, name in enumerate(answer.probabilities)}
+        names = list(kinds)
+        if len(names) > _MOST_BARS:
+            names = sorted(names, key=lambda n: -answer.probabilities[n])[:_MOST_BARS]
+        high, width = px(34), canvas.winfo_width()
+        canvas.configure(height=high * len(names))
+        side = px(10)
+        for place, name in enumerate(names):
+            value = answer.probabilities[name]
+            top = place * high
+            plain = answer.assessable
+            colour = class_colour(name) if plain else colours.faint
+            best = plain and name == answer.label
+            font = self._theme.strong if best else self._theme.body
+            ink = colours.ink if plain else colours.faint
+            photo = self._mark(kinds[name], colour, side)
+            middle = top + px(10)
+            canvas.create_image(0, middle, image=photo, anchor="w")
+            text = class_name(name)
+            canvas.create_text(side + px(8), middle, text=text, anchor="w", font=font, fill=ink)
+            canvas.create_text(
+                width - 1, middle, text=f"{value:.1%}", anchor="e", font=font, fill=ink
+            )
+            line, thick = top + px(21), px(6)
+            canvas.create_rectangle(0, line, width, line + thick, fill=colours.raised, outline="")
+            if value * width >= 1:
+                canvas.create_rectangle(
+                    0, line, round(value * width), line + thick, fill=colour, outline=""
+                )
+
+    def _mark(self, kind: int, colour: str, side: int) -> object:
+        photos = self.__dict__.setdefault("_marks", {})
+        if (kind, colour) not in photos:
+            photos[kind, colour] = self._theme.photo(drawn.mark(side, kind, colour))
+        return photos[kind, colour]
+
+
+def _sentence(text: str) -> str:
+    """Begin with a capital and end with a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

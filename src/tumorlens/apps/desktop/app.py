@@ -1,0 +1,80 @@
+"""Opens the window, and sees to it that nothing is left when it closes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tkinter as tk
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from tumorlens.apps.desktop.screen import make_sharp, screen_scale
+from tumorlens.apps.desktop.settings import read_settings, settings_path, write_settings
+from tumorlens.apps.desktop.view_model import ViewModel
+from tumorlens.apps.desktop.window import Window
+from tumorlens.errors import TumorLensError
+
+if TYPE_CHECKING:
+    from tumorlens.classify import Classifier
+
+__all__ = ["run_window"]
+
+
+def run_window(paths: Sequence[str], model: str | None, scale: float | None) -> None:
+    """Show the window until it is closed.
+
+    Parameters
+    ----------
+    paths
+        Files and folders to open.
+    model
+        As `tumorlens.load` takes it.
+    scale
+        Size of text and controls, 1 for 100 %; ``None`` to follow the settings and the screen.
+
+    Raises
+    ------
+    TumorLensError
+        When there is no screen.
+    """
+
+    def load() -> Classifier:
+        from tumorlens.classify import load as load_model  # noqa: PLC0415
+
+        return load_model(model)
+
+    make_sharp()
+    try:
+        root = tk.Tk(className="Tumorlens")
+    except tk.TclError as error:
+        raise TumorLensError(
+            f"there is no screen to open a window on ({error}); run this on a desktop, over "
+            "`ssh -X`, or use `tumorlens explain`"
+        ) from error
+    where = settings_path()
+    settings = read_settings(where)
+    if scale is not None:
+        settings.scale = scale
+    view_model = ViewModel(load, settings)
+    window = Window(root, view_model, screen_scale(root))
+    _close_when_told(window)
+    view_model.open(paths)
+    window.run()
+    write_settings(where, view_model.settings)
+    if not view_model.close():
+        # Something that cannot be interrupted still computes; nobody waits for it any more.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _close_when_told(window: Window) -> None:
+    """Close the window on Ctrl+C in the terminal and when the system asks to end."""
+
+    def close(_signal: int, _frame: FrameType | None) -> None:
+        window.root.after_idle(window.close)
+
+    signal.signal(signal.SIGINT, close)
+    signal.signal(signal.SIGTERM, close)

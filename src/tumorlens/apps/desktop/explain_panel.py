@@ -1,0 +1,167 @@
+"""What is explained, and how: method, layer, class, strength."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from tkinter import ttk
+from typing import TYPE_CHECKING
+
+from tumorlens.figure_style import class_name
+
+if TYPE_CHECKING:
+    from tumorlens.apps.desktop.theme import Theme
+    from tumorlens.apps.desktop.view_model import ViewModel
+
+__all__ = ["ExplainPanel"]
+
+_NOTHING = "nothing"
+
+
+class ExplainPanel(ttk.Frame):
+    """Chooses the explanation.
+
+    Parameters
+    ----------
+    parent
+        Where to stand.
+    theme
+        The look.
+    model
+        Whose choices these are.
+    on_strength
+        Called with the strength from 0 to 1.
+    on_beside
+        Called with whether the original stands beside.
+    """
+
+    def __init__(
+        self,
+        parent: tk.Misc,
+        theme: Theme,
+        model: ViewModel,
+        on_strength: Callable[[float], object],
+        on_beside: Callable[[bool], object],
+    ) -> None:
+        super().__init__(parent)
+        self._model = model
+        px = theme.px
+        self.columnconfigure(1, weight=1)
+        self._title = ttk.Label(self, text="Explanation", style="Strong.TLabel")
+        self._title.grid(row=0, column=0, sticky="w", pady=(0, px(4)))
+        self._busy = ttk.Label(self, style="Faint.TLabel", anchor="e")
+        self._busy.grid(row=0, column=1, sticky="ew")
+        self.method = self._add_choice(1, "Method", px, self._choose_method)
+        self.layer = self._add_choice(2, "Layer", px, self._choose_layer)
+        self.target = self._add_choice(3, "Evidence for", px, self._choose_target)
+        self.versus = self._add_choice(4, "rather than", px, self._choose_versus)
+        ttk.Label(self, text="Strength").grid(row=5, column=0, sticky="w", pady=px(4))
+        row = ttk.Frame(self)
+        row.grid(row=5, column=1, sticky="ew")
+        row.columnconfigure(0, weight=1)
+        self._on_strength = on_strength
+        self.strength = ttk.Scale(row, from_=0, to=100, command=self._slide)
+        self.strength.grid(row=0, column=0, sticky="ew")
+        self.percent = ttk.Label(row, width=5, anchor="e")
+        self.percent.grid(row=0, column=1)
+        self._beside = tk.BooleanVar(self, value=False)
+        self.beside = ttk.Checkbutton(
+            self,
+            text="Original beside overlay",
+            variable=self._beside,
+            command=lambda: on_beside(self._beside.get()),
+        )
+        self.beside.grid(row=6, column=0, columnspan=2, sticky="w", pady=(px(2), 0))
+        self.strength.set(model.strength * 100)
+
+    def show(self) -> None:
+        """Show what there is to choose, and what is chosen."""
+        model = self._model
+        options, choice = model.options, model.choice
+        explanation = model.shown.explanation if model.shown else None
+        methods = options.methods
+        method = choice.method or (next(iter(methods)) if methods else "")
+        self._fill(self.method, list(methods.values()), methods.get(method, ""))
+        layers = list(reversed(options.layers))
+        self._fill(self.layer, layers, choice.layer or (layers[0] if layers else ""))
+        answer = explanation.prediction if explanation else None
+        decides = f"answer: {class_name(answer.label)}" if answer else "the answer"
+        names = [class_name(name) for name in options.classes]
+        target = class_name(choice.target) if choice.target else decides
+        self._fill(self.target, [decides, *names] if names else [], target if names else "")
+        wanted = choice.target or (answer.label if answer else None)
+        others = [class_name(name) for name in options.classes if name != wanted]
+        versus = class_name(choice.versus) if choice.versus else _NOTHING
+        offered = [_NOTHING, *others] if options.versus else []
+        self._fill(self.versus, offered, versus if names else "")
+        self._busy.configure(text="computing …" if model.explaining else "")
+
+    def set_strength(self, strength: float) -> None:
+        """Move the slider."""
+        self.strength.set(strength * 100)
+
+    def set_beside(self, *, beside: bool) -> None:
+        """Tick the box."""
+        self._beside.set(beside)
+
+    def step(self, name: str, by: int) -> None:
+        """Go on to the next choice of a field, and round."""
+        box: ttk.Combobox = getattr(self, name)
+        values = list(box["values"])
+        if len(values) > 1:
+            box.current((box.current() + by) % len(values))
+            box.event_generate("<<ComboboxSelected>>")
+
+    def choose_target(self, place: int) -> None:
+        """Choose a class by its place; 0 leaves it to the model."""
+        if place <= len(self._model.options.classes) and self.target["values"]:
+            self.target.current(place)
+            self._choose_target()
+
+    def _add_choice(
+        self, row: int, label: str, px: Callable[[float], int], chosen: Callable[[], None]
+    ) -> ttk.Combobox:
+        ttk.Label(self, text=label).grid(row=row, column=0, sticky="w", padx=(0, px(10)))
+        box = ttk.Combobox(self, state="disabled", width=12)
+        box.grid(row=row, column=1, sticky="ew", pady=px(2))
+
+        def choose(_: tk.Event[tk.Misc]) -> None:
+            box.selection_clear()
+            chosen()
+
+        box.bind("<<ComboboxSelected>>", choose)
+        for wheel in ("<Button-4>", "<Button-5>", "<MouseWheel>"):
+            box.bind(wheel, lambda _: "break")  # scrolling past must choose nothing
+        return box
+
+    def _fill(self, box: ttk.Combobox, values: Sequence[str], value: str) -> None:
+        if list(box["values"]) != list(values):
+            box.configure(values=list(values))
+        box.configure(state="readonly" if len(values) > 1 else "disabled")
+        if box.get() != value:
+            box.set(value)
+
+    def _choose_method(self) -> None:
+        name = list(self._model.options.methods)[self.method.current()]
+        self._model.choose(replace(self._model.choice, method=name))
+
+    def _choose_layer(self) -> None:
+        place = self.layer.current()
+        layer = list(reversed(self._model.options.layers))[place] if place else None
+        self._model.choose(replace(self._model.choice, layer=layer))
+
+    def _choose_target(self) -> None:
+        place = self.target.current()
+        target = self._model.options.classes[place - 1] if place else None
+        self._model.choose(replace(self._model.choice, target=target))
+
+    def _choose_versus(self) -> None:
+        shown = self.versus.get()
+        names = {class_name(name): name for name in self._model.options.classes}
+        self._model.choose(replace(self._model.choice, versus=names.get(shown)))
+
+    def _slide(self, value: str) -> None:
+        percent = float(value)
+        self.percent.configure(text=f"{percent:.0f} %")
+        self._on_strength(percent / 100)

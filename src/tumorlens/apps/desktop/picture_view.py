@@ -1,0 +1,405 @@
+"""The slice, large: with its overlay, the original beside it, zoomed and moved."""
+
+from __future__ import annotations
+
+import math
+import tkinter as tk
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from PIL import Image, ImageTk
+
+if TYPE_CHECKING:
+    from tumorlens.apps.desktop.theme import Theme
+    from tumorlens.apps.desktop.view_model import Shown
+    from tumorlens.explain.explanation import Explanation
+
+__all__ = ["Pane", "PictureView", "Sight", "locate"]
+
+_MOST: Final = 64.0  # screen pixels for one of the slice
+_STEP: Final = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Which part of the slice is seen, and how large.
+
+    Parameters
+    ----------
+    zoom
+        Screen pixels for one pixel of the slice, the same both ways.
+    x, y
+        The place of the slice that is in the middle, in its pixels.
+    """
+
+    zoom: float
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pane:
+    """Where a part of the slice lies on the screen.
+
+    Parameters
+    ----------
+    left, top, width, height
+        On the screen, whole pixels.
+    box
+        The part: left, top, right and bottom in pixels of the slice.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+    box: tuple[float, float, float, float]
+
+
+def locate(sight: Sight, room: tuple[int, int], size: tuple[int, int]) -> Pane | None:
+    """Find what of a slice is seen in a room of the screen, and where.
+
+    Parameters
+    ----------
+    sight
+        Which part, how large.
+    room
+        Width and height on the screen.
+    size
+        Width and height of the slice.
+
+    Returns
+    -------
+    Pane or None
+        Relative to the room's corner; ``None`` when nothing is seen.
+    """
+    starts, ends, box_starts, box_ends = [], [], [], []
+    for middle, length, pixels in zip((sight.x, sight.y), room, size, strict=True):
+        first = length / 2 - middle * sight.zoom  # where the slice begins on the screen
+        start, end = max(0, round(first)), min(length, round(first + pixels * sight.zoom))
+        if end <= start:
+            return None
+        starts.append(start)
+        ends.append(end)
+        box_starts.append(min(max((start - first) / sight.zoom, 0.0), float(pixels)))
+        box_ends.append(min(max((end - first) / sight.zoom, 0.0), float(pixels)))
+    if box_ends[0] <= box_starts[0] or box_ends[1] <= box_starts[1]:
+        return None
+    box = (box_starts[0], box_starts[1], box_ends[0], box_ends[1])
+    return Pane(starts[0], starts[1], ends[0] - starts[0], ends[1] - starts[1], box)
+
+
+class PictureView(tk.Canvas):
+    """Shows a slice and its overlay.
+
+    Parameters
+    ----------
+    parent
+        Where to stand.
+    theme
+        The look.
+    on_point
+        Called with the pixel of the slice that is pointed at, or ``None``.
+    on_zoom
+        Called when the zoom has changed.
+    caption
+        Says what an overlay shows.
+    """
+
+    def __init__(
+        self,
+        parent: tk.Misc,
+        theme: Theme,
+        on_point: Callable[[tuple[int, int] | None], object],
+        on_zoom: Callable[[], object],
+        caption: Callable[[Explanation], str],
+    ) -> None:
+        colours = theme.palette
+        super().__init__(parent, background=colours.surround, highlightthickness=0, borderwidth=0)
+        self._theme = theme
+        self._on_point, self._on_zoom, self._caption_of = on_point, on_zoom, caption
+        self.shown: Shown | None = None
+        self.strength = 0.6
+        self.covered = True  # whether the overlay is on
+        self.beside = False
+        self.smooth = True
+        self.sight: Sight | None = None  # None fits the slice into the room
+        self.notice = ""  # a sentence in the place of a slice
+        self.warning = ""  # a sentence above it
+        self.ramp: Image.Image | None = None
+        self._dragged: tuple[int, int, Sight] | None = None
+        self._waiting = False
+        self._cut: dict[object, Image.Image] = {}  # what was cut out for the last drawing
+        self._photos: list[ImageTk.PhotoImage] = []
+        self.bind("<Configure>", lambda _: self.redraw())
+        self.bind("<ButtonPress-1>", self._press)
+        self.bind("<B1-Motion>", self._drag)
+        self.bind("<ButtonRelease-1>", self._release)
+        self.bind("<Double-Button-1>", lambda _: self.fit())
+        self.bind("<Motion>", self._point)
+        self.bind("<Leave>", lambda _: self._on_point(None))
+        self.bind("<Button-4>", lambda event: self.zoom(_STEP, (event.x, event.y)))
+        self.bind("<Button-5>", lambda event: self.zoom(1 / _STEP, (event.x, event.y)))
+        self.bind("<MouseWheel>", self._wheel)
+
+    # What the window tells it
+
+    def show(self, shown: Shown | None) -> None:
+        """Show a slice, or none. The part that is seen stays while the size does."""
+        old = self.shown.picture if self.shown else None
+        new = shown.picture if shown else None
+        if old and new and (old.width, old.height) != (new.width, new.height):
+            self.sight = None
+        self.shown = shown
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw anew, once, when there is time."""
+        if not self._waiting:
+            self._waiting = True
+            self.after_idle(self._draw)
+
+    def fit(self) -> None:
+        """Show the whole slice."""
+        self.sight = None
+        self.redraw()
+        self._on_zoom()
+
+    def true_pixels(self) -> None:
+        """Show every pixel of the slice as one of the screen."""
+        if self.shown:
+            self.sight = replace(self._sight(), zoom=1.0)
+            self.redraw()
+            self._on_zoom()
+
+    def zoom(self, factor: float, at: tuple[int, int] | None = None) -> None:
+        """Zoom by a factor; what lies `at` a place of the canvas, or its middle, stays there."""
+        if not self.shown:
+            return
+        sight = self._sight()
+        zoom = min(max(sight.zoom * factor, self._fitting() / 8), _MOST)
+        x, y = self._offset(at) if at else (0.0, 0.0)
+        moved = 1 / sight.zoom - 1 / zoom
+        self.sight = Sight(zoom, sight.x + x * moved, sight.y + y * moved)
+        self._keep_in_sight()
+        self.redraw()
+        self._on_zoom()
+
+    def move(self, right: float, down: float) -> None:
+        """Look further right and down, in parts of the room."""
+        if self.shown:
+            sight, room = self._sight(), self._room()
+            dx, dy = right * room[0] / sight.zoom, down * room[1] / sight.zoom
+            self.sight = Sight(sight.zoom, sight.x + dx, sight.y + dy)
+            self._keep_in_sight()
+            self.redraw()
+
+    @property
+    def percent(self) -> float | None:
+        """How large the slice is shown; 100 is one screen pixel for each of its own."""
+        return self._sight().zoom * 100 if self.shown else None
+
+    # Geometry
+
+    def _room(self) -> tuple[int, int]:
+        """Width and height for one view of the slice."""
+        width, height = self.winfo_width(), self.winfo_height()
+        return ((width - self._gap()) // 2 if self.beside else width), height
+
+    def _gap(self) -> int:
+        return self._theme.px(4)
+
+    def _fitting(self) -> float:
+        if self.shown is None:
+            return 1.0
+        picture, room = self.shown.picture, self._room()
+        return max(min(room[0] / picture.width, room[1] / picture.height), 1e-3)
+
+    def _sight(self) -> Sight:
+        if self.sight is not None or self.shown is None:
+            return self.sight or Sight(1.0, 0.0, 0.0)
+        picture = self.shown.picture
+        return Sight(self._fitting(), picture.width / 2, picture.height / 2)
+
+    def _keep_in_sight(self) -> None:
+        if self.sight and self.shown:
+            picture = self.shown.picture
+            x = min(max(self.sight.x, 0.0), float(picture.width))
+            y = min(max(self.sight.y, 0.0), float(picture.height))
+            self.sight = Sight(self.sight.zoom, x, y)
+
+    def _offset(self, at: tuple[int, int]) -> tuple[float, float]:
+        """Distance of a place of the canvas from the middle of its view."""
+        width, height = self._room()
+        x = at[0]
+        if self.beside and x > width:
+            x -= width + self._gap()
+        return x - width / 2, at[1] - height / 2
+
+    def pixel_at(self, x: int, y: int) -> tuple[int, int] | None:
+        """Find the pixel of the slice, column and row, under a place of the canvas."""
+        if not self.shown:
+            return None
+        sight, (dx, dy) = self._sight(), self._offset((x, y))
+        column, row = math.floor(sight.x + dx / sight.zoom), math.floor(sight.y + dy / sight.zoom)
+        picture = self.shown.picture
+        inside = 0 <= column < picture.width and 0 <= row < picture.height
+        return (column, row) if inside else None
+
+    # The mouse
+
+    def _press(self, event: tk.Event[tk.Misc]) -> None:
+        self.focus_set()
+        if self.shown:
+            self._dragged = (event.x, event.y, self._sight())
+            self.configure(cursor="fleur")
+
+    def _drag(self, event: tk.Event[tk.Misc]) -> None:
+        if self._dragged:
+            x, y, sight = self._dragged
+            if abs(event.x - x) + abs(event.y - y) > 2 or self.sight:
+                dx, dy = (x - event.x) / sight.zoom, (y - event.y) / sight.zoom
+                self.sight = Sight(sight.zoom, sight.x + dx, sight.y + dy)
+                self._keep_in_sight()
+                self.redraw()
+
+    def _release(self, _: tk.Event[tk.Misc]) -> None:
+        self._dragged = None
+        self.configure(cursor="")
+
+    def _point(self, event: tk.Event[tk.Misc]) -> None:
+        self._on_point(self.pixel_at(event.x, event.y))
+
+    def _wheel(self, event: tk.Event[tk.Misc]) -> None:
+        self.zoom(_STEP if event.delta > 0 else 1 / _STEP, (event.x, event.y))
+
+    # Drawing
+
+    def _draw(self) -> None:
+        self._waiting = False
+        self.delete("drawn")
+        photos: list[ImageTk.PhotoImage] = []
+        if self.shown and not self.notice:
+            room = self._room()
+            views = [(0, self.covered)]
+            if self.beside:
+                views = [(0, False), (room[0] + self._gap(), True)]
+            cut: dict[object, Image.Image] = {}
+            for left, covered in views:
+                photos += self._draw_view(self.shown, left, room, cut, covered=covered)
+            self._cut = cut
+            if self.covered and self.shown.full:
+                photos += self._draw_legend()
+        elif self.notice:
+            self._write_notice()
+        if self.warning and not self.notice:
+            self._write_warning()
+        self._photos = photos  # and the old ones go now that they are seen no more
+
+    def _draw_view(
+        self,
+        shown: Shown,
+        left: int,
+        room: tuple[int, int],
+        cut: dict[object, Image.Image],
+        *,
+        covered: bool,
+    ) -> list[ImageTk.PhotoImage]:
+        sight = self._sight()
+        pane = locate(sight, room, (shown.picture.width, shown.picture.height))
+        if pane is None:
+            return []
+        image = self._cut_out(shown.plain, pane, sight.zoom, cut)
+        covered = covered and bool(shown.full)
+        if covered:
+            full = self._cut_out(shown.full, pane, sight.zoom, cut)
+            # The overlay is linear in its strength: what lies between is a mixture.
+            image = Image.blend(image, full, self.strength)
+        photo = ImageTk.PhotoImage(image, master=self)
+        place = (left + pane.left, pane.top)
+        self.create_image(*place, image=photo, anchor="nw", tags="drawn")
+        self._caption(left, covered=covered)
+        return [photo]
+
+    def _cut_out(
+        self,
+        levels: tuple[Image.Image, ...],
+        pane: Pane,
+        zoom: float,
+        cut: dict[object, Image.Image],
+    ) -> Image.Image:
+        """Cut a part out of a picture, in the size of the screen."""
+        key = (id(levels), pane, self.smooth)
+        image = cut.get(key) or self._cut.get(key)
+        if image is None:
+            # The smallest of the halves that still has a pixel for each of the screen.
+            level = min(max(int(math.log2(1 / zoom)), 0), len(levels) - 1) if zoom < 1 else 0
+            source = levels[level]
+            left, top, right, bottom = (value / 2**level for value in pane.box)
+            box = (left, top, min(right, source.width), min(bottom, source.height))
+            smooth = self.smooth or zoom < 1
+            how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+            image = source.resize((pane.width, pane.height), how, box)
+        cut[key] = image
+        return image
+
+    def _caption(self, left: int, *, covered: bool) -> None:
+        text = "Original"
+        if covered and self.shown and (explanation := self.shown.explanation):
+            text = self._caption_of(explanation)
+        self._write(left + self._theme.px(10), self._theme.px(8), text, "nw")
+
+    def _draw_legend(self) -> list[ImageTk.PhotoImage]:
+        """Draw the overlay's colours, with what their ends mean."""
+        if self.ramp is None:
+            return []
+        px = self._theme.px
+        size = (px(96), px(8))
+        photo = ImageTk.PhotoImage(self.ramp.resize(size), master=self)
+        right, bottom = self.winfo_width() - px(12), self.winfo_height() - px(12)
+        if self.winfo_width() < px(360):
+            return []
+        most = self._write(right, bottom, "most", "se")
+        box = self.bbox(most)
+        x = box[0] - px(6) - size[0]
+        y = (box[1] + box[3]) // 2
+        self.create_rectangle(
+            x - 1, y - size[1] // 2 - 1, x + size[0], y - size[1] // 2 + size[1],
+            outline="#8b949e", tags="drawn",
+        )  # fmt: skip
+        self.create_image(x, y - size[1] // 2, image=photo, anchor="nw", tags="drawn")
+        self._write(x - px(6), bottom, "evidence: none", "se")
+        return [photo]
+
+    def _write(self, x: int, y: int, text: str, anchor: Literal["nw", "se"]) -> int:
+        """Write on the picture, with a shadow so that it can be read on white too."""
+        font = self._theme.small
+        colours = self._theme.palette
+        for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            self.create_text(
+                x + dx, y + dy, text=text, anchor=anchor, font=font,
+                fill=colours.surround, tags="drawn",
+            )  # fmt: skip
+        return self.create_text(
+            x, y, text=text, anchor=anchor, font=font, fill=colours.on_surround, tags="drawn"
+        )
+
+    def _write_notice(self) -> None:
+        width, height = self.winfo_width(), self.winfo_height()
+        self.create_text(
+            width // 2, height // 2, text=self.notice, font=self._theme.body, justify="center",
+            fill=self._theme.palette.on_surround, width=round(width * 0.8), tags="drawn",
+        )  # fmt: skip
+
+    def _write_warning(self) -> None:
+        px, colours = self._theme.px, self._theme.palette
+        width = self.winfo_width()
+        text = self.create_text(
+            width // 2, px(34), text=self.warning, font=self._theme.strong, justify="center",
+            fill=colours.on_warning, width=width - px(60), anchor="n", tags="drawn",
+        )  # fmt: skip
+        left, top, right, bottom = self.bbox(text)
+        box = (left - px(12), top - px(7), right + px(12), bottom + px(7))
+        self.create_rectangle(*box, fill=colours.warning, outline="", tags=("drawn", "behind"))
+        self.tag_raise(text)

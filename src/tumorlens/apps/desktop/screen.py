@@ -1,0 +1,44 @@
+"""How large things are on this screen, and how to get Tk where it is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tkinter as tk
+from typing import Final
+
+__all__ = ["make_sharp", "screen_scale"]
+
+_DOTS_AT_100: Final = 96.0
+
+
+def make_sharp() -> None:
+    """Ask Windows not to enlarge the finished window, which would blur it."""
+    if sys.platform == "win32":
+        import ctypes  # noqa: PLC0415
+
+        with contextlib.suppress(AttributeError, OSError):
+            ctypes.windll.shcore.SetProcessDpiAwareness(1)
+
+
+def screen_scale(root: tk.Tk) -> float:
+    """Say how large text and controls should be: 1 for 100 %, in quarters, from 1 to 4."""
+    if root.tk.call("tk", "windowingsystem") == "aqua":
+        return 1.0  # macOS counts in points itself
+    dots = _desktop_dots(root) or root.winfo_fpixels("1i")
+    return min(max(round(dots / _DOTS_AT_100 * 4) / 4, 1.0), 4.0)
+
+
+def _desktop_dots(root: tk.Tk) -> float | None:
+    """Read Xft.dpi, where desktops on X11 keep their scale and Tk 8 does not look."""
+    if root.tk.call("tk", "windowingsystem") != "x11":
+        return None
+    # Tk matches a resource's first name with the name of a program, so a program is named so.
+    probe = tk.Tk(className="Xft", screenName=root.winfo_screen() and None)
+    try:
+        probe.withdraw()
+        return float(probe.option_get("dpi", "Dpi"))  # type: ignore[no-untyped-call]
+    except ValueError:
+        return None
+    finally:
+        probe.destroy()

@@ -1,0 +1,600 @@
+"""The window: it shows the view model and hands on what the person at it wants."""
+
+from __future__ import annotations
+
+import tkinter as tk
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from tkinter import filedialog, ttk
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from tumorlens.apps.desktop.answer_panel import AnswerPanel
+from tumorlens.apps.desktop.clipboard import read_clipboard
+from tumorlens.apps.desktop.drop import DragAndDrop
+from tumorlens.apps.desktop.explain_panel import ExplainPanel
+from tumorlens.apps.desktop.file_list import FileList
+from tumorlens.apps.desktop.pages import show_keys, show_model
+from tumorlens.apps.desktop.picture_view import PictureView
+from tumorlens.apps.desktop.shortcuts import Command, Shortcuts, shown_keys
+from tumorlens.apps.desktop.status_bar import StatusBar
+from tumorlens.apps.desktop.theme import DARK, LIGHT, Theme
+from tumorlens.errors import TumorLensError
+from tumorlens.figure_style import class_name
+
+if TYPE_CHECKING:
+    from tumorlens.apps.desktop.view_model import Changes, ViewModel
+    from tumorlens.explain.explanation import Explanation
+
+__all__ = ["Window"]
+
+Action: TypeAlias = Callable[..., Any]
+
+_BUSY_MS: Final = 15  # between two looks at what the workers have done
+_PLUS: Final = ("plus", "equal", "kp_add")
+_IDLE_MS: Final = 60
+_SCALES: Final = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+_EMPTY: Final = (
+    "No slice yet\n\nDrop pictures or folders here, or press {files} for files, {folder} for a "
+    "folder, {paste} to paste.\nF1 shows all keys."
+)
+
+
+class Window:
+    """The face of a view model.
+
+    Parameters
+    ----------
+    root
+        Tk's window, empty.
+    model
+        What to show.
+    scale
+        Size of text and controls, 1 for 100 %.
+    """
+
+    def __init__(self, root: tk.Tk, model: ViewModel, scale: float) -> None:
+        self.root = root
+        self.model = model
+        self.scale = model.settings.scale or scale
+        self._screen_scale = scale
+        self._tick_id = ""
+        self._save_folder: str | None = None
+        self._strength_before = 0.6
+        self._drag_and_drop = DragAndDrop(root)
+        self._drag_and_drop.take_files(model.open)
+        root.report_callback_exception = self._fault
+        root.title("tumorlens")
+        root.protocol("WM_DELETE_WINDOW", self.close)
+        self._build()
+        width, height = self._fitting(1240, 740)
+        root.geometry(f"{width}x{height}")
+
+    def run(self) -> None:
+        """Show the window, start the work, return when the window is closed."""
+        self.root.update()  # the window stands before anything is loaded
+        self.model.start()
+        self.tick()
+        self.root.mainloop()
+
+    def close(self) -> None:
+        """Take the window away; see `ViewModel.close` for the work."""
+        if self._tick_id:
+            self.root.after_cancel(self._tick_id)
+        self.root.destroy()
+
+    def tick(self) -> None:
+        """Take what the workers have finished, again and again."""
+        try:
+            self.refresh()
+        finally:
+            busy = self.model.progress is not None or self.model.explaining
+            self._tick_id = self.root.after(_BUSY_MS if busy else _IDLE_MS, self.tick)
+
+    def refresh(self) -> None:
+        """Show what has changed."""
+        self._apply(self.model.poll())
+
+    # Building
+
+    def _build(self) -> None:
+        root, model = self.root, self.model
+        palette = LIGHT if model.settings.appearance == "light" else DARK
+        self.theme = Theme(root, palette, self.scale)
+        px = self.theme.px
+        root.configure(background=palette.ground)
+        root.minsize(*self._fitting(1024, 580))
+        self.commands = self._list_commands()
+        self._build_menu()
+        toolbar = self._build_toolbar()
+        self.strip = ttk.Frame(root, style="Trouble.TFrame", padding=(px(12), px(6)))
+        self.strip_text = ttk.Label(self.strip, style="Trouble.TLabel", justify="left")
+        self.strip_text.pack(side="left", fill="x", expand=True)
+        hide = ttk.Button(self.strip, text="Dismiss", command=lambda: self._do(model.tell, ""))
+        hide.pack(side="right")
+        self.strip.bind(
+            "<Configure>", lambda e: self.strip_text.configure(wraplength=e.width - px(140))
+        )
+        self.status = StatusBar(root, self.theme, lambda: self._do(model.cancel))
+        panes = ttk.Panedwindow(root, orient="horizontal")
+        self.list = FileList(panes, self.theme, lambda number: self._do(model.select, number))
+        middle = self._build_middle(panes)
+        right = self._build_right(panes)
+        panes.add(self.list, weight=0)
+        panes.add(middle, weight=1)
+        panes.add(right, weight=0)
+        toolbar.grid(row=0, column=0, sticky="ew")
+        panes.grid(row=2, column=0, sticky="nsew")
+        self.status.grid(row=3, column=0, sticky="ew")
+        root.rowconfigure(2, weight=1)
+        root.columnconfigure(0, weight=1)
+        self.shortcuts = Shortcuts(root, self.commands)
+        self.shortcuts.reach(root)
+        self._show_all()
+        self.list.tree.focus_set()
+
+    def _fitting(self, width: float, height: float) -> tuple[int, int]:
+        """Turn a size at 100 % into pixels; no larger than the screen with menu and title."""
+        most = self.root.winfo_screenwidth(), self.root.winfo_screenheight() - self.theme.px(60)
+        return min(self.theme.px(width), most[0]), min(self.theme.px(height), most[1])
+
+    def _build_menu(self) -> None:
+        mac = self.root.tk.call("tk", "windowingsystem") == "aqua"
+        bar = tk.Menu(self.root, tearoff=False)
+        menus: dict[str, list[tuple[tk.Menu, int, Command]]] = {}
+        for command in self.commands:
+            if command.menu not in menus:
+                menu = tk.Menu(bar, tearoff=False)
+                bar.add_cascade(label=command.menu, menu=menu, underline=0)
+                menus[command.menu] = []
+                entries = menus[command.menu]
+                menu.configure(postcommand=partial(_enable, entries))
+            entries = menus[command.menu]
+            menu = entries[0][0] if entries else menu
+            keys = shown_keys(command.keys[0], mac=mac) if command.keys else ""
+            if command.label.startswith("-"):
+                menu.add_separator()
+            label = command.label.lstrip("-")
+            menu.add_command(label=label, accelerator=keys, command=command.run)
+            entries.append((menu, menu.index("end") or 0, command))
+        self.root.configure(menu=bar)
+        self.menu = bar
+
+    def _build_toolbar(self) -> ttk.Frame:
+        px, model = self.theme.px, self.model
+        bar = ttk.Frame(self.root, style="Ground.TFrame", padding=(px(8), px(7)))
+        for text, run, style in (
+            ("Open files", self.open_files, "Accent.TButton"),
+            ("Open folder", self.open_folder, "TButton"),
+            ("Paste", self.paste, "TButton"),
+            ("", None, ""),
+            ("Save overlay", self.save_overlay, "TButton"),
+            ("Save record", self.save_record, "TButton"),
+            ("Save list", self.save_table, "TButton"),
+        ):
+            if run is None:
+                ttk.Frame(bar, style="Ground.TFrame", width=px(14)).pack(side="left")
+                continue
+            ttk.Button(bar, text=text, command=run, style=style).pack(side="left", padx=px(3))
+        about = ttk.Button(bar, text="About the model", command=self.about)
+        about.pack(side="right", padx=px(3))
+        self.drag = ttk.Label(
+            bar, text="⠿ Drag result out", style="Faint.Ground.TLabel", cursor="hand2"
+        )
+        if self._drag_and_drop.works:
+            self.drag.pack(side="right", padx=px(10))
+            self.drag.bind("<Enter>", lambda _: model.prepare_drag())
+            self._drag_and_drop.give_files(self.drag, self._dragged)
+        return bar
+
+    def _build_middle(self, parent: tk.Misc) -> ttk.Frame:
+        px = self.theme.px
+        frame = ttk.Frame(parent)
+        self.picture = PictureView(frame, self.theme, self._point, self._show_zoom, _caption)
+        bar = ttk.Frame(frame, padding=(px(6), px(4)))
+        for text, run in (
+            ("−", lambda: self.picture.zoom(0.8)),
+            ("+", lambda: self.picture.zoom(1.25)),
+            ("Fit", self.picture.fit),
+            ("1 : 1", self.picture.true_pixels),
+        ):
+            width = 2 if len(text) == 1 else 0
+            ttk.Button(bar, text=text, width=width, command=run, style="Bare.TButton").pack(
+                side="left"
+            )
+        self.zoom_text = ttk.Label(bar, style="Faint.TLabel", width=8, anchor="w")
+        self.zoom_text.pack(side="left", padx=px(6))
+        self.point_text = ttk.Label(bar, style="Faint.TLabel", anchor="e")
+        self.point_text.pack(side="right", padx=px(6))
+        self.picture.grid(row=0, column=0, sticky="nsew")
+        bar.grid(row=1, column=0, sticky="ew")
+        frame.rowconfigure(0, weight=1)
+        frame.columnconfigure(0, weight=1)
+        return frame
+
+    def _build_right(self, parent: tk.Misc) -> ttk.Frame:
+        px, model = self.theme.px, self.model
+        frame = ttk.Frame(parent, padding=(px(16), px(12)), width=px(330))
+        frame.grid_propagate(flag=False)
+        self.answer = AnswerPanel(frame, self.theme)
+        self.explain = ExplainPanel(frame, self.theme, model, self._set_strength, self._set_beside)
+        self.answer.grid(row=0, column=0, sticky="ew")
+        ttk.Frame(frame, style="Line.TFrame", height=1).grid(
+            row=1, column=0, sticky="ew", pady=px(10)
+        )
+        self.explain.grid(row=2, column=0, sticky="ew")
+        frame.columnconfigure(0, weight=1)
+        return frame
+
+    def _list_commands(self) -> list[Command]:
+        model = self.model
+
+        def some() -> bool:
+            return len(model.rows) > 0
+
+        def explained() -> bool:
+            return model.shown is not None and model.shown.explanation is not None
+
+        def shown() -> bool:
+            return model.shown is not None
+
+        def step(name: str, by: int) -> Action:
+            return lambda: self._do(self.explain.step, name, by)
+
+        def target(place: int) -> Action:
+            return lambda: self._do(self.explain.choose_target, place)
+
+        picture = self._picture
+        classes = [
+            Command("Explain", f"Evidence for class {place}", (str(place),), target(place), shown)
+            for place in range(1, 5)
+        ]
+        return [
+            Command("File", "Open files …", ("Ctrl+o",), self.open_files),
+            Command("File", "Open folder …", ("Ctrl+Shift+o",), self.open_folder),
+            Command("File", "Paste", ("Ctrl+v",), self.paste),
+            Command("File", "-Save overlay …", ("Ctrl+s",), self.save_overlay, explained),
+            Command("File", "Save record …", ("Ctrl+Shift+s",), self.save_record, explained),
+            Command("File", "Save list as CSV …", ("Ctrl+e",), self.save_table, some),
+            Command("File", "-Quit", ("Ctrl+q",), self.close),
+            Command("List", "Next slice", ("Ctrl+Down",), lambda: self.list.step(1), some),
+            Command("List", "Slice before", ("Ctrl+Up",), lambda: self.list.step(-1), some),
+            Command("List", "-Stop", ("Escape",), self._escape),
+            Command(
+                "List", "Classify the rest", ("F5",), lambda: self._do(model.resume),
+                lambda: model.stopped,
+            ),
+            Command("List", "-Remove from list", ("Delete",), self._remove, some),
+            Command(
+                "List", "Clear the list", ("Ctrl+Shift+Delete",), lambda: self._do(model.clear),
+                some,
+            ),
+            Command("Picture", "Zoom in", _PLUS, lambda: picture().zoom(1.25), shown),
+            Command(
+                "Picture", "Zoom out", ("minus", "kp_subtract"), lambda: picture().zoom(0.8), shown
+            ),
+            Command("Picture", "Fit into the window", ("f",), lambda: picture().fit(), shown),
+            Command("Picture", "True pixels", ("p",), lambda: picture().true_pixels(), shown),
+            Command("Picture", "Smooth pixels, or sharp", ("i",), self._toggle_smooth),
+            Command("Picture", "-Look left", ("Shift+Left",), lambda: picture().move(-0.1, 0)),
+            Command("Picture", "Look right", ("Shift+Right",), lambda: picture().move(0.1, 0)),
+            Command("Picture", "Look up", ("Shift+Up",), lambda: picture().move(0, -0.1)),
+            Command("Picture", "Look down", ("Shift+Down",), lambda: picture().move(0, 0.1)),
+            Command("Picture", "-Original beside overlay", ("b",), self._toggle_beside),
+            Command("Picture", "Overlay on, or off", ("h",), self._toggle_overlay),
+            Command("Picture", "Stronger overlay", ("bracketright",), lambda: self._stronger(0.1)),
+            Command("Picture", "Weaker overlay", ("bracketleft",), lambda: self._stronger(-0.1)),
+            Command("Explain", "Next method", ("m",), step("method", 1), shown),
+            Command("Explain", "Method before", ("Shift+m",), step("method", -1), shown),
+            Command("Explain", "-Earlier layer", ("l",), step("layer", 1), shown),
+            Command("Explain", "Later layer", ("Shift+l",), step("layer", -1), shown),
+            Command("Explain", "-Next class", ("t",), step("target", 1), shown),
+            Command("Explain", "Class before", ("Shift+t",), step("target", -1), shown),
+            Command("Explain", "Next class to compare with", ("v",), step("versus", 1), shown),
+            Command("Explain", "Most probable class", ("0",), target(0), shown),
+            *classes,
+            Command("View", "Light, or dark", ("Ctrl+d",), self._toggle_appearance),
+            Command("View", "-Larger", ("Ctrl+plus", "Ctrl+equal"), lambda: self._resize(1)),
+            Command("View", "Smaller", ("Ctrl+minus",), lambda: self._resize(-1)),
+            Command("View", "As large as the screen says", ("Ctrl+0",), lambda: self._resize(0)),
+            Command("Help", "Keys", ("F1",), self.show_keys),
+            Command("Help", "About the model", ("F2",), self.about, lambda: model.card),
+            Command("Help", "-Open the demonstration slice", (), self.open_demo),
+        ]  # fmt: skip
+
+    # Showing
+
+    def _apply(self, changes: Changes) -> None:
+        model, parts = self.model, changes.parts
+        if "options" in parts and model.card:
+            self.list.set_classes(model.options.classes)
+            self.picture.ramp = model.ramp
+            changes.rows.update(dict.fromkeys(model.rows.numbers()))  # now with their marks
+        if changes.rows or changes.gone:
+            self.list.update_rows(model.rows, list(changes.rows), changes.gone)
+        if "selection" in parts:
+            self.list.select(model.selected)
+        if parts & {"shown", "selection"} or changes.gone:
+            self._show_slice()
+        if parts & {"shown", "options"}:
+            self.answer.show(model)
+            self.explain.show()
+        if "progress" in parts or model.progress:
+            self.status.show_progress(model.progress)
+        if "message" in parts:
+            self._show_message()
+
+    def _show_all(self) -> None:
+        """Show everything, in a window that was just built."""
+        model = self.model
+        if model.card:
+            self.list.set_classes(model.options.classes)
+            self.picture.ramp = model.ramp
+        self.list.update_rows(model.rows, model.rows.numbers(), [])
+        self.list.select(model.selected)
+        self._show_slice()
+        self.answer.show(model)
+        self.explain.show()
+        self.status.show_progress(model.progress)
+        self._show_message()
+
+    def _show_slice(self) -> None:
+        model, picture = self.model, self.picture
+        row = model.row
+        picture.strength = model.strength
+        picture.notice = picture.warning = ""
+        shown = model.shown
+        if row is None:
+            picture.notice = self._say_empty()
+        elif row.error and shown is None:
+            picture.notice = f"This file cannot be read.\n\n{row.error}"
+        answer = row.prediction if row else None
+        if answer is not None and not answer.assessable:
+            picture.warning = f"⚠  Not assessable: {answer.reason}"
+            if shown is not None:  # a map would lend weight to an answer that has none
+                shown = type(shown)(shown.request, shown.picture, shown.plain)
+        picture.show(shown)
+        self._show_zoom()
+
+    def _say_empty(self) -> str:
+        mac = self.root.tk.call("tk", "windowingsystem") == "aqua"
+        keys = {"files": "Ctrl+o", "folder": "Ctrl+Shift+o", "paste": "Ctrl+v"}
+        return _EMPTY.format(**{name: shown_keys(k, mac=mac) for name, k in keys.items()})
+
+    def _show_message(self) -> None:
+        message = self.model.message
+        if message.trouble:
+            self.strip_text.configure(text=message.text)
+            self.strip.grid(row=1, column=0, sticky="ew")
+        else:
+            self.strip.grid_remove()
+        self.status.tell("" if message.trouble else message.text)
+
+    def _show_zoom(self) -> None:
+        percent = self.picture.percent
+        self.zoom_text.configure(text=f"{percent:.0f} %" if percent else "")
+
+    def _point(self, pixel: tuple[int, int] | None) -> None:
+        shown, text = self.model.shown, ""
+        if pixel and shown:
+            column, row = pixel
+            text = f"x {column}  y {row}   value {shown.picture.pixels[row, column]:.5g}"
+            if shown.explanation:
+                text += f"   evidence {shown.explanation.map[row, column]:.2f}"
+        self.point_text.configure(text=text)
+
+    def _fault(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        """Say that the program is at fault; what it was goes to the terminal."""
+        if isinstance(error, TumorLensError):
+            self.model.tell(str(error), trouble=True)
+        else:
+            traceback.print_exception(kind, error, trace)
+            text = f"a fault of tumorlens ({kind.__name__}: {error}); the terminal says where. "
+            self.model.tell(text + "What was done so far is safe.", trouble=True)
+        self._show_message()
+
+    # What the person wants
+
+    def open_files(self) -> None:
+        """Ask for files and open them."""
+        folder = self.model.settings.folder
+        paths = filedialog.askopenfilenames(
+            parent=self.root, title="Open pictures", initialdir=_there(folder)
+        )
+        self._do(self.model.open, list(paths))
+
+    def open_folder(self) -> None:
+        """Ask for a folder and open all that is in it."""
+        folder = filedialog.askdirectory(
+            parent=self.root,
+            title="Open a folder of pictures",
+            initialdir=_there(self.model.settings.folder),
+            mustexist=True,
+        )
+        if folder:
+            self._do(self.model.open, [folder])
+
+    def paste(self) -> None:
+        """Open what is on the clipboard."""
+        found = read_clipboard(self.root)
+        if isinstance(found, list):
+            if found:
+                self._do(self.model.open, found)
+            else:
+                text = (
+                    "the clipboard holds neither a picture nor the path of a file; copy one first"
+                )
+                self._do(self.model.tell, text, trouble=True)
+        else:
+            self._do(self.model.paste, found)
+
+    def open_demo(self) -> None:
+        """Open a real slice of a healthy head."""
+        from tumorlens.apps.demo import demo_slice  # noqa: PLC0415
+
+        self._do(self.model.add_slice, "demonstration slice", demo_slice())
+
+    def save_overlay(self) -> None:
+        """Ask where, and save the overlay."""
+        explanation = self._explained()
+        if explanation is None:
+            self._do(self.model.save_overlay, "")
+            return
+        path = filedialog.asksaveasfilename(
+            parent=self.root,
+            title="Save the overlay",
+            initialdir=self._save_folder or _there(self.model.settings.folder),
+            initialfile=f"{self._stem()}-{explanation.method}-{explanation.target}.png",
+            defaultextension=".png",
+            filetypes=[("PNG", "*.png")],
+        )
+        if path:
+            self._save_folder = str(Path(path).parent)
+            self._do(self.model.save_overlay, path)
+
+    def save_record(self) -> None:
+        """Ask where, and save the record."""
+        if self._explained() is None:
+            self._do(self.model.save_record, "")
+            return
+        folder = filedialog.askdirectory(
+            parent=self.root,
+            title="Save the record in a new folder below",
+            initialdir=self._save_folder or _there(self.model.settings.folder),
+        )
+        if folder:
+            self._save_folder = folder
+            self._do(self.model.save_record, folder)
+
+    def save_table(self) -> None:
+        """Ask where, and save the list."""
+        path = filedialog.asksaveasfilename(
+            parent=self.root,
+            title="Save the list",
+            initialdir=self._save_folder or _there(self.model.settings.folder),
+            initialfile="tumorlens.csv",
+            defaultextension=".csv",
+            filetypes=[("CSV", "*.csv")],
+        )
+        if path:
+            self._save_folder = str(Path(path).parent)
+            self._do(self.model.save_table, path)
+
+    def about(self) -> None:
+        """Show what the model is and how far to trust it."""
+        from tumorlens.apps.describe import facts  # noqa: PLC0415
+
+        card = self.model.card
+        if card is not None:
+            parts = [(title, text) for title, text in facts(card) if title != "limits"]
+            show_model(self.root, self.theme, parts, card.limitations)
+
+    def show_keys(self) -> None:
+        """Show all keys."""
+        show_keys(self.root, self.theme, self.commands)
+
+    def _do(self, command: Action, *arguments: object, **options: object) -> None:
+        """Run a command of the view model and show at once what it changes."""
+        command(*arguments, **options)
+        self.refresh()
+
+    def _picture(self) -> PictureView:
+        return self.picture
+
+    def _explained(self) -> Explanation | None:
+        return self.model.shown.explanation if self.model.shown else None
+
+    def _stem(self) -> str:
+        from tumorlens.explain.batch import folder_name  # noqa: PLC0415
+
+        return folder_name(self.model.row.name) if self.model.row else "slice"
+
+    def _dragged(self) -> Sequence[str]:
+        where = self.model.dragged
+        return [where] if where else []
+
+    def _escape(self) -> None:
+        if self.model.progress:
+            self._do(self.model.cancel)
+        elif self.model.message.trouble:
+            self._do(self.model.tell, "")
+
+    def _remove(self) -> None:
+        self._do(self.model.remove, self.list.selected())
+
+    def _set_strength(self, strength: float) -> None:
+        self.model.set_strength(strength)
+        self.picture.strength = self.model.strength
+        self.picture.redraw()
+
+    def _stronger(self, by: float) -> None:
+        self.explain.set_strength(min(1.0, max(0.0, self.model.strength + by)))
+
+    def _set_beside(self, beside: bool) -> None:  # noqa: FBT001  # as Tk calls it
+        self.picture.beside = beside
+        self.picture.redraw()
+        self._show_zoom()
+
+    def _toggle_beside(self) -> None:
+        self.explain.set_beside(beside=not self.picture.beside)
+        self._set_beside(not self.picture.beside)
+
+    def _toggle_overlay(self) -> None:
+        self.picture.covered = not self.picture.covered
+        self.picture.redraw()
+
+    def _toggle_smooth(self) -> None:
+        self.picture.smooth = not self.picture.smooth
+        self.picture.redraw()
+
+    def _toggle_appearance(self) -> None:
+        settings = self.model.settings
+        settings.appearance = "light" if settings.appearance == "dark" else "dark"
+        self._rebuild()
+
+    def _resize(self, by: int) -> None:
+        """Make everything larger or smaller; 0 follows the screen again."""
+        place = min(range(len(_SCALES)), key=lambda i: abs(_SCALES[i] - self.scale))
+        scale = _SCALES[min(max(place + by, 0), len(_SCALES) - 1)] if by else self._screen_scale
+        self.model.settings.scale = scale if by else None
+        if scale != self.scale:
+            self.scale = scale
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        """Build the window anew in its new look; all that matters is in the view model."""
+        old = self.picture
+        for child in self.root.winfo_children():
+            child.destroy()
+        self._build()
+        new = self.picture
+        for name in ("covered", "beside", "smooth", "sight"):
+            setattr(new, name, getattr(old, name))
+        self.explain.set_beside(beside=old.beside)
+
+
+def _caption(explanation: Explanation) -> str:
+    from tumorlens.explain.cam import METHODS  # noqa: PLC0415
+
+    title = getattr(METHODS.get(explanation.method), "title", explanation.method)
+    text = f"{title} for {class_name(explanation.target)}, layer {explanation.layer}"
+    versus = getattr(explanation, "versus", None)
+    text += f", rather than {class_name(versus)}" if versus else ""
+    return text + (": no place speaks for it" if explanation.flat else "")
+
+
+def _there(folder: str | None) -> str | None:
+    """Give a folder while it is there."""
+    try:
+        return folder if folder and Path(folder).is_dir() else None
+    except OSError:
+        return None
+
+
+def _enable(entries: Sequence[tuple[tk.Menu, int, Command]]) -> None:
+    for menu, place, command in entries:
+        menu.entryconfigure(place, state="normal" if command.enabled() else "disabled")
