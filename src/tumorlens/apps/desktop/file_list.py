@@ -63,9 +63,9 @@ class FileList(ttk.Frame):
         self.tree.heading("#0", text="Slice", anchor="w")
         self.tree.heading("answer", text="Answer", anchor="w")
         self.tree.heading("confidence", text="Conf.", anchor="e")
-        self.tree.column("#0", width=px(140), minwidth=px(80))
-        self.tree.column("answer", width=px(132), minwidth=px(60))
-        self.tree.column("confidence", width=px(60), minwidth=px(40), stretch=False, anchor="e")
+        self.tree.column("#0", width=px(124), minwidth=px(80))
+        self.tree.column("answer", width=px(116), minwidth=px(60))
+        self.tree.column("confidence", width=px(58), minwidth=px(40), stretch=False, anchor="e")
         colours = theme.palette
         self.tree.tag_configure("faint", foreground=colours.faint)
         self.tree.tag_configure("warning", foreground=colours.on_warning)

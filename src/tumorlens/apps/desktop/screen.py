@@ -34,7 +34,7 @@ def _desktop_dots(root: tk.Tk) -> float | None:
     if root.tk.call("tk", "windowingsystem") != "x11":
         return None
     # Tk matches a resource's first name with the name of a program, so a program is named so.
-    probe = tk.Tk(className="Xft", screenName=root.winfo_screen() and None)
+    probe = tk.Tk(className="Xft", screenName=root.winfo_screen())
     try:
         probe.withdraw()
         return float(probe.option_get("dpi", "Dpi"))  # type: ignore[no-untyped-call]

@@ -584,7 +584,7 @@ def _caption(explanation: Explanation) -> str:
     text = f"{title} for {class_name(explanation.target)}, layer {explanation.layer}"
     versus = getattr(explanation, "versus", None)
     text += f", rather than {class_name(versus)}" if versus else ""
-    return text + (": no place speaks for it" if explanation.flat else "")
+    return text + ("\nno place speaks for it" if explanation.flat else "")
 
 
 def _there(folder: str | None) -> str | None:
