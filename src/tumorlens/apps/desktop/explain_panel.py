@@ -89,12 +89,13 @@ class ExplainPanel(ttk.Frame):
         decides = f"answer: {class_name(answer.label)}" if answer else "the answer"
         names = [class_name(name) for name in options.classes]
         target = class_name(choice.target) if choice.target else decides
-        self._fill(self.target, [decides, *names] if names else [], target if names else "")
+        if method in options.of_no_class:
+            names, target = [], "no class"
+        self._fill(self.target, [decides, *names] if names else [], target)
         wanted = choice.target or (answer.label if answer else None)
         others = [class_name(name) for name in options.classes if name != wanted]
         versus = class_name(choice.versus) if choice.versus else _NOTHING
-        offered = [_NOTHING, *others] if options.versus else []
-        self._fill(self.versus, offered, versus if names else "")
+        self._fill(self.versus, [_NOTHING, *others] if names else [], versus if names else "")
         self._busy.configure(text="computing …" if model.explaining else "")
 
     def set_strength(self, strength: float) -> None:

@@ -38,6 +38,7 @@ __all__ = [
     "Seen",
     "Unreadable",
     "answer",
+    "colour",
     "explain",
     "find",
     "load_model",
@@ -72,18 +73,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """The model is there.
-
-    Parameters
-    ----------
-    classifier
-        Ready to answer.
-    ramp
-        The overlay's colours on black, from none on the left to most on the right.
-    """
+    """The model is there."""
 
     classifier: Classifier
-    ramp: Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +148,15 @@ class Explained:
     plain, full
         The slice without and with the overlay at full strength, and halves of them;
         see `halves`. Every strength lies between the two.
+    ramp
+        The overlay's colours on black, from none on the left to most on the right.
     """
 
     request: Request
     explanation: Explanation
     plain: tuple[Image, ...]
     full: tuple[Image, ...]
+    ramp: Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +177,7 @@ class Packed:
 
 def load_model(load: Callable[[], Classifier]) -> Iterator[object]:
     """Load the model."""
-    import numpy as np  # noqa: PLC0415
-
-    from tumorlens.explain.overlay import blend  # noqa: PLC0415
-
-    heat = np.linspace(0, 1, 256, dtype=np.float32)[None]
-    yield Loaded(load(), blend(np.zeros(heat.shape, np.uint8), heat, 1.0))
+    yield Loaded(load())
 
 
 def find(paths: Sequence[str]) -> Iterator[object]:
@@ -289,7 +279,9 @@ def see(reader: Reader, row: Row, request: Request) -> Iterator[object]:
         yield Seen(request, picture, halves(grey))
 
 
-def explain(classifier: Classifier, reader: Reader, row: Row, request: Request) -> Iterator[object]:
+def explain(
+    classifier: Classifier, reader: Reader, row: Row, request: Request, colormap: str
+) -> Iterator[object]:
     """Read a row's slice and explain it."""
     try:
         picture = reader.read(row)
@@ -297,8 +289,19 @@ def explain(classifier: Classifier, reader: Reader, row: Row, request: Request) 
         yield Unreadable(row.id, str(error))
     else:
         explanation = classifier.explain(picture, **request.options)
-        plain, full = (halves(explanation.overlay(strength)) for strength in (0.0, 1.0))
-        yield Explained(request, explanation, plain, full)
+        yield from colour(explanation, request, colormap)
+
+
+def colour(explanation: Explanation, request: Request, colormap: str) -> Iterator[object]:
+    """Draw an explanation."""
+    import numpy as np  # noqa: PLC0415
+
+    from tumorlens.explain.overlay import blend  # noqa: PLC0415
+
+    plain, full = (halves(explanation.overlay(strength, colormap)) for strength in (0.0, 1.0))
+    heat = np.linspace(0, 1, 256, dtype=np.float32)[None]
+    ramp = blend(np.zeros(heat.shape, np.uint8), heat, 1.0, colormap)
+    yield Explained(request, explanation, plain, full, ramp)
 
 
 def halves(picture: Image) -> tuple[Image, ...]:
@@ -309,12 +312,14 @@ def halves(picture: Image) -> tuple[Image, ...]:
     return tuple(levels)
 
 
-def save_overlay(explanation: Explanation, strength: float, path: str) -> Iterator[object]:
+def save_overlay(
+    explanation: Explanation, strength: float, colormap: str, path: str
+) -> Iterator[object]:
     """Save the overlay as it is shown, in the slice's own size, as PNG."""
     if Path(path).suffix.lower() != ".png":
         raise OutputError(f"{path} does not end in .png, and overlays are saved as PNG; rename it")
     content = io.BytesIO()
-    explanation.overlay(strength).save(content, "PNG")
+    explanation.overlay(strength, colormap).save(content, "PNG")
     write_whole(path, content.getvalue())
     yield Saved("the overlay", path)
 

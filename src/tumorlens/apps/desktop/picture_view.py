@@ -13,7 +13,6 @@ from PIL import Image, ImageTk
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.theme import Theme
     from tumorlens.apps.desktop.view_model import Shown
-    from tumorlens.explain.explanation import Explanation
 
 __all__ = ["Pane", "PictureView", "Sight", "locate"]
 
@@ -103,8 +102,6 @@ class PictureView(tk.Canvas):
         Called with the pixel of the slice that is pointed at, or ``None``.
     on_zoom
         Called when the zoom has changed.
-    caption
-        Says what an overlay shows.
     """
 
     def __init__(
@@ -113,12 +110,11 @@ class PictureView(tk.Canvas):
         theme: Theme,
         on_point: Callable[[tuple[int, int] | None], object],
         on_zoom: Callable[[], object],
-        caption: Callable[[Explanation], str],
     ) -> None:
         colours = theme.palette
         super().__init__(parent, background=colours.surround, highlightthickness=0, borderwidth=0)
         self._theme = theme
-        self._on_point, self._on_zoom, self._caption_of = on_point, on_zoom, caption
+        self._on_point, self._on_zoom = on_point, on_zoom
         self.shown: Shown | None = None
         self.strength = 0.6
         self.covered = True  # whether the overlay is on
@@ -127,7 +123,6 @@ class PictureView(tk.Canvas):
         self.sight: Sight | None = None  # None fits the slice into the room
         self.notice = ""  # a sentence in the place of a slice
         self.warning = ""  # a sentence above it
-        self.ramp: Image.Image | None = None
         self._dragged: tuple[int, int, Sight] | None = None
         self._waiting = False
         self._cut: dict[object, Image.Image] = {}  # what was cut out for the last drawing
@@ -289,8 +284,8 @@ class PictureView(tk.Canvas):
             for left, covered in views:
                 photos += self._draw_view(self.shown, left, room, cut, covered=covered)
             self._cut = cut
-            if self.covered and self.shown.full:
-                photos += self._draw_legend()
+            if self.covered and self.shown.ramp:
+                photos += self._draw_legend(self.shown.ramp)
         elif self.notice:
             self._write_notice()
         if self.warning and not self.notice:
@@ -319,7 +314,7 @@ class PictureView(tk.Canvas):
         photo = ImageTk.PhotoImage(image, master=self)
         place = (left + pane.left, pane.top)
         self.create_image(*place, image=photo, anchor="nw", tags="drawn")
-        self._caption(left, covered=covered)
+        self._caption(left, room[0], covered=covered)
         return [photo]
 
     def _cut_out(
@@ -344,19 +339,17 @@ class PictureView(tk.Canvas):
         cut[key] = image
         return image
 
-    def _caption(self, left: int, *, covered: bool) -> None:
-        text = "Original"
+    def _caption(self, left: int, width: int, *, covered: bool) -> None:
+        text, px = "Original", self._theme.px
         if covered and self.shown and (explanation := self.shown.explanation):
-            text = self._caption_of(explanation)
-        self._write(left + self._theme.px(10), self._theme.px(8), text, "nw")
+            text = explanation.describe()
+        self._write(left + px(10), px(8), text, "nw", width - px(20))
 
-    def _draw_legend(self) -> list[ImageTk.PhotoImage]:
+    def _draw_legend(self, ramp: Image.Image) -> list[ImageTk.PhotoImage]:
         """Draw the overlay's colours, with what their ends mean."""
-        if self.ramp is None:
-            return []
         px = self._theme.px
         size = (px(96), px(8))
-        photo = ImageTk.PhotoImage(self.ramp.resize(size), master=self)
+        photo = ImageTk.PhotoImage(ramp.resize(size), master=self)
         right, bottom = self.winfo_width() - px(12), self.winfo_height() - px(12)
         if self.winfo_width() < px(360):
             return []
@@ -372,18 +365,19 @@ class PictureView(tk.Canvas):
         self._write(x - px(6), bottom, "evidence: none", "se")
         return [photo]
 
-    def _write(self, x: int, y: int, text: str, anchor: Literal["nw", "se"]) -> int:
+    def _write(self, x: int, y: int, text: str, anchor: Literal["nw", "se"], width: int = 0) -> int:
         """Write on the picture, with a shadow so that it can be read on white too."""
         font = self._theme.small
         colours = self._theme.palette
         for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
             self.create_text(
-                x + dx, y + dy, text=text, anchor=anchor, font=font,
+                x + dx, y + dy, text=text, anchor=anchor, font=font, width=width,
                 fill=colours.surround, tags="drawn",
             )  # fmt: skip
         return self.create_text(
-            x, y, text=text, anchor=anchor, font=font, fill=colours.on_surround, tags="drawn"
-        )
+            x, y, text=text, anchor=anchor, font=font, width=width,
+            fill=colours.on_surround, tags="drawn",
+        )  # fmt: skip
 
     def _write_notice(self) -> None:
         width, height = self.winfo_width(), self.winfo_height()

@@ -7,7 +7,6 @@ that there is nothing to lock.
 
 from __future__ import annotations
 
-import inspect
 import shutil
 import tempfile
 import time
@@ -68,18 +67,21 @@ class Options:
     ----------
     methods
         Ways to explain, and what people call them.
+    of_no_class
+        Those of them that take no notice of the class.
     layers
         Layers that can be explained, early to late.
     classes
         The model's classes.
-    versus
-        Whether one class can be explained against another.
+    colormaps
+        What evidence can be coloured with.
     """
 
     methods: dict[str, str] = field(default_factory=dict)
+    of_no_class: frozenset[str] = frozenset()
     layers: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
-    versus: bool = False
+    colormaps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +100,8 @@ class Shown:
         Its explanation, once it is there.
     full
         Its overlay at full strength, and halves of it, largest first.
+    ramp
+        The overlay's colours, from none to most.
     """
 
     request: jobs.Request
@@ -105,6 +109,7 @@ class Shown:
     plain: tuple[Image, ...]
     explanation: Explanation | None = None
     full: tuple[Image, ...] = ()
+    ramp: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ class ViewModel:
         self.selected: int | None = None
         self.choice = Choice()
         self.options = Options()
-        self.ramp: Image | None = None
+        self.colormap = "inferno"
         self.strength = 0.6
         self.shown: Shown | None = None
         self.explaining = False
@@ -274,6 +279,14 @@ class ViewModel:
         """Change the density of the overlay, from 0 to 1; nothing is computed again."""
         self.strength = min(1.0, max(0.0, strength))
 
+    def set_colormap(self, colormap: str) -> None:
+        """Colour the evidence differently; nothing is explained again."""
+        self.colormap = colormap
+        shown = self.shown
+        if shown and shown.explanation and not self.explaining:
+            job = partial(jobs.colour, shown.explanation, shown.request, colormap)
+            self._reading.do_instead(job)
+
     def cancel(self) -> None:
         """Stop finding and classifying; what is answered stays."""
         self._finder.cancel()
@@ -324,7 +337,8 @@ class ViewModel:
     def save_overlay(self, path: str) -> None:
         """Save the overlay as it is shown, as PNG."""
         if explanation := self._explained():
-            self._saver.do(partial(jobs.save_overlay, explanation, self.strength, path))
+            look = self.strength, self.colormap
+            self._saver.do(partial(jobs.save_overlay, explanation, *look, path))
 
     def save_record(self, folder: str) -> None:
         """Save map, overlay and manifest in a new folder below `folder`."""
@@ -375,14 +389,16 @@ class ViewModel:
 
     def _start_answering(self, result: jobs.Loaded) -> None:
         from tumorlens.explain.cam import METHODS  # noqa: PLC0415
+        from tumorlens.explain.colormaps import COLORMAPS  # noqa: PLC0415
 
         self._classifier, self._loading = result.classifier, False
-        card = result.classifier.card
-        layers = getattr(result.classifier, "layers", (card.features.name,))
-        versus = "versus" in inspect.signature(result.classifier.explain).parameters
-        methods = {name: getattr(one, "title", name) for name, one in METHODS.items()}
-        self.options = Options(methods, tuple(layers), card.classes, versus)
-        self.ramp = result.ramp
+        self.options = Options(
+            methods={name: method.title for name, method in METHODS.items()},
+            of_no_class=frozenset(n for n, method in METHODS.items() if not method.of_class),
+            layers=result.classifier.layers,
+            classes=result.classifier.card.classes,
+            colormaps=tuple(COLORMAPS),
+        )
         self._changes.parts |= {"options", "shown"}
         self.tell("")
         self._batch.restart_clock()
@@ -443,7 +459,12 @@ class ViewModel:
             return  # something else has been asked for meanwhile
         explanation = result.explanation
         self.shown = Shown(
-            result.request, explanation.picture, result.plain, explanation, result.full
+            request=result.request,
+            picture=explanation.picture,
+            plain=result.plain,
+            explanation=explanation,
+            full=result.full,
+            ramp=result.ramp,
         )
         self.explaining = False
         self._changes.parts |= {"shown", "options"}
@@ -516,7 +537,8 @@ class ViewModel:
         if self.shown is None:
             self._reading.do_instead(partial(jobs.see, self._reader, row, request))
         if self._classifier is not None:
-            job = partial(jobs.explain, self._classifier, self._reader, row, request)
+            reader, colormap = self._reader, self.colormap
+            job = partial(jobs.explain, self._classifier, reader, row, request, colormap)
             self._explanations.do_instead(job)
 
     def _request(self, number: int) -> jobs.Request:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tkinter as tk
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tkinter import filedialog, ttk
@@ -22,7 +23,6 @@ from tumorlens.apps.desktop.shortcuts import Command, Shortcuts, shown_keys
 from tumorlens.apps.desktop.status_bar import StatusBar
 from tumorlens.apps.desktop.theme import DARK, LIGHT, Theme
 from tumorlens.errors import TumorLensError
-from tumorlens.figure_style import class_name
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.view_model import Changes, ViewModel
@@ -192,7 +192,7 @@ class Window:
     def _build_middle(self, parent: tk.Misc) -> ttk.Frame:
         px = self.theme.px
         frame = ttk.Frame(parent)
-        self.picture = PictureView(frame, self.theme, self._point, self._show_zoom, _caption)
+        self.picture = PictureView(frame, self.theme, self._point, self._show_zoom)
         bar = ttk.Frame(frame, padding=(px(6), px(4)))
         for text, run in (
             ("−", lambda: self.picture.zoom(0.8)),
@@ -286,6 +286,7 @@ class Window:
             Command("Picture", "Overlay on, or off", ("h",), self._toggle_overlay),
             Command("Picture", "Stronger overlay", ("bracketright",), lambda: self._stronger(0.1)),
             Command("Picture", "Weaker overlay", ("bracketleft",), lambda: self._stronger(-0.1)),
+            Command("Picture", "Other colours", ("c",), self._next_colours, explained),
             Command("Explain", "Next method", ("m",), step("method", 1), shown),
             Command("Explain", "Method before", ("Shift+m",), step("method", -1), shown),
             Command("Explain", "-Earlier layer", ("l",), step("layer", 1), shown),
@@ -310,7 +311,6 @@ class Window:
         model, parts = self.model, changes.parts
         if "options" in parts and model.card:
             self.list.set_classes(model.options.classes)
-            self.picture.ramp = model.ramp
             changes.rows.update(dict.fromkeys(model.rows.numbers()))  # now with their marks
         if changes.rows or changes.gone:
             self.list.update_rows(model.rows, list(changes.rows), changes.gone)
@@ -331,7 +331,6 @@ class Window:
         model = self.model
         if model.card:
             self.list.set_classes(model.options.classes)
-            self.picture.ramp = model.ramp
         self.list.update_rows(model.rows, model.rows.numbers(), [])
         self.list.select(model.selected)
         self._show_slice()
@@ -354,7 +353,7 @@ class Window:
         if answer is not None and not answer.assessable:
             picture.warning = f"⚠  Not assessable: {answer.reason}"
             if shown is not None:  # a map would lend weight to an answer that has none
-                shown = type(shown)(shown.request, shown.picture, shown.plain)
+                shown = replace(shown, explanation=None, full=(), ramp=None)
         picture.show(shown)
         self._show_zoom()
 
@@ -547,6 +546,11 @@ class Window:
         self.picture.covered = not self.picture.covered
         self.picture.redraw()
 
+    def _next_colours(self) -> None:
+        names = self.model.options.colormaps
+        after = names[(names.index(self.model.colormap) + 1) % len(names)]
+        self._do(self.model.set_colormap, after)
+
     def _toggle_smooth(self) -> None:
         self.picture.smooth = not self.picture.smooth
         self.picture.redraw()
@@ -575,16 +579,6 @@ class Window:
         for name in ("covered", "beside", "smooth", "sight"):
             setattr(new, name, getattr(old, name))
         self.explain.set_beside(beside=old.beside)
-
-
-def _caption(explanation: Explanation) -> str:
-    from tumorlens.explain.cam import METHODS  # noqa: PLC0415
-
-    title = getattr(METHODS.get(explanation.method), "title", explanation.method)
-    text = f"{title} for {class_name(explanation.target)}, layer {explanation.layer}"
-    versus = getattr(explanation, "versus", None)
-    text += f", rather than {class_name(versus)}" if versus else ""
-    return text + ("\nno place speaks for it" if explanation.flat else "")
 
 
 def _there(folder: str | None) -> str | None:
