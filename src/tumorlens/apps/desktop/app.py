@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.screen import make_sharp, screen_scale
 from tumorlens.apps.desktop.settings import read_settings, settings_path, write_settings
 from tumorlens.apps.desktop.view_model import ViewModel
@@ -47,7 +48,7 @@ def run_window(paths: Sequence[str], model: str | None, scale: float | None) -> 
 
     make_sharp()
     try:
-        root = tk.Tk(className="Tumorlens")
+        root = make_root()
     except tk.TclError as error:
         raise TumorLensError(
             f"there is no screen to open a window on ({error}); run this on a desktop, over "

@@ -29,7 +29,7 @@ def read_clipboard(root: tk.Misc) -> bytes | Image | list[str]:
         return _read_grabbed(root)
     offered = _read(root, "TARGETS").split()
     for kind in _PICTURES:
-        if kind in offered and (content := _as_bytes(_read(root, kind))):
+        if kind in offered and (content := _bytes_of(_read(root, kind))):
             return content
     return _first_paths(root, offered)
 
@@ -54,7 +54,11 @@ def _read_grabbed(root: tk.Misc) -> bytes | Image | list[str]:
 
 def _first_paths(root: tk.Misc, offered: Sequence[str]) -> list[str]:
     for kind in _FILES:
-        if kind in offered and (paths := paths_in(_read(root, kind))):
+        if kind not in offered:
+            continue
+        text = _read(root, kind)
+        found = _bytes_of(text)
+        if paths := paths_in(found.decode("utf-8", "surrogateescape") if found else text):
             return paths
     return []
 
@@ -66,10 +70,13 @@ def _read(root: tk.Misc, kind: str) -> str:
         return ""
 
 
-def _as_bytes(text: str) -> bytes:
-    """Undo how Tk hands over what is no text: as numbers such as ``0x89 0x50``."""
+def _bytes_of(text: str) -> bytes:
+    """Undo how Tk hands over what it does not know as text: as numbers, ``0x89 0x50``."""
+    numbers = text.split()
+    if not all(number.startswith("0x") for number in numbers):
+        return b""
     try:
-        return bytes(int(number, 16) for number in text.split())
+        return bytes(int(number, 16) for number in numbers)
     except ValueError:
         return b""
 

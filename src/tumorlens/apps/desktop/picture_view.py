@@ -75,8 +75,8 @@ def locate(sight: Sight, room: tuple[int, int], size: tuple[int, int]) -> Pane |
     """
     starts, ends, box_starts, box_ends = [], [], [], []
     for middle, length, pixels in zip((sight.x, sight.y), room, size, strict=True):
-        first = length / 2 - middle * sight.zoom  # where the slice begins on the screen
-        start, end = max(0, round(first)), min(length, round(first + pixels * sight.zoom))
+        first = _begin(middle, length, sight.zoom)
+        start, end = max(0, first), min(length, round(first + pixels * sight.zoom))
         if end <= start:
             return None
         starts.append(start)
@@ -87,6 +87,11 @@ def locate(sight: Sight, room: tuple[int, int], size: tuple[int, int]) -> Pane |
         return None
     box = (box_starts[0], box_starts[1], box_ends[0], box_ends[1])
     return Pane(starts[0], starts[1], ends[0] - starts[0], ends[1] - starts[1], box)
+
+
+def _begin(middle: float, length: int, zoom: float) -> int:
+    """Say where on the screen a slice begins: at a whole pixel, so that 1 : 1 is exact."""
+    return round(length / 2 - middle * zoom)
 
 
 class PictureView(tk.Canvas):
@@ -236,8 +241,11 @@ class PictureView(tk.Canvas):
         """Find the pixel of the slice, column and row, under a place of the canvas."""
         if not self.shown:
             return None
-        sight, (dx, dy) = self._sight(), self._offset((x, y))
-        column, row = math.floor(sight.x + dx / sight.zoom), math.floor(sight.y + dy / sight.zoom)
+        sight, room = self._sight(), self._room()
+        if self.beside and x > room[0]:
+            x -= room[0] + self._gap()
+        column = math.floor((x + 0.5 - _begin(sight.x, room[0], sight.zoom)) / sight.zoom)
+        row = math.floor((y + 0.5 - _begin(sight.y, room[1], sight.zoom)) / sight.zoom)
         picture = self.shown.picture
         inside = 0 <= column < picture.width and 0 <= row < picture.height
         return (column, row) if inside else None

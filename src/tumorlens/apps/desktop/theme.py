@@ -256,8 +256,8 @@ class Theme:
         style.map(
             "TCombobox",
             # A choice is no text to be marked.
-            selectbackground=[("!focus", ""), ("focus", "")],
-            selectforeground=[("!focus", colours.ink), ("focus", colours.ink)],
+            selectbackground=[("disabled", colours.panel), ("!disabled", colours.raised)],
+            selectforeground=[("disabled", colours.faint), ("!disabled", colours.ink)],
             foreground=[("disabled", colours.faint), ("readonly", colours.ink)],
         )
         text = _part("Entry.padding", [_part("Entry.textarea")])

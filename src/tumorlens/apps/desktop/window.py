@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tkinter as tk
 import traceback
 from collections.abc import Callable, Sequence
@@ -61,8 +62,10 @@ class Window:
         self.scale = model.settings.scale or scale
         self._screen_scale = scale
         self._tick_id = ""
+        self._closed = False
         self._save_folder: str | None = None
         self._strength_before = 0.6
+        root.withdraw()  # until it has its size, or it would be placed for another
         self._drag_and_drop = DragAndDrop(root)
         self._drag_and_drop.take_files(model.open)
         root.report_callback_exception = self._fault
@@ -71,16 +74,20 @@ class Window:
         self._build()
         width, height = self._fitting(1240, 740)
         root.geometry(f"{width}x{height}")
+        root.deiconify()
 
     def run(self) -> None:
         """Show the window, start the work, return when the window is closed."""
         self.root.update()  # the window stands before anything is loaded
+        if self._closed:
+            return
         self.model.start()
         self.tick()
         self.root.mainloop()
 
     def close(self) -> None:
         """Take the window away; see `ViewModel.close` for the work."""
+        self._closed = True
         if self._tick_id:
             self.root.after_cancel(self._tick_id)
         self.root.destroy()
@@ -388,6 +395,8 @@ class Window:
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         """Say that the program is at fault; what it was goes to the terminal."""
+        if self._closed:  # a dialog that was open meanwhile misses its window
+            return
         if isinstance(error, TumorLensError):
             self.model.tell(str(error), trouble=True)
         else:
@@ -575,6 +584,8 @@ class Window:
         for child in self.root.winfo_children():
             child.destroy()
         self._build()
+        # Now and here: a worker that happened on Tk's old pictures would have to wait for Tk.
+        gc.collect()
         new = self.picture
         for name in ("covered", "beside", "smooth", "sight"):
             setattr(new, name, getattr(old, name))

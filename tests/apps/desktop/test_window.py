@@ -1,0 +1,501 @@
+"""The window itself, on a screen of its own, with real keys and a real mouse."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tkinter as tk
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tumorlens.apps.desktop.drop import make_root
+from tumorlens.apps.desktop.rows import State
+from tumorlens.apps.desktop.settings import Settings
+from tumorlens.apps.desktop.view_model import ViewModel
+from tumorlens.apps.desktop.window import Window
+from tumorlens.classify import load
+
+sys.path.insert(0, str(Path(__file__).parent))
+from screen import Hands, look, middle, missing_programs, open_screen, pump
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or bool(missing_programs()),
+    reason=f"needs {', '.join(missing_programs())} (apt install xvfb openbox xdotool xclip)",
+)
+
+
+# Tk never lets go of a display that it has seen, and ends the program when its server goes:
+# the displays stay until all tests are done.
+@pytest.fixture(scope="session")
+def display() -> Iterator[str]:
+    with open_screen() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def large_display() -> Iterator[str]:
+    with open_screen("2400x1500") as name:
+        yield name
+
+
+@pytest.fixture
+def hands(display: str) -> Hands:
+    return Hands(display)
+
+
+MakeWindow = Callable[..., Window]
+
+
+@pytest.fixture
+def make_window(display: str) -> Iterator[MakeWindow]:
+    """Makes windows on the display; faults of theirs fail the test."""
+    made: list[Window] = []
+    faults: list[BaseException] = []
+
+    gc.collect()  # here, or a worker would free what is left of the window before, and wait for Tk
+
+    def make(scale: float = 1.0, settings: Settings | None = None, on: str = "") -> Window:
+        root = make_root(on or display)
+        window = Window(root, ViewModel(load, settings), scale)
+
+        def fault(_: object, error: BaseException, __: object) -> None:
+            faults.append(error)
+
+        root.report_callback_exception = fault
+        made.append(window)
+        root.update()
+        window.model.start()
+        window.tick()
+        pump(root, root.winfo_viewable)
+        root.focus_force()
+        window.list.tree.focus_set()
+        pump(root, lambda: window.model.card)
+        return window
+
+    yield make
+    for window in made:
+        if alive(window):
+            window.close()
+        assert window.model.close(10)
+    assert not faults
+
+
+def alive(window: Window) -> bool:
+    try:
+        return bool(window.root.winfo_exists())
+    except tk.TclError:
+        return False
+
+
+@pytest.fixture
+def window(make_window: MakeWindow) -> Window:
+    return make_window()
+
+
+def explained(window: Window) -> bool:
+    shown = window.model.shown
+    return bool(shown and shown.explanation and not window.model.explaining)
+
+
+def open_and_wait(window: Window, *paths: Path) -> None:
+    window.model.open(map(str, paths))
+    pump(window.root, lambda: len(window.model.rows) and window.model.progress is None)
+    pump(window.root, lambda: explained(window) or window.model.row.error)  # type: ignore[union-attr]
+
+
+def coloured(picture: np.ndarray) -> float:
+    """Say how much of a picture is not grey."""
+    values = picture.astype(int)
+    return float((values.max(axis=2) - values.min(axis=2) > 40).mean())
+
+
+def shown_rows(window: Window) -> list[tuple[str, str, str]]:
+    tree = window.list.tree
+    items = tree.get_children()
+    return [(str(tree.item(i, "text")), *map(str, tree.item(i, "values"))) for i in items]  # type: ignore[misc]
+
+
+def test_three_files_are_opened_by_dialog_and_answered(
+    window: Window, hands: Hands, heads: list[Path]
+) -> None:
+    paths = " ".join(str(path) for path in heads[:3])
+    typing = hands.in_dialog("Open pictures", ("type", "--delay", "1", paths), ("key", "Return"))
+    hands.key("ctrl+o")
+    pump(window.root, lambda: len(window.model.rows) == 3)
+    typing.join(10)
+    pump(window.root, lambda: window.model.progress is None and explained(window))
+    wanted = [load().predict(str(path)) for path in heads[:3]]
+    pump(window.root, lambda: all(row[1] != "…" for row in shown_rows(window)))
+    names = {"notumor": "no tumour"}
+    assert [row[1] for row in shown_rows(window)] == [
+        " or ".join(names.get(name, name) for name in answer.prediction_set) for answer in wanted
+    ]
+    assert [row[2] for row in shown_rows(window)] == [f"{a.confidence:.1%}" for a in wanted]
+    assert window.model.settings.folder == str(heads[0].parent)
+
+
+def test_keys_walk_the_list_and_change_the_explanation(
+    window: Window, hands: Hands, heads: list[Path], display: str
+) -> None:
+    open_and_wait(window, *heads[:3])
+    hands.key("Down")
+    pump(window.root, lambda: window.model.selected == 1 and explained(window))
+    assert coloured(look(display, window.picture)) > 0.02
+    hands.key("h")
+    pump(window.root, lambda: coloured(look(display, window.picture)) < 0.001)
+    hands.key("h")
+    pump(window.root, lambda: coloured(look(display, window.picture)) > 0.02)
+
+    hands.key("m")
+    pump(window.root, lambda: explained(window) and showing(window).method == "gradcam++")
+    assert "Grad-CAM++" in window.explain.method.get()
+    hands.key("shift+m")
+    pump(window.root, lambda: explained(window) and showing(window).method == "gradcam")
+    classes = window.model.options.classes
+    for place, name in enumerate(classes, start=1):
+        hands.key(str(place))
+        pump(window.root, lambda name=name: explained(window) and showing(window).target == name)
+    hands.key("v")
+    pump(window.root, lambda: explained(window) and showing(window).versus == classes[0])
+    hands.key("v", "v", "v", "0")
+    pump(window.root, lambda: window.model.choice.versus is None)
+    pump(window.root, lambda: window.model.choice.target is None and explained(window))
+    assert showing(window).target == showing(window).prediction.label
+    hands.key("ctrl+Down")
+    pump(window.root, lambda: window.model.selected == 2)
+
+
+def showing(window: Window) -> object:
+    assert window.model.shown is not None
+    return window.model.shown.explanation
+
+
+def test_an_inner_layer_is_chosen_by_key_and_named(
+    window: Window, hands: Hands, heads: list[Path]
+) -> None:
+    open_and_wait(window, heads[1])
+    layers = window.model.options.layers
+    assert len(layers) > 1
+    hands.key("l")
+    pump(window.root, lambda: explained(window) and showing(window).layer == layers[-2], 120)
+    assert window.explain.layer.get() == layers[-2]
+    hands.key("shift+l")
+    pump(window.root, lambda: explained(window) and showing(window).layer == layers[-1])
+
+
+def test_choices_are_made_with_the_mouse(window: Window, hands: Hands, heads: list[Path]) -> None:
+    open_and_wait(window, heads[0])
+    hands.click(*middle(window.explain.target))
+    pump(window.root, lambda: popped(window.explain.target))
+    hands.key("Down", "Return")
+    first = window.model.options.classes[0]
+    pump(window.root, lambda: window.model.choice.target == first and explained(window))
+    hands.click(*middle(window.explain.beside))
+    pump(window.root, lambda: window.picture.beside)
+
+
+def popped(box: tk.Misc) -> bool:
+    there = box.tk.getboolean(box.tk.call("winfo", "exists", f"{box}.popdown"))
+    return there and box.tk.getboolean(box.tk.call("winfo", "ismapped", f"{box}.popdown"))
+
+
+def test_the_slider_changes_the_overlay_and_computes_nothing(
+    window: Window, hands: Hands, heads: list[Path], display: str
+) -> None:
+    open_and_wait(window, heads[1])
+    before = showing(window)
+    strong = look(display, window.picture)
+    slider = window.explain.strength
+    y = middle(slider)[1]
+    x = slider.winfo_rootx() + slider.coords()[0]
+    hands.drag((x, y), (slider.winfo_rootx() + 2, y))
+    pump(window.root, lambda: window.model.strength < 0.02)
+    pump(window.root, lambda: coloured(look(display, window.picture)) < 0.01)
+    assert coloured(strong) > 0.02
+    assert showing(window) is before
+    hands.key("bracketright", "bracketright")
+    pump(window.root, lambda: window.model.strength == pytest.approx(0.2, abs=0.02))
+
+
+def test_fifty_with_cancel_at_twenty_then_the_rest(
+    window: Window, hands: Hands, heads: list[Path], tmp_path: Path
+) -> None:
+    for path in heads:  # large ones, or they are done before a hand can move
+        Image.open(path).resize((640, 640)).save(tmp_path / path.name)
+    model = window.model
+    model.open([str(tmp_path)])
+    pump(window.root, lambda: model.progress is not None and window.status.cancel.winfo_ismapped())
+    pump(window.root, lambda: model.progress is None or model.progress.done >= 20)
+    hands.click(*middle(window.status.cancel))
+    pump(window.root, lambda: model.progress is None)
+    answered = sum(row.prediction is not None for row in model.rows)
+    assert 20 <= answered < 50
+    assert window.status.message.cget("text").startswith("stopped; ")
+    assert not window.status.cancel.winfo_ismapped()
+    assert [row[1] for row in shown_rows(window)].count("not classified") == 50 - answered
+    hands.key("F5")
+    pump(window.root, lambda: not model.stopped and model.progress is None)
+    assert all(row.prediction for row in model.rows)
+
+
+def test_a_broken_file_among_good_ones(
+    window: Window, hands: Hands, heads: list[Path], tmp_path: Path
+) -> None:
+    for i, path in enumerate(heads[:4]):
+        shutil.copy(path, tmp_path / f"{i}.png")
+    (tmp_path / "1.png").write_text("no picture")
+    open_and_wait(window, tmp_path)
+    assert window.status.message.cget("text") == "3 slices classified, 1 file could not be read"
+    assert [row[1] == "unreadable" for row in shown_rows(window)] == [False, True, False, False]
+    hands.key("Down")
+    pump(window.root, lambda: "cannot be read" in window.picture.notice)
+    assert str(tmp_path / "1.png") in window.picture.notice
+    assert "give a picture" in window.picture.notice
+    assert window.answer.headline.cget("text") == "Cannot be read"
+    hands.key("Down")
+    pump(window.root, lambda: explained(window) and not window.picture.notice)
+
+
+def test_not_assessable_is_in_plain_sight(window: Window, tmp_path: Path) -> None:
+    Image.new("L", (120, 100), 90).save(tmp_path / "blank.png")
+    open_and_wait(window, tmp_path / "blank.png")
+    pump(window.root, lambda: window.answer.headline.cget("text") == "Not assessable")
+    assert "blank" in window.picture.warning
+    assert window.answer.doubt.winfo_ismapped()
+    window.root.update()
+    assert window.picture.shown is not None
+    assert window.picture.shown.full == ()  # no map lends it weight
+    assert shown_rows(window)[0][1:] == ("not assessable", "")
+
+
+def test_zoom_keeps_the_place_under_the_pointer(
+    window: Window, hands: Hands, heads: list[Path]
+) -> None:
+    open_and_wait(window, heads[0])
+    picture = window.picture
+    x, y = picture.winfo_width() // 3, picture.winfo_height() // 3
+    at = (picture.winfo_rootx() + x, picture.winfo_rooty() + y)
+    before, percent = picture.pixel_at(x, y), picture.percent
+    assert before is not None
+    assert percent is not None
+    for _ in range(4):
+        hands.click(*at, button=4)
+    pump(window.root, lambda: picture.percent > 2 * percent)  # type: ignore[operator]
+    after = picture.pixel_at(x, y)
+    assert after is not None
+    assert np.abs(np.subtract(after, before)).max() <= 1
+    pump(window.root, lambda: "value" in window.point_text.cget("text"))
+    assert window.zoom_text.cget("text") == f"{picture.percent:.0f} %"
+    hands.drag(at, (at[0] + 60, at[1] + 40))
+    pump(window.root, lambda: near(picture.pixel_at(x + 60, y + 40), before))
+    hands.key("f")
+    pump(window.root, lambda: picture.percent == percent)
+    hands.key("p")
+    pump(window.root, lambda: picture.percent == 100)
+
+
+def near(one: tuple[int, int] | None, other: tuple[int, int]) -> bool:
+    return one is not None and bool(np.abs(np.subtract(one, other)).max() <= 1)
+
+
+def test_pixels_are_shown_true(window: Window, hands: Hands, tmp_path: Path, display: str) -> None:
+    """A wide slice keeps its shape, and one screen pixel is one of its own."""
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 200), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    open_and_wait(window, tmp_path / "wide.png")
+    hands.key("h", "p")
+    pump(window.root, lambda: window.picture.percent == 100 and not window.picture.covered)
+    window.root.update()
+    seen = look(display, window.picture)[..., 0]
+    top, left = (seen.shape[0] - 60) // 2, (seen.shape[1] - 200) // 2
+    places = [(top + dy, left + dx) for dy in (0, 1) for dx in (0, 1)]
+    assert any(np.array_equal(seen[y + 30 : y + 60, x : x + 200], pixels[30:]) for y, x in places)
+
+
+def test_a_pasted_path_and_a_pasted_picture(
+    window: Window, hands: Hands, heads: list[Path]
+) -> None:
+    owner = hands.copy(f"{heads[0].as_uri()}\r\n".encode(), "text/uri-list")
+    hands.key("ctrl+v")
+    pump(window.root, lambda: len(window.model.rows) == 1)
+    owner.kill()
+    owner.wait()
+    owner = hands.copy(heads[1].read_bytes(), "image/png")
+    hands.key("ctrl+v")
+    pump(window.root, lambda: len(window.model.rows) == 2 and window.model.progress is None)
+    owner.kill()
+    owner.wait()
+    first, second = window.model.rows
+    assert first.path == str(heads[0])
+    assert second.path is None
+    assert second.prediction is not None
+    assert second.prediction.label == load().classify(str(heads[1]))
+    hands.key("ctrl+v")
+    pump(window.root, window.strip.winfo_ismapped)
+    assert "neither a picture nor the path" in window.strip_text.cget("text")
+    hands.key("Escape")
+    pump(window.root, lambda: not window.strip.winfo_ismapped())
+
+
+def test_all_is_saved_by_key_and_dialog(
+    window: Window, hands: Hands, heads: list[Path], tmp_path: Path
+) -> None:
+    open_and_wait(window, *heads[:2])
+    for keys, title, target in (
+        ("ctrl+s", "Save the overlay", tmp_path / "overlay.png"),
+        ("ctrl+e", "Save the list", tmp_path / "list.csv"),
+    ):
+        acts = [
+            ("key", "Home", "shift+End"),
+            ("type", "--delay", "1", str(target)),
+            ("key", "Return"),
+        ]
+        typing = hands.in_dialog(title, *acts)
+        hands.key(keys)
+        pump(window.root, target.exists)
+        typing.join(10)
+    acts = [
+        ("key", "Home", "shift+End"),
+        ("type", "--delay", "1", str(tmp_path)),
+        ("key", "Return"),
+    ]
+    typing = hands.in_dialog("Save the record", *acts, ("key", "Return"))
+    hands.key("ctrl+shift+s")
+    record = tmp_path / heads[0].stem / "manifest.json"
+    pump(window.root, record.exists)
+    typing.join(10)
+    pump(window.root, lambda: "saved the record" in window.status.message.cget("text"))
+    assert json.loads(record.read_text())["path"] == str(heads[0])
+    with Image.open(tmp_path / "overlay.png") as overlay:
+        assert overlay.size == (160, 160)
+    assert len((tmp_path / "list.csv").read_text().splitlines()) == 3
+
+
+def test_the_card_and_the_keys_are_one_press_away(
+    window: Window, hands: Hands, heads: list[Path]
+) -> None:
+    open_and_wait(window, heads[0])
+    for key, words in (
+        ("F2", (window.model.card.limitations[:30], "mobilenetv2-official")),  # type: ignore[union-attr]
+        ("F1", ("Ctrl+O", "Open files", "Zoom in")),
+    ):
+        hands.key(key)
+        pump(window.root, lambda: pages(window))
+        page = pages(window)[0]
+        pump(window.root, page.winfo_viewable)
+        for word in words:
+            assert word in said(page)
+        page.focus_force()
+        pump(window.root, lambda: window.root.focus_get() is not None)
+        hands.key("Escape")
+        pump(window.root, lambda: not pages(window))
+
+
+def pages(window: Window) -> list[tk.Toplevel]:
+    return [child for child in window.root.winfo_children() if isinstance(child, tk.Toplevel)]
+
+
+def said(widget: tk.Misc) -> str:
+    """Gather all text below a control."""
+    own = widget.get("1.0", "end") if isinstance(widget, tk.Text) else ""
+    if "text" in (widget.keys() or []):
+        own += str(widget.cget("text"))
+    return own + " ".join(said(child) for child in widget.winfo_children())
+
+
+def test_every_command_is_in_a_menu_with_its_key(window: Window) -> None:
+    bar = window.menu
+    found = {}
+    for i in range((bar.index("end") or 0) + 1):
+        menu = bar.nametowidget(bar.entrycget(i, "menu"))
+        for k in range((menu.index("end") or 0) + 1):
+            if menu.type(k) == "command":
+                found[menu.entrycget(k, "label")] = menu.entrycget(k, "accelerator")
+    assert found["Open files …"] == "Ctrl+O"
+    assert found["Original beside overlay"] == "B"
+    assert len(found) == len(window.commands)
+    keys = [keys for command in window.commands for keys in command.keys]
+    assert len(keys) == len(set(keys)), "a key means two things"
+
+
+def test_light_dark_and_large_keep_what_is_shown(
+    window: Window, hands: Hands, heads: list[Path], display: str
+) -> None:
+    open_and_wait(window, *heads[:3])
+    hands.key("Down", "b")
+    pump(window.root, lambda: window.model.selected == 1 and window.picture.beside)
+    dark = look(display, window.list).mean()
+    hands.key("ctrl+d")
+    pump(window.root, lambda: window.model.settings.appearance == "light")
+    pump(window.root, lambda: look(display, window.list).mean() > dark + 100)
+    hands.key("ctrl+plus")
+    pump(window.root, lambda: window.scale == 1.25)
+    assert window.model.settings.scale == 1.25
+    pump(window.root, lambda: explained(window))
+    assert window.picture.beside
+    assert window.list.selected() == [1]
+    assert len(shown_rows(window)) == 3
+    hands.key("ctrl+0")
+    pump(window.root, lambda: window.scale == 1.0)
+    assert window.model.settings.scale is None
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_everything_has_room_in_the_smallest_window(
+    make_window: MakeWindow, large_display: str, heads: list[Path], scale: float
+) -> None:
+    window = make_window(scale, on=large_display)
+    root = window.root
+    open_and_wait(window, heads[0])
+    root.geometry(f"{round(1024 * scale)}x{round(600 * scale)}")
+    pump(root, lambda: root.winfo_width() == round(1024 * scale))
+    root.update()
+    right, bottom = root.winfo_rootx() + root.winfo_width(), root.winfo_rooty()
+    bottom += root.winfo_height()
+    for widget in (
+        window.explain.beside,
+        window.explain.percent,
+        window.status,
+        window.zoom_text,
+        window.answer.bars,
+        window.list.tree,
+    ):
+        assert widget.winfo_ismapped()
+        assert widget.winfo_rootx() + widget.winfo_width() <= right + 1, widget
+        assert widget.winfo_rooty() + widget.winfo_height() <= bottom + 1, widget
+    assert window.picture.winfo_width() >= 300 * scale
+
+
+@pytest.mark.parametrize(("dots", "scale"), [(96, 1.0), (144, 1.5), (192, 2.0)])
+def test_the_screen_says_how_large_things_are(dots: int, scale: float) -> None:
+    program = (
+        "from tumorlens.apps.desktop.drop import make_root\n"
+        "from tumorlens.apps.desktop.screen import screen_scale\n"
+        "print(screen_scale(make_root()))"
+    )
+    with open_screen("800x600", dots) as display:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "DISPLAY": display}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    assert float(done.stdout) == scale
+
+
+def test_a_fault_is_a_sentence(
+    window: Window, heads: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    window.root.report_callback_exception = window._fault
+    window.root.after(1, lambda: 1 / 0)
+    pump(window.root, window.strip.winfo_ismapped)
+    assert "a fault of tumorlens (ZeroDivisionError" in window.strip_text.cget("text")
+    assert "Traceback" in capsys.readouterr().err
+    open_and_wait(window, heads[0])  # and the window goes on
+    assert next(iter(window.model.rows)).state is State.ANSWERED
