@@ -99,7 +99,7 @@ def show_keys(root: tk.Tk, theme: Theme, commands: Sequence[Command]) -> tk.Topl
             parts.append((menu, ""))
         if command.keys:
             keys = list(dict.fromkeys(shown_keys(one, mac=mac) for one in command.keys))
-            parts.append((" or ".join(keys), command.label.rstrip(" …")))
+            parts.append((" or ".join(keys), command.label.strip("- …")))
     parts += [
         ("With the mouse", ""),
         ("wheel", "Zoom where the pointer is"),

@@ -1,0 +1,180 @@
+"""Take pictures of the window, in every state, from pictures that anybody may show.
+
+    python scripts/desktop_screenshots.py                 # docs/images/desktop-*.png
+    python scripts/desktop_screenshots.py --all FOLDER    # every state, light, dark, 200 %
+
+Starts a screen of its own (apt install xvfb). The slice is Matplotlib's sample; the other
+heads are drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image, ImageGrab
+
+from tumorlens.apps.demo import demo_slice
+from tumorlens.apps.desktop.drop import make_root
+from tumorlens.apps.desktop.settings import Settings
+from tumorlens.apps.desktop.view_model import ViewModel
+from tumorlens.apps.desktop.window import Window
+from tumorlens.classify import load
+from tumorlens.data.folder import CLASSES
+from tumorlens.data.phantom import draw_phantom
+
+DOCS = Path(__file__).parents[1] / "docs" / "images"
+
+
+@contextmanager
+def open_screen() -> Iterator[str]:
+    """Start a display that is large enough for 200 %."""
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "2560x1600x24"]
+    with subprocess.Popen(  # noqa: S603
+        command, pass_fds=[write], stderr=subprocess.DEVNULL
+    ) as server:
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            name = f":{int(pipe.readline())}"
+        try:
+            yield name
+        finally:
+            server.terminate()
+
+
+def write_pictures(folder: Path) -> None:
+    """Draw heads, a blank picture and a file that is none."""
+    for i in range(40):
+        head = draw_phantom(CLASSES[i % len(CLASSES)], i, 256).pixels
+        Image.fromarray(head).save(folder / f"drawn-{i + 1:02}.png")
+    Image.new("L", (160, 160), 60).save(folder / "blank.png")
+    (folder / "broken.png").write_text("no picture")
+
+
+class Photographer:
+    """Brings a window into a state and takes its picture."""
+
+    def __init__(self, display: str, appearance: str, scale: float) -> None:
+        self.display = display
+        self.root = make_root(display)
+        self.model = ViewModel(load, Settings(appearance=appearance))
+        self.window = Window(self.root, self.model, scale)
+        menu = round(34 * scale)
+        self.root.geometry(f"{round(1280 * scale)}x{round(800 * scale) - menu}+0+0")
+        self.root.update()
+        self.size = (round(1280 * scale), round(800 * scale))
+
+    def until(self, condition: Callable[[], object], turns: int = 20) -> None:
+        """Let the window live until something holds, and is drawn."""
+        end = time.monotonic() + 120
+        while not condition():
+            if time.monotonic() > end:
+                raise SystemExit("the window does not get there")
+            self.window.refresh()
+            self.root.update()
+            time.sleep(0.01)
+        for _ in range(turns):
+            self.window.refresh()
+            self.root.update()
+            time.sleep(0.01)
+
+    def explained(self) -> bool:
+        """Say whether the selected slice stands with its overlay."""
+        shown = self.model.shown
+        done = shown is not None and shown.explanation is not None and not self.model.explaining
+        return done and self.model.progress is None
+
+    def take(self) -> Image.Image:
+        """Take the picture."""
+        return ImageGrab.grab(bbox=(0, 0, *self.size), xdisplay=self.display).convert("RGB")
+
+    def named(self, name: str) -> int:
+        """Find a row by its name."""
+        return next(row.id for row in self.model.rows if row.name == name)
+
+    def close(self) -> None:
+        """Close the window."""
+        self.window.close()
+        self.model.close(10)
+
+
+def states(one: Photographer, folder: Path) -> Iterator[str]:
+    """Bring the window from state to state; gives the name of each."""
+    model, window = one.model, one.window
+    one.until(lambda: True)
+    yield "empty"
+    model.start()
+    one.until(lambda: model.card)
+    model.add_slice("s1045", demo_slice())
+    one.until(one.explained)
+    model.open([str(folder)])
+    one.until(lambda: model.progress is not None and model.progress.done > 4, turns=1)
+    yield "batch"
+    one.until(one.explained)
+    yield "overlay"
+    window._toggle_beside()
+    model.choose(replace(model.choice, method="gradcam++"))
+    one.until(one.explained)
+    yield "beside"
+    window._toggle_beside()
+    model.choose(replace(model.choice, target="pituitary", versus="glioma"))
+    model.select(one.named("drawn-04.png"))
+    one.until(one.explained)
+    yield "versus"
+    model.select(one.named("broken.png"))
+    one.until(lambda: model.row and model.row.error)
+    yield "broken"
+    model.select(one.named("blank.png"))
+    one.until(one.explained)
+    yield "not-assessable"
+    model.save_overlay("nowhere.jpg")
+    one.until(lambda: model.message.trouble)
+    yield "trouble"
+    model.tell("")
+    for name, show in (("model", window.about), ("keys", window.show_keys)):
+        show()
+        one.until(lambda: True)
+        yield name
+        for child in window.root.winfo_children():
+            if child.winfo_class() == "Toplevel":
+                child.destroy()
+
+
+def main() -> None:
+    """Take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--all", type=Path, metavar="FOLDER", help="every state, into a folder")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary, open_screen() as display:
+        folder = Path(temporary)
+        write_pictures(folder)
+        wanted = {
+            ("dark", 1.0, "overlay"): "desktop-dark",
+            ("light", 1.0, "beside"): "desktop-light",
+        }
+        scales = (1.0, 2.0) if arguments.all else (1.0,)
+        for appearance in ("dark", "light"):
+            for scale in scales:
+                one = Photographer(display, appearance, scale)
+                for name in states(one, folder):
+                    if arguments.all:
+                        arguments.all.mkdir(parents=True, exist_ok=True)
+                        path = arguments.all / f"{name}-{appearance}-{scale:.0f}.png"
+                        one.take().save(path)
+                    elif file := wanted.get((appearance, scale, name)):
+                        path = DOCS / f"{file}.png"
+                        one.take().quantize(256).save(path, optimize=True)
+                        print(path)
+                one.close()
+
+
+if __name__ == "__main__":
+    main()
