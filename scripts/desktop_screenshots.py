@@ -171,7 +171,7 @@ def main() -> None:
                         one.take().save(path)
                     elif file := wanted.get((appearance, scale, name)):
                         path = DOCS / f"{file}.png"
-                        one.take().quantize(256).save(path, optimize=True)
+                        one.take().save(path, optimize=True)
                         print(path)
                 one.close()
 

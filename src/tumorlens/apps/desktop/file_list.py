@@ -50,8 +50,9 @@ class FileList(ttk.Frame):
         super().__init__(parent)
         self._theme = theme
         self._on_select = on_select
-        self._marks: dict[str, PhotoImage] = {}
-        self._classes: Sequence[str] = ()
+        px = theme.px
+        empty = Image.new("RGBA", (px(18), px(10)))  # so that all names begin at one place
+        self._marks: dict[str, PhotoImage] = {"": theme.photo(empty)}
         self.tree = ttk.Treeview(self, columns=("answer", "confidence"), selectmode="extended")
         bar = ttk.Scrollbar(self, orient="vertical", command=self.tree.yview)
         self.tree.configure(yscrollcommand=bar.set)
@@ -59,7 +60,6 @@ class FileList(ttk.Frame):
         bar.grid(row=0, column=1, sticky="ns")
         self.rowconfigure(0, weight=1)
         self.columnconfigure(0, weight=1)
-        px = theme.px
         self.tree.heading("#0", text="Slice", anchor="w")
         self.tree.heading("answer", text="Answer", anchor="w")
         self.tree.heading("confidence", text="Conf.", anchor="e")
@@ -74,12 +74,12 @@ class FileList(ttk.Frame):
 
     def set_classes(self, classes: Sequence[str]) -> None:
         """Draw a mark for each class."""
-        self._classes = classes
+        if set(classes) <= set(self._marks):
+            return
         px = self._theme.px
         for kind, name in enumerate(classes):
             image = drawn.mark(px(10), kind, class_colour(name), px(8))
             self._marks[name] = self._theme.photo(image)
-        self._marks[""] = self._theme.photo(Image.new("RGBA", (px(18), px(10))))
 
     def update_rows(self, rows: RowList, changed: Sequence[int], gone: Sequence[int]) -> None:
         """Bring rows up to date."""
@@ -131,7 +131,7 @@ class FileList(ttk.Frame):
         self.tree.item(
             str(row.id),
             text=row.name,
-            image=self._marks.get(label, self._marks.get("", "")),
+            image=self._marks.get(label, self._marks[""]),
             values=(answer_text(row), confidence),
             tags=(tag,),
         )

@@ -319,7 +319,8 @@ class Theme:
             )
             trough = _part(f"{way}.Scrollbar.trough", [_part(element, expand="1")], sticky=sticky)
             style.layout(f"{way}.TScrollbar", [trough])
-            style.configure(f"{way}.TScrollbar", troughcolor=colours.panel, borderwidth=0)
+            shades = ("troughcolor", "bordercolor", "lightcolor", "darkcolor")
+            style.configure(f"{way}.TScrollbar", **dict.fromkeys(shades, colours.panel))
 
     def _add_list(self) -> None:
         style, colours = self._style, self.palette

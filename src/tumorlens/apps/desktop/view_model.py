@@ -492,6 +492,8 @@ class ViewModel:
 
     def _classify(self, numbers: list[int]) -> None:
         if numbers:
+            if self.progress is None and self._classifier and not self.message.trouble:
+                self.tell("")  # what was said of the batch before
             self._batch.add(numbers)
             self._changes.parts.add("progress")
             self._submit(numbers)

@@ -318,7 +318,6 @@ class Window:
         model, parts = self.model, changes.parts
         if "options" in parts and model.card:
             self.list.set_classes(model.options.classes)
-            changes.rows.update(dict.fromkeys(model.rows.numbers()))  # now with their marks
         if changes.rows or changes.gone:
             self.list.update_rows(model.rows, list(changes.rows), changes.gone)
         if "selection" in parts:
