@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tumorlens.data.folder import CLASSES, find_examples
-from tumorlens.data.phantom import draw_phantom, write_phantoms
+from tumorlens.data.phantom import draw_phantom, write_patients, write_phantoms
 
 
 @pytest.mark.parametrize("label", CLASSES)
@@ -52,6 +52,36 @@ def test_lesions_lie_where_their_class_has_them() -> None:
 def test_an_unknown_class_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`label` must be one of glioma.*got 'flu'"):
         draw_phantom("flu", 0)
+
+
+@pytest.mark.parametrize("label", CLASSES)
+def test_slices_of_a_head_are_alike_and_not_the_same(label: str) -> None:
+    first, next_one = (draw_phantom(label, 3, step=step) for step in (0, 1))
+    other = draw_phantom(label, 4)
+    near, far = (
+        np.corrcoef(first.pixels.ravel(), drawn.pixels.ravel())[0, 1] for drawn in (next_one, other)
+    )
+    assert far < near < 1
+    if label != "notumor":
+        assert 0 < next_one.lesion.sum() < first.lesion.sum()  # it tapers off
+        assert first.lesion[next_one.lesion].mean() > 0.9
+
+
+def test_an_impossible_step_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`step` must be from 0 to 4, got 5"):
+        draw_phantom("glioma", 0, step=5)
+
+
+def test_a_set_of_patients_leaks_as_the_public_one_does(tmp_path: Path) -> None:
+    root = write_patients(tmp_path / "set", patients=3, slices=3, size=48)
+    training, testing = find_examples(root / "Training"), find_examples(root / "Testing")
+    assert (len(training), len(testing)) == (24, 12)
+    patients = [{e.path.stem.rpartition("_")[0] for e in part} for part in (training, testing)]
+    assert patients[0] == patients[1]
+    assert len(patients[0]) == 12
+    assert len({e.path.read_bytes() for e in training + testing}) == 36
+    with pytest.raises(ValueError, match=r"`slices` must be from 2 to 5, got 1"):
+        write_patients(tmp_path / "one", patients=3, slices=1)
 
 
 def test_a_written_set_has_the_usual_layout(tmp_path: Path) -> None:
