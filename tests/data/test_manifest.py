@@ -119,6 +119,16 @@ def test_a_manifest_is_read_as_it_was_written(heads: Path, tmp_path: Path) -> No
     assert read.entries[0].path == "../heads/Training/glioma/glioma_0.png"
 
 
+def test_patients_known_from_elsewhere_become_groups(heads: Path, tmp_path: Path) -> None:
+    made = make_manifest(heads, groups="none")
+    patients = [f"patient {i // 2}" for i in range(20)]
+    written = write_manifest(made.with_groups(patients), tmp_path / "m.csv")
+    assert [entry.group for entry in written.entries] == patients
+    assert {entry.group for entry in made.entries} == {""}
+    with pytest.raises(ValueError, match="shorter"):
+        made.with_groups(patients[1:])
+
+
 def test_data_and_manifest_move_together_or_apart(heads: Path, tmp_path: Path) -> None:
     write_manifest(make_manifest(heads), heads / "m.csv")
     moved = tmp_path / "elsewhere"

@@ -156,6 +156,13 @@ class Manifest:
         )
         return replace(self, entries=changed)
 
+    def with_groups(self, groups: Sequence[str]) -> Self:
+        """Give the same manifest with other groups, such as patients known from elsewhere."""
+        changed = tuple(
+            replace(entry, group=group) for entry, group in zip(self.entries, groups, strict=True)
+        )
+        return replace(self, entries=changed)
+
     def to_csv(self) -> str:
         """Write the table, one row for each picture."""
         text = io.StringIO()
