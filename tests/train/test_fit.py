@@ -28,7 +28,7 @@ from tumorlens.train.geometry import cell_grid
 from tumorlens.train.network import evidence_output
 from tumorlens.train.pictures import load_pictures
 from tumorlens.train.recipe import Appearance, Augmentation, Outlines, Recipe
-from tumorlens.train.run import load_run
+from tumorlens.train.run import load_run, read_log
 from tumorlens.train.weights import load_weights, read_weights
 
 
@@ -59,6 +59,15 @@ def test_it_learns(tiny_run: Path, tiny_model: Any, phantom_data: Path) -> None:
     pictures = load_pictures(find_examples(phantom_data / "Testing"), 64)
     guesses = tiny_model.predict(as_tensors(pictures.pixels, "tiny"), verbose=0).argmax(axis=1)
     assert (guesses == pictures.labels).mean() > 0.8
+
+
+def test_the_log_is_read_by_part(tiny_run: Path, tmp_path: Path) -> None:
+    log = read_log(tiny_run)
+    assert [row["epoch"] for row in log] == list(range(1, 21))
+    for row, written in zip(log, timeless(tiny_run), strict=True):
+        assert row["training"].keys() == {"accuracy", "loss", "precision", "recall"}
+        assert row["validation"]["loss"] == written["val_loss"]
+    assert read_log(tmp_path) == []
 
 
 def test_a_run_folder_holds_what_is_promised(

@@ -38,6 +38,7 @@ from tumorlens.train.run import (
     checkpoint_path,
     epochs_done,
     load_checkpoint,
+    read_log,
     read_note,
     read_recipe,
 )
@@ -152,8 +153,8 @@ def compare_epochs(
     else:
         examples, what, leaky = _comparison_pictures(recipe, note, data)
     scores = _score_all(folder, recipe, done, examples, progress)
-    logged = _read_log(folder)
-    rows = tuple({"epoch": i + 1, **logged[i], **scores[i]} for i in range(done))
+    logged = read_log(folder)
+    rows = tuple({**logged[i], **scores[i]} for i in range(done))
     return Comparison(
         network=recipe.network,
         pictures=f"{len(examples)} {what}",
@@ -263,21 +264,6 @@ def _scores(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Sc
         "loss": float(metrics.log_loss(labels, probabilities, labels=known)),
         "mcc": float(metrics.matthews_corrcoef(labels, guesses)),
     }
-
-
-def _read_log(run: Path) -> list[dict[str, Scores]]:
-    """Read what each epoch scored while training, by part."""
-    with (run / "log.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    split: list[dict[str, Scores]] = []
-    for row in rows:
-        values = {k: float(v) for k, v in row.items() if k not in ("epoch", "seconds") and v}
-        parts: dict[str, Scores] = {"training": {}, "validation": {}}
-        for name, value in values.items():
-            part = "validation" if name.startswith("val_") else "training"
-            parts[part][name.removeprefix("val_")] = value
-        split.append({part: held for part, held in parts.items() if held})
-    return split
 
 
 def _best(rows: Sequence[dict[str, Any]], last: str) -> dict[str, int]:

@@ -43,6 +43,7 @@ __all__ = [
     "epochs_done",
     "load_checkpoint",
     "load_run",
+    "read_log",
     "read_note",
     "read_recipe",
 ]
@@ -90,6 +91,33 @@ def epochs_done(run: str | os.PathLike[str]) -> int:
     while rows and not checkpoint_path(run, rows).is_file():
         rows -= 1
     return rows
+
+
+def read_log(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Read what each epoch of a run scored while training.
+
+    Returns
+    -------
+    list of dict
+        One an epoch, from the first: ``epoch``, and under ``training`` and, where
+        pictures were held out, ``validation`` a dictionary of scores by name, such as
+        ``loss`` and ``accuracy``. Empty when no epoch was finished.
+    """
+    path = Path(run) / "log.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    epochs: list[dict[str, Any]] = []
+    for row in rows:
+        values = {k: float(v) for k, v in row.items() if k not in ("epoch", "seconds") and v}
+        parts: dict[str, dict[str, float]] = {"training": {}, "validation": {}}
+        for name, value in values.items():
+            part = "validation" if name.startswith("val_") else "training"
+            parts[part][name.removeprefix("val_")] = value
+        held = {part: scores for part, scores in parts.items() if scores}
+        epochs.append({"epoch": int(row["epoch"]), **held})
+    return epochs
 
 
 def read_note(run: str | os.PathLike[str]) -> dict[str, Any]:
