@@ -120,11 +120,11 @@ def states(one: Photographer, folder: Path) -> Iterator[str]:
     yield "batch"
     one.until(one.explained)
     yield "overlay"
-    window._toggle_beside()
+    window.toggle_beside()
     model.choose(replace(model.choice, method="gradcam++"))
     one.until(one.explained)
     yield "beside"
-    window._toggle_beside()
+    window.toggle_beside()
     model.choose(replace(model.choice, target="pituitary", versus="glioma"))
     model.select(one.named("drawn-04.png"))
     one.until(one.explained)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tumorlens.apps.desktop.view_model import Changes, ViewModel
+from tumorlens.apps.desktop.state import Changes
+from tumorlens.apps.desktop.view_model import ViewModel
 from tumorlens.classify import load
 from tumorlens.data.phantom import draw_phantom
 

@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from tumorlens.apps.desktop.rows import State
-from tumorlens.apps.desktop.view_model import Changes, Choice, ViewModel
+from tumorlens.apps.desktop.state import Changes, Choice
+from tumorlens.apps.desktop.view_model import ViewModel
 from tumorlens.classify import Classifier, load
 
 Wait = Callable[..., Changes]

@@ -228,8 +228,11 @@ def test_the_slider_changes_the_overlay_and_computes_nothing(
 def test_fifty_with_cancel_at_twenty_then_the_rest(
     window: Window, hands: Hands, heads: list[Path], tmp_path: Path
 ) -> None:
-    for path in heads:  # large ones, or they are done before a hand can move
-        Image.open(path).resize((640, 640)).save(tmp_path / path.name)
+    # Large ones, or they are done before a hand can move.
+    large = [tmp_path / path.name for path in heads]
+    Image.open(heads[0]).resize((2000, 2000)).save(large[0], compress_level=1)
+    for path in large[1:]:
+        path.hardlink_to(large[0])
     model = window.model
     model.open([str(tmp_path)])
     pump(window.root, lambda: model.progress is not None and window.status.cancel.winfo_ismapped())

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from PIL import Image, ImageTk
 
 if TYPE_CHECKING:
+    from tumorlens.apps.desktop.state import Shown
     from tumorlens.apps.desktop.theme import Theme
-    from tumorlens.apps.desktop.view_model import Shown
 
 __all__ = ["Pane", "PictureView", "Sight", "locate"]
 

@@ -8,13 +8,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from tkinter import filedialog, ttk
+from tkinter import ttk
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tumorlens.apps.desktop.answer_panel import AnswerPanel
-from tumorlens.apps.desktop.clipboard import read_clipboard
+from tumorlens.apps.desktop.commands import list_commands
+from tumorlens.apps.desktop.dialogs import Dialogs
 from tumorlens.apps.desktop.drop import DragAndDrop
 from tumorlens.apps.desktop.explain_panel import ExplainPanel
 from tumorlens.apps.desktop.file_list import FileList
@@ -26,15 +26,14 @@ from tumorlens.apps.desktop.theme import DARK, LIGHT, Theme
 from tumorlens.errors import TumorLensError
 
 if TYPE_CHECKING:
-    from tumorlens.apps.desktop.view_model import Changes, ViewModel
-    from tumorlens.explain.explanation import Explanation
+    from tumorlens.apps.desktop.state import Changes
+    from tumorlens.apps.desktop.view_model import ViewModel
 
 __all__ = ["Window"]
 
 Action: TypeAlias = Callable[..., Any]
 
 _BUSY_MS: Final = 15  # between two looks at what the workers have done
-_PLUS: Final = ("plus", "equal", "kp_add")
 _IDLE_MS: Final = 60
 _SCALES: Final = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 _EMPTY: Final = (
@@ -63,7 +62,7 @@ class Window:
         self._screen_scale = scale
         self._tick_id = ""
         self._closed = False
-        self._save_folder: str | None = None
+        self.dialogs = Dialogs(root, model, self.do)
         self._strength_before = 0.6
         root.withdraw()  # until it has its size, or it would be placed for another
         self._drag_and_drop = DragAndDrop(root)
@@ -113,20 +112,20 @@ class Window:
         px = self.theme.px
         root.configure(background=palette.ground)
         root.minsize(*self._fitting(1024, 580))
-        self.commands = self._list_commands()
+        self.commands = list_commands(self)
         self._build_menu()
         toolbar = self._build_toolbar()
         self.strip = ttk.Frame(root, style="Trouble.TFrame", padding=(px(12), px(6)))
         self.strip_text = ttk.Label(self.strip, style="Trouble.TLabel", justify="left")
         self.strip_text.pack(side="left", fill="x", expand=True)
-        hide = ttk.Button(self.strip, text="Dismiss", command=lambda: self._do(model.tell, ""))
+        hide = ttk.Button(self.strip, text="Dismiss", command=lambda: self.do(model.tell, ""))
         hide.pack(side="right")
         self.strip.bind(
             "<Configure>", lambda e: self.strip_text.configure(wraplength=e.width - px(140))
         )
-        self.status = StatusBar(root, self.theme, lambda: self._do(model.cancel))
+        self.status = StatusBar(root, self.theme, lambda: self.do(model.cancel))
         panes = ttk.Panedwindow(root, orient="horizontal")
-        self.list = FileList(panes, self.theme, lambda number: self._do(model.select, number))
+        self.list = FileList(panes, self.theme, lambda number: self.do(model.select, number))
         middle = self._build_middle(panes)
         right = self._build_right(panes)
         panes.add(self.list, weight=0)
@@ -173,13 +172,13 @@ class Window:
         px, model = self.theme.px, self.model
         bar = ttk.Frame(self.root, style="Ground.TFrame", padding=(px(8), px(7)))
         for text, run, style in (
-            ("Open files", self.open_files, "Accent.TButton"),
-            ("Open folder", self.open_folder, "TButton"),
-            ("Paste", self.paste, "TButton"),
+            ("Open files", self.dialogs.open_files, "Accent.TButton"),
+            ("Open folder", self.dialogs.open_folder, "TButton"),
+            ("Paste", self.dialogs.paste, "TButton"),
             ("", None, ""),
-            ("Save overlay", self.save_overlay, "TButton"),
-            ("Save record", self.save_record, "TButton"),
-            ("Save list", self.save_table, "TButton"),
+            ("Save overlay", self.dialogs.save_overlay, "TButton"),
+            ("Save record", self.dialogs.save_record, "TButton"),
+            ("Save list", self.dialogs.save_table, "TButton"),
         ):
             if run is None:
                 ttk.Frame(bar, style="Ground.TFrame", width=px(14)).pack(side="left")
@@ -234,83 +233,6 @@ class Window:
         self.explain.grid(row=2, column=0, sticky="ew")
         frame.columnconfigure(0, weight=1)
         return frame
-
-    def _list_commands(self) -> list[Command]:
-        model = self.model
-
-        def some() -> bool:
-            return len(model.rows) > 0
-
-        def explained() -> bool:
-            return model.shown is not None and model.shown.explanation is not None
-
-        def shown() -> bool:
-            return model.shown is not None
-
-        def step(name: str, by: int) -> Action:
-            return lambda: self._do(self.explain.step, name, by)
-
-        def target(place: int) -> Action:
-            return lambda: self._do(self.explain.choose_target, place)
-
-        picture = self._picture
-        classes = [
-            Command("Explain", f"Evidence for class {place}", (str(place),), target(place), shown)
-            for place in range(1, 5)
-        ]
-        return [
-            Command("File", "Open files …", ("Ctrl+o",), self.open_files),
-            Command("File", "Open folder …", ("Ctrl+Shift+o",), self.open_folder),
-            Command("File", "Paste", ("Ctrl+v",), self.paste),
-            Command("File", "-Save overlay …", ("Ctrl+s",), self.save_overlay, explained),
-            Command("File", "Save record …", ("Ctrl+Shift+s",), self.save_record, explained),
-            Command("File", "Save list as CSV …", ("Ctrl+e",), self.save_table, some),
-            Command("File", "-Quit", ("Ctrl+q",), self.close),
-            Command("List", "Next slice", ("Ctrl+Down",), lambda: self.list.step(1), some),
-            Command("List", "Slice before", ("Ctrl+Up",), lambda: self.list.step(-1), some),
-            Command("List", "-Stop", ("Escape",), self._escape),
-            Command(
-                "List", "Classify the rest", ("F5",), lambda: self._do(model.resume),
-                lambda: model.stopped,
-            ),
-            Command("List", "-Remove from list", ("Delete",), self._remove, some),
-            Command(
-                "List", "Clear the list", ("Ctrl+Shift+Delete",), lambda: self._do(model.clear),
-                some,
-            ),
-            Command("Picture", "Zoom in", _PLUS, lambda: picture().zoom(1.25), shown),
-            Command(
-                "Picture", "Zoom out", ("minus", "kp_subtract"), lambda: picture().zoom(0.8), shown
-            ),
-            Command("Picture", "Fit into the window", ("f",), lambda: picture().fit(), shown),
-            Command("Picture", "True pixels", ("p",), lambda: picture().true_pixels(), shown),
-            Command("Picture", "Smooth pixels, or sharp", ("i",), self._toggle_smooth),
-            Command("Picture", "-Look left", ("Shift+Left",), lambda: picture().move(-0.1, 0)),
-            Command("Picture", "Look right", ("Shift+Right",), lambda: picture().move(0.1, 0)),
-            Command("Picture", "Look up", ("Shift+Up",), lambda: picture().move(0, -0.1)),
-            Command("Picture", "Look down", ("Shift+Down",), lambda: picture().move(0, 0.1)),
-            Command("Picture", "-Original beside overlay", ("b",), self._toggle_beside),
-            Command("Picture", "Overlay on, or off", ("h",), self._toggle_overlay),
-            Command("Picture", "Stronger overlay", ("bracketright",), lambda: self._stronger(0.1)),
-            Command("Picture", "Weaker overlay", ("bracketleft",), lambda: self._stronger(-0.1)),
-            Command("Picture", "Other colours", ("c",), self._next_colours, explained),
-            Command("Explain", "Next method", ("m",), step("method", 1), shown),
-            Command("Explain", "Method before", ("Shift+m",), step("method", -1), shown),
-            Command("Explain", "-Earlier layer", ("l",), step("layer", 1), shown),
-            Command("Explain", "Later layer", ("Shift+l",), step("layer", -1), shown),
-            Command("Explain", "-Next class", ("t",), step("target", 1), shown),
-            Command("Explain", "Class before", ("Shift+t",), step("target", -1), shown),
-            Command("Explain", "Next class to compare with", ("v",), step("versus", 1), shown),
-            Command("Explain", "Most probable class", ("0",), target(0), shown),
-            *classes,
-            Command("View", "Light, or dark", ("Ctrl+d",), self._toggle_appearance),
-            Command("View", "-Larger", ("Ctrl+plus", "Ctrl+equal"), lambda: self._resize(1)),
-            Command("View", "Smaller", ("Ctrl+minus",), lambda: self._resize(-1)),
-            Command("View", "As large as the screen says", ("Ctrl+0",), lambda: self._resize(0)),
-            Command("Help", "Keys", ("F1",), self.show_keys),
-            Command("Help", "About the model", ("F2",), self.about, lambda: model.card),
-            Command("Help", "-Open the demonstration slice", (), self.open_demo),
-        ]  # fmt: skip
 
     # Showing
 
@@ -406,91 +328,6 @@ class Window:
 
     # What the person wants
 
-    def open_files(self) -> None:
-        """Ask for files and open them."""
-        folder = self.model.settings.folder
-        paths = filedialog.askopenfilenames(
-            parent=self.root, title="Open pictures", initialdir=_there(folder)
-        )
-        self._do(self.model.open, list(paths))
-
-    def open_folder(self) -> None:
-        """Ask for a folder and open all that is in it."""
-        folder = filedialog.askdirectory(
-            parent=self.root,
-            title="Open a folder of pictures",
-            initialdir=_there(self.model.settings.folder),
-            mustexist=True,
-        )
-        if folder:
-            self._do(self.model.open, [folder])
-
-    def paste(self) -> None:
-        """Open what is on the clipboard."""
-        found = read_clipboard(self.root)
-        if isinstance(found, list):
-            if found:
-                self._do(self.model.open, found)
-            else:
-                text = (
-                    "the clipboard holds neither a picture nor the path of a file; copy one first"
-                )
-                self._do(self.model.tell, text, trouble=True)
-        else:
-            self._do(self.model.paste, found)
-
-    def open_demo(self) -> None:
-        """Open a real slice of a healthy head."""
-        from tumorlens.apps.demo import demo_slice  # noqa: PLC0415
-
-        self._do(self.model.add_slice, "demonstration slice", demo_slice())
-
-    def save_overlay(self) -> None:
-        """Ask where, and save the overlay."""
-        explanation = self._explained()
-        if explanation is None:
-            self._do(self.model.save_overlay, "")
-            return
-        path = filedialog.asksaveasfilename(
-            parent=self.root,
-            title="Save the overlay",
-            initialdir=self._save_folder or _there(self.model.settings.folder),
-            initialfile=f"{self._stem()}-{explanation.method}-{explanation.target}.png",
-            defaultextension=".png",
-            filetypes=[("PNG", "*.png")],
-        )
-        if path:
-            self._save_folder = str(Path(path).parent)
-            self._do(self.model.save_overlay, path)
-
-    def save_record(self) -> None:
-        """Ask where, and save the record."""
-        if self._explained() is None:
-            self._do(self.model.save_record, "")
-            return
-        folder = filedialog.askdirectory(
-            parent=self.root,
-            title="Save the record in a new folder below",
-            initialdir=self._save_folder or _there(self.model.settings.folder),
-        )
-        if folder:
-            self._save_folder = folder
-            self._do(self.model.save_record, folder)
-
-    def save_table(self) -> None:
-        """Ask where, and save the list."""
-        path = filedialog.asksaveasfilename(
-            parent=self.root,
-            title="Save the list",
-            initialdir=self._save_folder or _there(self.model.settings.folder),
-            initialfile="tumorlens.csv",
-            defaultextension=".csv",
-            filetypes=[("CSV", "*.csv")],
-        )
-        if path:
-            self._save_folder = str(Path(path).parent)
-            self._do(self.model.save_table, path)
-
     def about(self) -> None:
         """Show what the model is and how far to trust it."""
         from tumorlens.apps.describe import facts  # noqa: PLC0415
@@ -504,41 +341,33 @@ class Window:
         """Show all keys."""
         show_keys(self.root, self.theme, self.commands)
 
-    def _do(self, command: Action, *arguments: object, **options: object) -> None:
+    def do(self, command: Action, *arguments: object, **options: object) -> None:
         """Run a command of the view model and show at once what it changes."""
         command(*arguments, **options)
         self.refresh()
-
-    def _picture(self) -> PictureView:
-        return self.picture
-
-    def _explained(self) -> Explanation | None:
-        return self.model.shown.explanation if self.model.shown else None
-
-    def _stem(self) -> str:
-        from tumorlens.explain.batch import folder_name  # noqa: PLC0415
-
-        return folder_name(self.model.row.name) if self.model.row else "slice"
 
     def _dragged(self) -> Sequence[str]:
         where = self.model.dragged
         return [where] if where else []
 
-    def _escape(self) -> None:
+    def escape(self) -> None:
+        """Stop the batch; without one, take the message away."""
         if self.model.progress:
-            self._do(self.model.cancel)
+            self.do(self.model.cancel)
         elif self.model.message.trouble:
-            self._do(self.model.tell, "")
+            self.do(self.model.tell, "")
 
-    def _remove(self) -> None:
-        self._do(self.model.remove, self.list.selected())
+    def remove(self) -> None:
+        """Take the selected rows off the list."""
+        self.do(self.model.remove, self.list.selected())
 
     def _set_strength(self, strength: float) -> None:
         self.model.set_strength(strength)
         self.picture.strength = self.model.strength
         self.picture.redraw()
 
-    def _stronger(self, by: float) -> None:
+    def stronger(self, by: float) -> None:
+        """Change the strength of the overlay."""
         self.explain.set_strength(min(1.0, max(0.0, self.model.strength + by)))
 
     def _set_beside(self, beside: bool) -> None:  # noqa: FBT001  # as Tk calls it
@@ -546,29 +375,34 @@ class Window:
         self.picture.redraw()
         self._show_zoom()
 
-    def _toggle_beside(self) -> None:
+    def toggle_beside(self) -> None:
+        """Show the original beside the overlay, or not."""
         self.explain.set_beside(beside=not self.picture.beside)
         self._set_beside(not self.picture.beside)
 
-    def _toggle_overlay(self) -> None:
+    def toggle_overlay(self) -> None:
+        """Lay the overlay over the slice, or not."""
         self.picture.covered = not self.picture.covered
         self.picture.redraw()
 
-    def _next_colours(self) -> None:
+    def next_colours(self) -> None:
+        """Colour the evidence by the next colour map."""
         names = self.model.options.colormaps
         after = names[(names.index(self.model.colormap) + 1) % len(names)]
-        self._do(self.model.set_colormap, after)
+        self.do(self.model.set_colormap, after)
 
-    def _toggle_smooth(self) -> None:
+    def toggle_smooth(self) -> None:
+        """Show smooth pixels, or sharp ones."""
         self.picture.smooth = not self.picture.smooth
         self.picture.redraw()
 
-    def _toggle_appearance(self) -> None:
+    def toggle_appearance(self) -> None:
+        """Go from dark to light, and back."""
         settings = self.model.settings
         settings.appearance = "light" if settings.appearance == "dark" else "dark"
         self._rebuild()
 
-    def _resize(self, by: int) -> None:
+    def resize(self, by: int) -> None:
         """Make everything larger or smaller; 0 follows the screen again."""
         place = min(range(len(_SCALES)), key=lambda i: abs(_SCALES[i] - self.scale))
         scale = _SCALES[min(max(place + by, 0), len(_SCALES) - 1)] if by else self._screen_scale
@@ -589,14 +423,6 @@ class Window:
         for name in ("covered", "beside", "smooth", "sight"):
             setattr(new, name, getattr(old, name))
         self.explain.set_beside(beside=old.beside)
-
-
-def _there(folder: str | None) -> str | None:
-    """Give a folder while it is there."""
-    try:
-        return folder if folder and Path(folder).is_dir() else None
-    except OSError:
-        return None
 
 
 def _enable(entries: Sequence[tuple[tk.Menu, int, Command]]) -> None:

@@ -1,0 +1,118 @@
+"""What the view model says to the view: choices, what is shown, messages, changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tumorlens.apps.desktop.jobs import Request
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from tumorlens.explain.explanation import Explanation
+    from tumorlens.images.slice import Slice
+
+__all__ = ["Changes", "Choice", "Message", "Options", "Shown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to explain, and how; ``None`` leaves it to the model.
+
+    Parameters
+    ----------
+    method
+        A key of `tumorlens.explain.cam.METHODS`.
+    layer
+        A layer of the model; its last one when ``None``.
+    target
+        The class to explain; the most probable one when ``None``.
+    versus
+        The class to explain it against, or ``None``.
+    """
+
+    method: str | None = None
+    layer: str | None = None
+    target: str | None = None
+    versus: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What there is to choose from; empty until the model is loaded.
+
+    Parameters
+    ----------
+    methods
+        Ways to explain, and what people call them.
+    of_no_class
+        Those of them that take no notice of the class.
+    layers
+        Layers that can be explained, early to late.
+    classes
+        The model's classes.
+    colormaps
+        What evidence can be coloured with.
+    """
+
+    methods: dict[str, str] = field(default_factory=dict)
+    of_no_class: frozenset[str] = frozenset()
+    layers: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    colormaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """The slice in the middle of the window.
+
+    Parameters
+    ----------
+    request
+        What was asked for.
+    picture
+        The slice.
+    plain
+        It in grey, and halves of it, largest first.
+    explanation
+        Its explanation, once it is there.
+    full
+        Its overlay at full strength, and halves of it, largest first.
+    ramp
+        The overlay's colours, from none to most.
+    """
+
+    request: Request
+    picture: Slice
+    plain: tuple[Image, ...]
+    explanation: Explanation | None = None
+    full: tuple[Image, ...] = ()
+    ramp: Image | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A sentence for the person at the window."""
+
+    text: str
+    trouble: bool = False
+
+
+@dataclass(slots=True)
+class Changes:
+    """What has changed since the last poll.
+
+    Parameters
+    ----------
+    rows
+        Numbers of the rows that are new or different, in the order of their change.
+    gone
+        Numbers of the rows that are no more.
+    parts
+        Any of ``"selection"``, ``"shown"``, ``"options"``, ``"progress"``, ``"message"``.
+    """
+
+    rows: dict[int, None] = field(default_factory=dict)
+    gone: list[int] = field(default_factory=list)
+    parts: set[str] = field(default_factory=set)
