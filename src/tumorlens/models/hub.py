@@ -117,7 +117,7 @@ def cached_models() -> list[Cached]:
     """
     hub = require_hub("listing models from the hub")
     try:
-        repos = hub.scan_cache_dir().repos
+        repos = hub.scan_cache_dir(hub.constants.HF_HUB_CACHE).repos
     except hub.errors.CacheNotFound:
         return []
     found = []
@@ -139,7 +139,8 @@ def require_hub(feature: str) -> Any:
     if importlib.util.find_spec("huggingface_hub") is None:
         raise MissingExtraError(feature, "hub")
     hub = importlib.import_module("huggingface_hub")
-    importlib.import_module("huggingface_hub.errors")
+    for part in ("constants", "errors"):  # which it loads only when asked
+        importlib.import_module(f"huggingface_hub.{part}")
     return hub
 
 
