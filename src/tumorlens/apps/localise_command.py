@@ -6,6 +6,7 @@ import importlib.util
 
 import click
 
+from tumorlens.apps.hub_options import tell, where
 from tumorlens.apps.meter import Meter
 from tumorlens.errors import MissingExtraError
 
@@ -81,7 +82,8 @@ def localise(
     require_matplotlib("measuring explanations")
     if importlib.util.find_spec("scipy") is None:
         raise MissingExtraError("measuring explanations", "data")
-    classifier = load(model)
+    classifier = load(model, **where())
+    tell(classifier.place.notes)
     pictures = find_masked(
         data, masks, table, mask_column=mask_column, manifest=manifest, fold=fold
     )
