@@ -17,7 +17,6 @@ NOTEBOOK = ROOT / "notebooks" / "train_step_by_step.ipynb"
 CHECK = """
 import json
 
-drawn = draw_phantom("glioma", 1234)
 print(json.dumps({
     "on both sides": leaky,
     "apart": honest,
@@ -31,8 +30,8 @@ print(json.dumps({
     "map": [list(why.map.shape), float(why.map.min()), float(why.map.max())],
     "flat": why.flat,
     "inner": [inner.layer, list(inner.cells.shape)],
-    "pointing": measured["methods"]["occlusion"]["all"]["pointing"],
-    "chance": measured["methods"]["chance"]["all"]["pointing"],
+    "pointing": measured["relu_4"]["methods"]["occlusion"]["all"]["pointing"],
+    "chance": measured["relu_4"]["methods"]["chance"]["all"]["pointing"],
     "hidden": hidden["tumour"]["stayed"],
     "control": hidden["control"]["stayed"],
 }))
