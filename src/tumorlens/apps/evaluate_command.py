@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tumorlens.apps.hub_options import tell, where
 from tumorlens.apps.meter import Meter
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def evaluate(
     source = data if external is None else external
     if source is None or (data is not None and external is not None):
         raise click.UsageError("name either DATA or --external DIR")
+    from tumorlens.classify import load
     from tumorlens.evaluate.cases import read_class_map
     from tumorlens.evaluate.evaluation import evaluate as run_evaluation
     from tumorlens.evaluate.report import write_evaluation
@@ -75,10 +77,12 @@ def evaluate(
     from tumorlens.files import new_folder
 
     require_matplotlib("the report", "evaluate")
+    classifier = load(model, **where())
+    tell(classifier.place.notes)
     with new_folder(out) as folder:
         found = run_evaluation(
             source,
-            model=model,
+            model=classifier,
             folds=folds,
             split=split,
             external=external is not None,

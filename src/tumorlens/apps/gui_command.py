@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from tumorlens.apps.hub_options import where
+
 __all__ = ["gui"]
 
 
@@ -33,4 +35,4 @@ def gui(*, paths: tuple[str, ...], model: str | None, scale: float | None) -> No
         raise TumorLensError(f"the window needs Tk, which is missing; {how_to_get_tk()}") from error
     from tumorlens.apps.desktop.app import run_window
 
-    run_window(paths, model, scale)
+    run_window(paths, model, scale, where())

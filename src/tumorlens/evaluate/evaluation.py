@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
-from tumorlens.classify import load
+from tumorlens.classify import Classifier, load
 from tumorlens.evaluate.cases import LabelledSet, find_cases
 from tumorlens.evaluate.leak import Leak, judge_leak
 from tumorlens.evaluate.metrics import (
@@ -141,7 +141,7 @@ class Evaluation:
 def evaluate(
     data: str | os.PathLike[str],
     *,
-    model: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | Classifier | None = None,
     folds: Sequence[int] = (),
     split: str | None = None,
     external: bool = False,
@@ -157,7 +157,7 @@ def evaluate(
     data, folds, split, external, class_map
         The pictures; see `tumorlens.evaluate.cases.find_cases`.
     model
-        As `tumorlens.load` takes it.
+        As `tumorlens.load` takes it, or what it gave.
     bootstrap, seed
         See `tumorlens.evaluate.metrics.summarise`.
     progress
@@ -172,7 +172,7 @@ def evaluate(
     """
     require_metrics()
     cases = find_cases(data, folds=folds, split=split, external=external, class_map=class_map)
-    classifier = load(model)
+    classifier = model if isinstance(model, Classifier) else load(model)
     answers = run_model(classifier, cases, progress=progress)
     summary = summarise(
         answers.labels,

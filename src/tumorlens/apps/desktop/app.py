@@ -6,9 +6,9 @@ import os
 import signal
 import sys
 import tkinter as tk
-from collections.abc import Sequence
-from types import FrameType
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from types import FrameType, MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.screen import make_sharp, screen_scale
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["run_window"]
 
 
-def run_window(paths: Sequence[str], model: str | None, scale: float | None) -> None:
+def run_window(
+    paths: Sequence[str],
+    model: str | None,
+    scale: float | None,
+    reach: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Show the window until it is closed.
 
     Parameters
@@ -34,6 +39,8 @@ def run_window(paths: Sequence[str], model: str | None, scale: float | None) -> 
         As `tumorlens.load` takes it.
     scale
         Size of text and controls, 1 for 100 %; ``None`` to follow the settings and the screen.
+    reach
+        What else `tumorlens.load` is to be told of where models are.
 
     Raises
     ------
@@ -44,7 +51,7 @@ def run_window(paths: Sequence[str], model: str | None, scale: float | None) -> 
     def load() -> Classifier:
         from tumorlens.classify import load as load_model  # noqa: PLC0415
 
-        return load_model(model)
+        return load_model(model, **reach)
 
     make_sharp()
     try:
