@@ -205,7 +205,39 @@ def test_enlarging_to_a_size_is_refused(bundle: Bundle) -> None:
         model.graph.initializer.append(tensor)
         model.graph.node.append(helper.make_node("Resize", ["x", "", "", "sizes"], ["z"]))
 
-    refuse(bundle, resize, "Resize goes by what it computes")
+    refuse(bundle, resize, "Resize goes by a size, or is of an operator set before 11")
+
+
+def test_enlarging_as_it_was_written_once_is_refused(bundle: Bundle) -> None:
+    def resize(model: onnx.ModelProto) -> None:
+        tensor = numpy_helper.from_array(np.array([1, 1, 12000, 12000], np.float32), "scales")
+        model.graph.initializer.append(tensor)
+        model.graph.node.append(helper.make_node("Resize", ["x", "scales"], ["z"]))
+
+    refuse(bundle, resize, "Resize goes by a size, or is of an operator set before 11")
+
+
+def test_a_field_of_the_wrong_width_is_no_second_name(bundle: Bundle) -> None:
+    """ONNX Runtime skips a fixed-width field where text belongs, so we must."""
+    node = helper.make_node("Expand", ["x", "x"], ["z"]).SerializeToString()
+    node += bytes([0x21]) + b"Identity"  # field 4, the operator, of 64 bits
+    graph = bytes([0x0A]) + encode_varint(len(node)) + node  # field 1 of the graph: a node
+    model = onnx.load_model_from_string(bundle.onnx)
+    inner = model.graph.SerializeToString() + graph
+    model.ClearField("graph")
+    # Field 7 of the model: the graph.
+    content = model.SerializeToString() + bytes([0x3A]) + encode_varint(len(inner)) + inner
+    assert onnx.load_model_from_string(content).graph.node[-1].op_type == "Expand"
+    with pytest.raises(UnsafeModelError, match="operator 'Expand' is none"):
+        check_onnx(content, bundle.card, source="it")
+
+
+def encode_varint(value: int) -> bytes:
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
 
 
 def test_more_operators_than_any_network_has_are_refused(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
@@ -201,7 +200,8 @@ class Card:
         trained = self.training.get("classes", list(self.classes))
         _require(trained == list(self.classes), "`classes` differ from those it was trained on")
         _require(
-            _is_number(self.temperature) and self.temperature > 0, "`temperature` must be above 0"
+            _is_number(self.temperature) and _COLDEST <= self.temperature <= 1 / _COLDEST,
+            f"`temperature` must be above 0, from {_COLDEST} to {1 / _COLDEST:.0f}",
         )
         _require(
             _is_number(self.set_level) and 0 < self.set_level <= 1,
@@ -293,8 +293,12 @@ def _read_probes(value: Any) -> Probes | None:
     return Probes(**{**value, "logits": tuple(map(tuple, rows))})
 
 
+_HUGE = 1e300  # no number on a card comes near; larger ones cannot be computed with
+_COLDEST = 1e-3  # colder, softmax is no more than a choice, and overflows in the end
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and -_HUGE <= value <= _HUGE  # false for NaN too
 
 
 def _is_range(value: object) -> bool:

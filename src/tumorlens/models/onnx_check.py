@@ -107,7 +107,10 @@ class _Reader:
                 size = {1: 8, 5: 4}.get(kind, len(data))
             if size > len(data) - position:
                 raise self.broken()
-            yield key >> 3, data[position : position + size]
+            # Nothing that is judged here is of fixed width. ONNX Runtime skips a field whose
+            # width is not its own; to believe it would be to judge another network.
+            if kind == 2:
+                yield key >> 3, data[position : position + size]
             position += size
 
     def parts(self, data: _Bytes) -> dict[int, list[_Bytes]]:
@@ -202,7 +205,7 @@ def _check_graph(reader: _Reader, graph: _Bytes) -> tuple[dict[str, _Value], dic
     for kind, name in seen.amounts:
         # An amount that is computed cannot be judged here, one beyond all pictures can.
         most = _AMOUNTS[kind][1]
-        if not _fit(seen.constants.get(name) or [-1], most):
+        if not name or not _fit(seen.constants.get(name) or [-1], most):
             raise reader.unsafe(f"{kind} goes by what it computes, or beyond {most}")
     return {k: v for k, v in ends[11].items() if k not in seen.constants}, ends[12]
 
@@ -220,6 +223,8 @@ def _check_node(reader: _Reader, node: _Bytes, seen: _Graph) -> None:
         integers = _check_attribute(reader, attribute)
         if kind == "Constant":
             seen.constants[reader.text(parts.get(2, [b""])[0])] = integers
+    if kind == "Resize" and len(parts.get(1, [])) != 3:
+        raise reader.unsafe("Resize goes by a size, or is of an operator set before 11")
     if kind in _AMOUNTS and len(inputs := parts.get(1, [])) > (which := _AMOUNTS[kind][0]):
         seen.amounts.append((kind, reader.text(inputs[which])))
 
