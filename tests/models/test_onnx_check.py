@@ -199,6 +199,19 @@ def test_enlarging_is_limited(bundle: Bundle, scales: list[float], fits: bool) -
         refuse(bundle, resize, "Resize goes by what it computes, or beyond 16")
 
 
+@pytest.mark.parametrize(("scale", "fits"), [(2.0, True), (17.0, False)])
+def test_enlarging_is_read_from_lists_too(bundle: Bundle, scale: float, fits: bool) -> None:
+    def resize(model: onnx.ModelProto) -> None:
+        listed = helper.make_tensor("scales", TensorProto.FLOAT, [4], [1.0, 1.0, scale, scale])
+        model.graph.initializer.append(listed)
+        model.graph.node.append(helper.make_node("Resize", ["x", "", "scales"], ["z"]))
+
+    if fits:
+        check_onnx(spoil(bundle, resize), bundle.card, source="it")
+    else:
+        refuse(bundle, resize, "Resize goes by what it computes, or beyond 16")
+
+
 def test_enlarging_to_a_size_is_refused(bundle: Bundle) -> None:
     def resize(model: onnx.ModelProto) -> None:
         tensor = numpy_helper.from_array(np.array([1, 1, 2, 2], np.int64), "sizes")

@@ -272,7 +272,9 @@ def _check_tensor(reader: _Reader, tensor: _Bytes) -> tuple[str, list[int]]:
         values = struct.unpack(f"<{count}{'f' if kind == _FLOAT else 'q'}", raw)
         return name, [math.ceil(x) if math.isfinite(x) else -1 for x in values]
     if kind == _FLOAT:
-        return name, []  # as no exporter writes so few
+        packed = b"".join(bytes(x) for x in parts.get(4, []) if not isinstance(x, int))
+        floats = struct.unpack(f"<{len(packed) // 4}f", packed[: len(packed) // 4 * 4])
+        return name, [math.ceil(x) if math.isfinite(x) else -1 for x in floats]
     return name, [x for value in typed for x in reader.integers(value)]
 
 
