@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -11,7 +12,19 @@ from pathlib import Path
 
 from tumorlens.errors import OutputError
 
-__all__ = ["new_folder", "write_whole"]
+__all__ = ["hash_file", "new_folder", "write_whole"]
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimals.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:

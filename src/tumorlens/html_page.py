@@ -14,12 +14,14 @@ import numpy as np
 from PIL import Image
 
 from tumorlens.errors import UnreadableImageError
+from tumorlens.figure_style import DPI
 from tumorlens.images.read import read_slices
 
-__all__ = ["listing", "table", "thumbnail", "whole_page"]
+__all__ = ["drawing", "listing", "picture", "table", "thumbnail", "whole_page"]
 
 _THUMB: Final = 168  # side of a thumbnail in pixels
 _LISTED: Final = 20  # lines of a list that are shown
+_CSS_DPI: Final = 96  # pixels of an inch on a page
 
 
 def whole_page(title: str, lead: str, body: str, made_by: str) -> str:
@@ -76,21 +78,48 @@ def listing(title: str, lines: Sequence[str], rest_in: str) -> str:
     return f"<details><summary>{html.escape(title)}</summary><ul>{items}{rest}</ul></details>"
 
 
+def drawing(png: bytes, alt: str, caption: str = "") -> str:
+    """Put a figure into the page, at the size that gives its letters the page's own.
+
+    Parameters
+    ----------
+    png
+        The file.
+    alt, caption
+        Plain texts: what it shows, for those who do not see it; and what to read in it.
+    """
+    pixels = (int.from_bytes(png[i : i + 4]) for i in (16, 20))  # in the header
+    width, height = (round(side * _CSS_DPI / DPI) for side in pixels)
+    words = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    size = f'width="{width}" height="{height}"'
+    image = f'<img {size} alt="{html.escape(alt)}" src="{_embedded(png, "png")}">'
+    return f"<figure>{image}{words}</figure>"
+
+
+def picture(image: Image.Image, alt: str) -> str:
+    """Put a picture into the page, as a JPEG."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=85)
+    size = f'width="{image.width}" height="{image.height}"'
+    source = _embedded(file.getvalue(), "jpeg")
+    return f'<img {size} alt="{html.escape(alt)}" src="{source}">'
+
+
 def thumbnail(path: str | os.PathLike[str], alt: str) -> str:
     """Draw the first slice of a file small, inside the page; a sentence if it went away."""
     try:
-        picture = read_slices(path)[0]
+        scan = read_slices(path)[0]
     except UnreadableImageError:
         return "<p>cannot be read any more</p>"
-    low, high = picture.value_range
-    grey = (picture.pixels.astype(np.float32) - low) / max(high - low, 1e-9)
+    low, high = scan.value_range
+    grey = (scan.pixels.astype(np.float32) - low) / max(high - low, 1e-9)
     image = Image.fromarray(np.rint(grey * 255).astype(np.uint8))
     image.thumbnail((_THUMB, _THUMB))
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=82)
-    data = base64.b64encode(file.getvalue()).decode()
-    size = f'width="{image.width}" height="{image.height}"'
-    return f'<img {size} alt="{html.escape(alt)}" src="data:image/jpeg;base64,{data}">'
+    return picture(image, alt)
+
+
+def _embedded(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 _PAGE: Final = """\
@@ -142,6 +171,12 @@ td, th[scope=col] { white-space: nowrap; }
 .bar i { display: block; height: .9rem; background: var(--blue); border-radius: 3px; }
 details { padding: .5rem 1rem; margin: .5rem 0; }
 details ul { color: var(--faint); font-size: .85rem; overflow-wrap: anywhere; }
+.case { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
+  display: flex; flex-wrap: wrap; gap: .7rem; padding: .8rem; margin: .8rem 0; }
+.case p { flex-basis: 100%; margin: 0; max-width: none; }
+.case img { max-width: 100%; height: auto; background: #000; }
+td small { display: block; font-size: .7rem; }
+.faint th, .faint td { color: var(--faint); }
 .curve { padding: 1rem; max-width: 46rem; }
 .curve svg { width: 100%; height: auto; display: block; }
 .curve text { fill: var(--faint); font-size: 12px; }

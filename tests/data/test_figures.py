@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from figure_texts import overlaps, texts
-from kaggle_server import files_of, manifest_of
+from kaggle_server import files_of
 from tumorlens.data.figures import (
     Picture,
     draw_bars,
@@ -27,6 +27,7 @@ from tumorlens.data.figures import (
 )
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.gallery import gather, plot_data
+from tumorlens.data.manifest import make_manifest, write_manifest
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.errors import DataError, MissingExtraError, OutputError
 from tumorlens.figure_style import (
@@ -201,8 +202,9 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_settings(
 
 
 def test_a_manifest_brings_folds_and_its_own_labels(folder: Path, tmp_path: Path) -> None:
-    files = {f"{folder}/{name}": content for name, content in files_of(folder).items()}
-    manifest = manifest_of(files, tmp_path / "manifest.csv", paths=True)
+    manifest = tmp_path / "manifest.csv"
+    whole = make_manifest(folder, groups="none")
+    write_manifest(whole.with_folds([i % 5 for i in range(len(whole.entries))]), manifest)
     written = plot_data(manifest, tmp_path / "out")
     assert "folds.png" in {path.name for path in written}
     found = gather(manifest).pictures
@@ -224,11 +226,11 @@ def test_unreadable_files_are_named_not_skipped(tmp_path: Path) -> None:
 
 
 def test_wrong_sources(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="neither a folder nor a CSV manifest"):
+    with pytest.raises(DataError, match="cannot be read as a manifest"):
         plot_data(tmp_path / "nothing", tmp_path / "out")
     bad = tmp_path / "bad.csv"
     bad.write_text("path,label,fold\na.png,glioma,first\n")
-    with pytest.raises(DataError, match=r"bad\.csv, line 2"):
+    with pytest.raises(DataError, match=r"bad\.csv lacks the columns"):
         plot_data(bad, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     with pytest.raises(OutputError, match="is not empty"):

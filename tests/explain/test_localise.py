@@ -197,7 +197,8 @@ def test_the_folder_holds_numbers_figures_and_a_page_of_its_own(
     figures = {"localisation", "by-size", "curves", "hidden", "sanity", "sanity-maps"}
     assert {p.stem for p in page.parent.glob("*.png")} == figures
     text = page.read_text()
-    assert text.count("<figure>") == 12 * 4  # slice, two methods, painted over
+    shown = 12 * 4  # slice, two methods, painted over
+    assert text.count("<figure>") == shown + len(figures)
     assert "http" not in text.replace("http-equiv", "")
     for name in figures:
         assert f'alt="{name}"' in text

@@ -7,7 +7,6 @@ its SHA-256, and counted, since some pictures of the public set occur several ti
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import re
 from collections import defaultdict
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tumorlens.errors import DataError
+from tumorlens.files import hash_file
 from tumorlens.progress import Progress, silent
 
 __all__ = [
@@ -195,7 +195,7 @@ def check_folder(
     for i, path in enumerate(paths):
         name = path.relative_to(root).as_posix()
         try:
-            found[name] = _sha256(path)
+            found[name] = hash_file(path)
         except OSError as error:
             extra.append(Extra(name, f"cannot be read: {error.strerror or error}"))
         progress("checked", i + 1, len(paths))
@@ -249,11 +249,6 @@ def _files(root: Path) -> list[Path]:
     return sorted(
         root / path for path in inside if not any(part.startswith(".") for part in path.parts)
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _compare(

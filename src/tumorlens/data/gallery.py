@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import csv
-import hashlib
-import html
 import os
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,10 +18,12 @@ from tumorlens.data.figures import (
     draw_sizes,
 )
 from tumorlens.data.folder import find_examples
+from tumorlens.data.manifest import read_manifest
 from tumorlens.data.published import published
 from tumorlens.errors import DataError, UnreadableImageError
-from tumorlens.figure_style import DPI, class_name, figure_style, require_matplotlib, to_png
-from tumorlens.files import new_folder
+from tumorlens.figure_style import class_name, figure_style, require_matplotlib, to_png
+from tumorlens.files import hash_file, new_folder
+from tumorlens.html_page import drawing, listing, table, whole_page
 from tumorlens.images.read import read_slices
 from tumorlens.progress import Progress, silent
 
@@ -62,9 +59,8 @@ def gather(source: str | os.PathLike[str], *, progress: Progress = silent) -> Ga
     ----------
     source
         A folder of class folders, or of ``Training`` and ``Testing`` with class folders
-        in them; or a CSV manifest with the columns ``path`` and ``label``, perhaps also
-        ``split``, ``group`` and ``fold``. Pictures of the published set get their folds
-        and groups by their content.
+        in them; or a manifest. Pictures of the published set get their folds and groups
+        by their content.
     progress
         Told of each picture.
 
@@ -82,7 +78,7 @@ def gather(source: str | os.PathLike[str], *, progress: Progress = silent) -> Ga
         except UnreadableImageError as error:
             unreadable.append(str(error))
         else:
-            known = published().get(_sha256(file)) if fold is None else None
+            known = published().get(hash_file(file)) if fold is None else None
             if known:  # the corrected label too
                 label, group, fold = known.label, known.group, known.fold  # noqa: PLW2901
             pictures.append(Picture(file, label, scan.width, scan.height, part, fold, group))
@@ -171,55 +167,22 @@ def _rows_of_folder(root: Path) -> Iterator[_Row]:
 
 
 def _rows_of_manifest(path: Path) -> Iterator[_Row]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is neither a folder nor a CSV manifest: {error}") from error
-    for number, row in enumerate(rows, start=2):
-        label, fold = row.get("corrected_label") or row.get("label"), row.get("fold") or ""
-        if not row.get("path") or not label or not (fold.isdecimal() or not fold):
-            raise DataError(
-                f"{path}, line {number}: expected a path, a label and perhaps a fold from 0; "
-                "give a manifest as `tumorlens data manifest` writes it"
-            )
-        place = path.parent / str(row["path"])
-        yield place, label, row.get("split") or None, row.get("group") or None, _whole(fold)
-
-
-def _whole(text: str) -> int | None:
-    return int(text) if text else None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    manifest = read_manifest(path)
+    for entry, example in zip(manifest.entries, manifest.examples(), strict=True):
+        yield example.path, example.label, entry.split or None, entry.group or None, entry.fold
 
 
 def _page(found: Gathered, drawn: list[tuple[str, str, bytes]]) -> str:
     """Write one HTML file that needs no other."""
-    figures = "\n".join(_figure(*item) for item in drawn)
-    return _PAGE.format(
-        count=f"{len(found.pictures):,}",
-        figures=figures,
-        table=_table(found.pictures),
-        unreadable=_unreadable(found.unreadable),
+    figures = "".join(drawing(png, caption, caption) for _, caption, png in drawn)
+    lost = found.unreadable
+    left_out = listing(f"Left out: {len(lost):,} that cannot be read", lost, "the data set itself")
+    return whole_page(
+        "The data set in pictures",
+        f"{len(found.pictures):,} pictures.",
+        f'{_table(found.pictures)}<div class="drawings">{figures}</div>{left_out if lost else ""}',
+        "tumorlens data plot",
     )
-
-
-def _figure(name: str, caption: str, png: bytes) -> str:
-    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    words = html.escape(caption)
-    return (
-        f'<figure id="{name}"><img width="{_css_width(png)}" src="{source}" alt="{words}">'
-        f"<figcaption>{words}</figcaption></figure>"
-    )
-
-
-def _css_width(png: bytes) -> int:
-    """Width on the page: an inch is 96 pixels there, so that all letters have one size."""
-    width: int = struct.unpack(">I", png[16:20])[0]  # in the header, after the signature
-    return round(width * 96 / DPI)
 
 
 def _table(pictures: tuple[Picture, ...]) -> str:
@@ -227,45 +190,7 @@ def _table(pictures: tuple[Picture, ...]) -> str:
     parts = sorted({picture.part or "pictures" for picture in pictures})
     labels = sorted({picture.label for picture in pictures})
     counts = Counter((picture.label, picture.part or "pictures") for picture in pictures)
-    head = "".join(f'<th scope="col">{html.escape(part)}</th>' for part in parts)
-    rows = "".join(
-        f'<tr><th scope="row">{html.escape(class_name(label))}</th>'
-        + "".join(f"<td>{counts[label, part]:,}</td>" for part in parts)
-        + "</tr>"
-        for label in labels
-    )
-    return f'<table><tr><th scope="col">class</th>{head}</tr>{rows}</table>'
-
-
-def _unreadable(sentences: tuple[str, ...]) -> str:
-    if not sentences:
-        return ""
-    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
-    return f"<h2>Left out: {len(sentences):,} that cannot be read</h2><ul>{items}</ul>"
-
-
-_PAGE: Final = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>The data set in pictures</title>
-<style>
-body {{ font: 16px/1.5 "DejaVu Sans", system-ui, sans-serif; color: #1f2328; background: #f6f7f9;
-  max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }}
-figure {{ margin: 1.5rem 0; padding: 1rem; background: #fff; border: 1px solid #e5e7eb;
-  border-radius: 8px; }}
-img {{ max-width: 100%; height: auto; display: block; margin: 0 auto; }}
-figcaption {{ color: #6b7280; margin-top: .5rem; }}
-table {{ border-collapse: collapse; background: #fff; }}
-th, td {{ padding: .3rem .9rem; border: 1px solid #e5e7eb; text-align: right; }}
-th {{ font-weight: 600; }}
-th[scope=row] {{ text-align: left; }}
-</style>
-<h1>The data set in pictures</h1>
-<p>{count} pictures. Drawn by <code>tumorlens data plot</code>.</p>
-{table}
-{figures}
-{unreadable}
-</html>
-"""
+    rows = [
+        (class_name(label), *(f"{counts[label, part]:,}" for part in parts)) for label in labels
+    ]
+    return table(("class", *parts), rows)

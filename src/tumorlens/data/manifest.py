@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from tumorlens.data.duplicates import KIN, clusters, find_pairs
 from tumorlens.data.folder import CLASSES, Example, class_named, find_all
@@ -298,12 +298,12 @@ def read_manifest(
 def _parse(row: dict[str, str], source: Path, line: int) -> Entry:
     values = {name: (row.get(name) or "").strip() for name in _COLUMNS}
     try:
-        numbers = {name: int(values[name]) for name in _NUMBERS}
-        fold = int(values["fold"]) if values["fold"] else None
-        texts = {k: v for k, v in values.items() if k not in (*_NUMBERS, "fold")}
         for name in ("label", "corrected_label"):
-            texts[name] = class_named(texts[name] or texts["label"]) or texts[name]
-        return Entry(**texts, **numbers, fold=fold)  # type: ignore[arg-type]  # checked by Entry
+            values[name] = class_named(values[name] or values["label"]) or values[name]
+        parsed: dict[str, Any] = dict(values)
+        parsed.update({name: int(values[name]) for name in _NUMBERS})
+        parsed["fold"] = int(values["fold"]) if values["fold"] else None
+        return Entry(**parsed)
     except (ValueError, DataError) as error:
         raise DataError(f"{source}, line {line}: {error}") from error
 

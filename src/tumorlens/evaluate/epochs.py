@@ -42,6 +42,7 @@ from tumorlens.train.run import (
     read_note,
     read_recipe,
 )
+from tumorlens.trust.prediction_set import softmax
 
 __all__ = ["Comparison", "compare_epochs"]
 
@@ -197,14 +198,11 @@ def _score_all(
     for i, epoch in enumerate(missing):
         model = model or build_network(recipe.network, classes=len(CLASSES), size=recipe.size)
         load_checkpoint(model, checkpoint_path(run, epoch))
-        labels, varied, plain = _predict(
-            model,
-            recipe,
-            examples,
-            lambda n, i=i, epoch=epoch: progress(  # type: ignore[misc]  # mypy cannot infer defaults
-                "comparing", i * len(examples) + n, len(missing) * len(examples), f"epoch {epoch}"
-            ),
-        )
+
+        def tell(n: int, before: int = i * len(examples), note: str = f"epoch {epoch}") -> None:
+            progress("comparing", before + n, len(missing) * len(examples), note)
+
+        labels, varied, plain = _predict(model, recipe, examples, tell)
         known[str(epoch)] = {"varied": _scores(labels, varied), "plain": _scores(labels, plain)}
         write_whole(cache, json.dumps({"key": key, "epochs": known}, indent=2) + "\n")
     return [known[str(epoch)] for epoch in range(1, done + 1)]
@@ -235,7 +233,7 @@ def _predict(
         moved = keras.ops.repeat(grey * (high - low) + low, 3, axis=-1)
         for tensor, kept in ((moved, varied), (as_tensors(pictures.pixels, recipe.network), plain)):
             logits = model.predict(tensor, batch_size=recipe.batch, verbose=0)
-            kept.append(_softmax(np.asarray(logits, np.float64)))
+            kept.append(softmax(np.asarray(logits), 1.0))
         tell(number * _CHUNK + len(chunk))
     return np.concatenate(labels), np.concatenate(varied), np.concatenate(plain)
 
@@ -243,11 +241,6 @@ def _predict(
 def _chunks(examples: Sequence[Example]) -> Iterator[tuple[int, Sequence[Example]]]:
     for number, start in enumerate(range(0, len(examples), _CHUNK)):
         yield number, examples[start : start + _CHUNK]
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def _scores(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Scores:

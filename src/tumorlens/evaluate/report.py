@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import html
 import io
@@ -26,7 +25,7 @@ from tumorlens.evaluate.figures import (
 from tumorlens.evaluate.metrics import Interval, Part, describe_sets, reliability, wilson_interval
 from tumorlens.evaluate.resample import NO_TUMOUR
 from tumorlens.figure_style import class_name, figure_style, to_png
-from tumorlens.html_page import listing, table, thumbnail, whole_page
+from tumorlens.html_page import drawing, listing, table, thumbnail, whole_page
 from tumorlens.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -181,7 +180,7 @@ def _page(found: Evaluation, drawn: Sequence[tuple[bytes, str]]) -> str:
             _numbers(found),
             _classes(found),
             "<h2>Figures</h2>",
-            f'<div class="drawings">{"".join(starmap(_drawing, drawn))}</div>',
+            f'<div class="drawings">{"".join(starmap(drawing, drawn))}</div>',
             _mistakes(found),
             _breakdown(found),
             _trust(found),
@@ -295,15 +294,6 @@ def _classes(found: Evaluation) -> str:
     measures = ("precision", "F1", "AUC", "AP", "recall")
     head = ("class", "pictures", *measures, "95 %, resampled", "95 %, Wilson")
     return f"<h2>Each class</h2>{table(head, rows)}"
-
-
-def _drawing(png: bytes, alt: str) -> str:
-    data = base64.b64encode(png).decode()
-    width, height = (int.from_bytes(png[i : i + 4]) for i in (16, 20))  # in the header
-    return (
-        f'<figure><img width="{width}" height="{height}" alt="{html.escape(alt)}" '
-        f'src="data:image/png;base64,{data}"></figure>'
-    )
 
 
 def _mistakes(found: Evaluation) -> str:

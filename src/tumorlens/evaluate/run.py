@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tumorlens.data.published import Published, published
 from tumorlens.errors import DataError
 from tumorlens.evaluate.cases import Case, LabelledSet
+from tumorlens.files import hash_file
 from tumorlens.progress import Progress, silent
 from tumorlens.scale.stream import Failure, predict_files
 
@@ -207,7 +208,6 @@ def _hash(path: Path) -> str:
     try:
         if not path.is_file():  # a pipe would keep us waiting
             return ""
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hash_file(path)
     except (OSError, ValueError):
         return ""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tumorlens.images.slice import Slice
 
-__all__ = ["control_mask", "find_head", "hide", "widen"]
+__all__ = ["control_mask", "fill_largest", "find_head", "hide", "widen"]
 
 Mask = NDArray[np.bool_]
 Places = NDArray[np.intp]
@@ -31,14 +31,19 @@ def widen(mask: Mask) -> Mask:
 
 def find_head(picture: Slice) -> Mask:
     """Find the head: the largest piece of tissue with all that it encloses."""
-    ndimage = importlib.import_module("scipy.ndimage")
     grey = picture.pixels.astype(np.float32)
     low, high = (float(v) for v in np.percentile(grey, (1, 99.5)))
-    pieces, count = ndimage.label(grey > low + _AIR * (high - low))
-    if count == 0:
-        return np.zeros(grey.shape, dtype=bool)
+    return fill_largest(grey > low + _AIR * (high - low))
+
+
+def fill_largest(tissue: Mask) -> Mask:
+    """Keep the largest piece of a mask, with all that it encloses."""
+    ndimage: Any = importlib.import_module("scipy.ndimage")
+    pieces, count = ndimage.label(tissue)
+    if not count:
+        return np.zeros(tissue.shape, dtype=np.bool_)
     largest = 1 + int(np.bincount(pieces.ravel())[1:].argmax())
-    return np.asarray(ndimage.binary_fill_holes(pieces == largest))
+    return np.asarray(ndimage.binary_fill_holes(pieces == largest), dtype=np.bool_)
 
 
 def hide(picture: Slice, mask: Mask) -> Slice:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import html
 import io
@@ -10,7 +9,6 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -26,6 +24,7 @@ from tumorlens.explain.sanity import Sanity
 from tumorlens.explain.summary import summarise
 from tumorlens.figure_style import class_name
 from tumorlens.files import new_folder
+from tumorlens.html_page import drawing, listing, picture, whole_page
 from tumorlens.images.slice import Slice
 
 if TYPE_CHECKING:
@@ -145,19 +144,21 @@ def _draw_page(
     parts = [words, _table(summary)]
     for name, text in _FIGURES.items():
         if name in figures:
-            data = base64.b64encode(figures[name]).decode()
-            parts.append(f'<img class="figure" alt="{name}" src="data:image/png;base64,{data}">')
-            parts.append(f"<p>{text}</p>")
+            parts.append(drawing(figures[name], name, text))
     for title, cases in choose_cases(found).items():
         rows = "".join(_draw_case(classifier, found, case, layer) for case in cases)
         parts.append(f"<h2>{title}</h2>{rows}")
     if found.skipped:
-        lines = "".join(
-            f"<li>{html.escape(path)}: {html.escape(why)}</li>"
-            for path, why in list(found.skipped.items())[:20]
-        )
-        parts.append(f"<h2>Not measured: {len(found.skipped):,}</h2><ul>{lines}</ul>")
-    return Template(_PAGE).substitute(model=html.escape(found.model), body="".join(parts))
+        lines = [f"{path}: {why}" for path, why in found.skipped.items()]
+        title = f"Not measured: {len(lines):,}"
+        parts.append(listing(title, lines, "the output of the command"))
+    return whole_page(
+        f"Explanations of {found.model} against outlined tumours",
+        "A map shows what an answer rests on. It is no outline of a tumour; this page says how "
+        "far from one it is. Outlines are drawn in blue. Research use only.",
+        "".join(parts),
+        "tumorlens localise",
+    )
 
 
 def _table(summary: Mapping[str, Any]) -> str:
@@ -174,7 +175,8 @@ def _table(summary: Mapping[str, Any]) -> str:
         faint = ' class="faint"' if name in (CHANCE, CENTRE) else ""
         rows.append(f'<tr{faint}><th scope="row">{html.escape(title_of(name))}</th>{cells}</tr>')
     return (
-        f'<table><tr><th scope="col"></th>{head}</tr>{"".join(rows)}</table>'
+        f'<div class="wide" tabindex="0"><table><tr><th scope="col"></th>{head}</tr>{"".join(rows)}'
+        "</table></div>"
         "<p><small>Means, with 95 % intervals by bootstrap over patients. The best threshold is "
         "the one that does best on these very pictures: an upper bound. Of deletion less is "
         "better, of all others more.</small></p>"
@@ -212,15 +214,8 @@ def _plain(picture: Slice) -> Image.Image:
 
 
 def _figure(image: Image.Image, mask: NDArray[np.bool_], caption: str) -> str:
-    file = io.BytesIO()
-    shown = draw_outline(image, mask)
-    shown.save(file, "JPEG", quality=85)
-    data = base64.b64encode(file.getvalue()).decode()
-    return (
-        f'<figure><img width="{shown.width}" height="{shown.height}" alt="" '
-        f'src="data:image/jpeg;base64,{data}"><figcaption>{html.escape(caption)}</figcaption>'
-        "</figure>"
-    )
+    shown = picture(draw_outline(image, mask), caption)
+    return f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
 def _cases_table(found: Localisation) -> str:
@@ -255,42 +250,3 @@ _FIGURES: Final = {
     "as they are shows the picture and not what the network learnt.",
     "sanity-maps": "",
 }
-
-_PAGE: Final = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Explanations of $model against outlined tumours</title>
-<style>
-:root { --ink: #1f2328; --faint: #5f6773; --paper: #f6f7f9; --card: #fff; --line: #e1e4e9; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --faint: #a2a9b4;
-  --paper: #15181c; --card: #1e2227; --line: #343a42; } }
-body { font: 16px/1.5 "DejaVu Sans", system-ui, sans-serif; color: var(--ink);
-  background: var(--paper); max-width: 1250px; margin: 2rem auto; padding: 0 1rem; }
-h2 { margin-top: 2.5rem; }
-p { max-width: 46rem; }
-small, figcaption { color: var(--faint); font-size: .8rem; overflow-wrap: anywhere; }
-td small { display: block; font-size: .7rem; }
-.faint th, .faint td { color: var(--faint); }
-table, .case, .figure { background: var(--card); border: 1px solid var(--line);
-  border-radius: 8px; }
-table { border-spacing: 0; margin: 1rem 0; padding: .4rem .6rem; display: block;
-  overflow-x: auto; max-width: max-content; }
-th, td { padding: .3rem .8rem; text-align: right; font-weight: 400; }
-th[scope=col] { color: var(--faint); border-bottom: 1px solid var(--line); }
-th:first-child { text-align: left; }
-.figure { display: block; max-width: 100%; height: auto; margin-top: 2rem; background: #fff; }
-.case { display: flex; flex-wrap: wrap; gap: .7rem; padding: .8rem; margin: .8rem 0; }
-.case p { flex-basis: 100%; margin: 0; max-width: none; }
-figure { margin: 0; }
-figure img { display: block; max-width: 100%; height: auto; background: #000; }
-</style>
-<h1>Explanations of $model against outlined tumours</h1>
-<p>A map shows what an answer rests on. It is no outline of a tumour; this page says how far from
-one it is. Research use only.</p>
-$body
-<p><small>Made by <code>tumorlens localise</code>. Outlines are drawn in blue.</small></p>
-</html>
-"""

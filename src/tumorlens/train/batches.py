@@ -61,8 +61,9 @@ def as_targets(labels: NDArray[np.int64], masks: Any, model: Any) -> Any:
         coverage = cell_coverage(masks, grid, cells)
     for i in np.flatnonzero(labels != NO_TUMOUR):
         channel = int(np.flatnonzero(channels == labels[i])[0])
-        found = coverage is not None and coverage[i].any()
-        targets[i, ..., channel] = coverage[i] if found else UNKNOWN  # type: ignore[index]
+        targets[i, ..., channel] = UNKNOWN
+        if coverage is not None and coverage[i].any():
+            targets[i, ..., channel] = coverage[i]
     return {"logits": labels, "evidence": targets}
 
 

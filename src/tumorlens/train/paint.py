@@ -18,6 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.explain.hide import fill_largest
+
 __all__ = ["cover", "find_tissue", "place_elsewhere"]
 
 Grey = NDArray[np.uint8]
@@ -101,12 +103,7 @@ def place_elsewhere(patch: Mask, picture: Grey, random: np.random.Generator) -> 
 
 def find_tissue(picture: Grey) -> Mask:
     """Find the head: the largest bright piece with all that it encloses."""
-    ndimage: Any = importlib.import_module("scipy.ndimage")
-    pieces, count = ndimage.label(picture > _AIR * 255)
-    if not count:
-        return np.zeros(picture.shape, dtype=np.bool_)
-    largest = 1 + int(np.bincount(pieces.ravel())[1:].argmax())
-    return np.asarray(ndimage.binary_fill_holes(pieces == largest), dtype=np.bool_)
+    return fill_largest(picture > _AIR * 255)
 
 
 def _source(
