@@ -83,3 +83,16 @@ def test_scoring_goes_by_batches_and_keeps_the_order() -> None:
     np.testing.assert_array_equal(score_all(score, pictures), np.arange(37))
     assert sizes == [16, 16, 5]
     assert score_all(score, iter(())).shape == (0,)
+
+
+def test_progress_is_told_and_can_end_the_work() -> None:
+    told: list[tuple[int, int]] = []
+
+    def progress(_: str, done: int, total: int) -> None:
+        told.append((done, total))
+        if done > 60:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        occlude(np.zeros((64, 64), np.float32), brightness_at(32, 32), progress)
+    assert told == [(16, 225), (32, 225), (48, 225), (64, 225)]

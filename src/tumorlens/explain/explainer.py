@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,29 @@ from tumorlens.explain.place import place_map
 from tumorlens.images.prepare import Prepared, prepare
 from tumorlens.images.slice import Slice
 from tumorlens.models.card import Card, FeatureLayer
+from tumorlens.progress import Progress, silent
 
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier, Prediction
+    from tumorlens.explain.inner import InnerLook
 
-__all__ = ["ENGINE", "Question", "explain_layers", "explain_slices"]
+__all__ = ["ENGINE", "InnerNetwork", "Question", "explain_layers", "explain_slices"]
 
 Map: TypeAlias = NDArray[np.float32]
 
 ENGINE: Final = "onnxruntime"
 """What last layers are explained with."""
+
+
+class InnerNetwork(Protocol):
+    """What looks at inner layers: `tumorlens.explain.inner.FloatNetwork`, or another's."""
+
+    @property
+    def engine(self) -> str:
+        """What it runs on, such as ``"keras-tensorflow"``."""
+
+    def look(self, pixels: Map, layers: Sequence[str], weights: Map) -> Sequence[InnerLook]:
+        """Differentiate a weighted sum of the logits by some layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +109,12 @@ class Question:
 
 
 def explain_slices(
-    classifier: Classifier, pictures: Sequence[Slice], question: Question
+    classifier: Classifier,
+    pictures: Sequence[Slice],
+    question: Question,
+    *,
+    network: InnerNetwork | None = None,
+    progress: Progress = silent,
 ) -> Iterator[Explanation]:
     """Explain some slices, which go through the network together.
 
@@ -108,6 +126,11 @@ def explain_slices(
         Slices.
     question
         What to explain.
+    network
+        What looks at inner layers; the classifier's own float network when ``None``.
+    progress
+        Told of the passes through the network where a slice needs many; what it raises
+        ends the work.
 
     Yields
     ------
@@ -127,11 +150,13 @@ def explain_slices(
     prepared = [prepare(picture, classifier.card.input.size) for picture in pictures]
     predictions, features = classifier.features(list(pictures), prepared)
     for i, prediction in enumerate(predictions):
-        case = _Case(classifier, question, pictures[i], prepared[i], prediction)
-        if question.layer in (None, classifier.layers[-1]):
+        case = _Case(classifier, question, pictures[i], prepared[i], prediction, progress)
+        outside = question.method == "occlusion"  # which takes no notice of the layer
+        if outside or question.layer in (None, classifier.layers[-1]):
             yield case.explain(case.look_last(features[i]))
         else:
-            yield case.explain(*case.look_inside([question.layer]))
+            inner = network or classifier.float_network
+            yield case.explain(*case.look_inside(inner, [question.layer]))
 
 
 def explain_layers(
@@ -173,7 +198,8 @@ def explain_layers(
     prepared = prepare(picture, classifier.card.input.size)
     prediction = classifier.predict_prepared([picture], [prepared])[0]
     case = _Case(classifier, question, picture, prepared, prediction)
-    return [case.explain(evidence) for evidence in case.look_inside(names)]
+    looks = case.look_inside(classifier.float_network, names)
+    return [case.explain(evidence) for evidence in looks]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,12 +223,14 @@ class _Case:
         picture: Slice,
         prepared: Prepared,
         prediction: Prediction,
+        progress: Progress = silent,
     ) -> None:
         self._classifier = classifier
         self._question = question
         self._picture = picture
         self._prepared = prepared
         self._prediction = prediction
+        self._progress = progress
         self._target = question.target_for(prediction)
         self._weights = question.weights(classifier.card, self._target)
 
@@ -211,9 +239,8 @@ class _Case:
         gradients = self._classifier.head.gradient(features, self._weights)
         return _Evidence(self._classifier.card.features, features, gradients, ENGINE)
 
-    def look_inside(self, names: Sequence[str]) -> list[_Evidence]:
+    def look_inside(self, network: InnerNetwork, names: Sequence[str]) -> list[_Evidence]:
         """Look at layers of the float network."""
-        network = self._classifier.float_network
         looks = network.look(self._prepared.pixels[None], names, self._weights[None])
         return [
             _Evidence(
@@ -255,11 +282,10 @@ class _Case:
         if formula is not None:
             return formula(evidence.activations, evidence.gradients), evidence.layer
         if self._question.method == "occlusion":
-            return occlude(self._prepared.pixels, self._score)
-        cells = score_channels(
-            evidence.activations, evidence.layer, self._prepared.pixels, self._score
-        )
-        return cells, evidence.layer
+            return occlude(self._prepared.pixels, self._score, self._progress)
+        activations, layer = evidence.activations, evidence.layer
+        pixels = self._prepared.pixels
+        return score_channels(activations, layer, pixels, self._score, self._progress), layer
 
     def _score(self, pixels: Map) -> Map:
         """Score prepared pictures for the target, with the network that answers."""

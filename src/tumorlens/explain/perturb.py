@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tumorlens.explain.cam import occlusion, score_cam
 from tumorlens.explain.place import place_on_input
 from tumorlens.models.card import FeatureLayer
+from tumorlens.progress import Progress, silent
 
 __all__ = ["Score", "occlude", "score_all", "score_channels"]
 
@@ -28,7 +29,11 @@ _PATCHES: Final = 8  # patches that fit side by side; they overlap by half
 
 
 def score_channels(
-    activations: NDArray[np.float32], layer: FeatureLayer, pixels: Pictures, score: Score
+    activations: NDArray[np.float32],
+    layer: FeatureLayer,
+    pixels: Pictures,
+    score: Score,
+    progress: Progress = silent,
 ) -> NDArray[np.float32]:
     """Compute Score-CAM, one forward pass a channel.
 
@@ -46,6 +51,8 @@ def score_channels(
         The prepared picture ``(size, size)``.
     score
         What scores prepared pictures.
+    progress
+        Told of the channels; what it raises ends the work.
 
     Returns
     -------
@@ -56,11 +63,13 @@ def score_channels(
     masks = (_mask(activations[..., k], layer, pixels.shape[0]) for k in seen)
     black = score(np.zeros_like(pixels)[None])[0]
     rises = np.full(activations.shape[-1], -np.inf, dtype=np.float32)
-    rises[seen] = score_all(score, (mask * pixels for mask in masks)) - black
+    rises[seen] = score_all(score, (mask * pixels for mask in masks), progress, len(seen)) - black
     return score_cam(activations, rises)
 
 
-def occlude(pixels: Pictures, score: Score) -> tuple[NDArray[np.float32], FeatureLayer]:
+def occlude(
+    pixels: Pictures, score: Score, progress: Progress = silent
+) -> tuple[NDArray[np.float32], FeatureLayer]:
     """Slide a grey patch over the picture and see how far the score falls.
 
     The patch is an eighth of the picture wide, moves by half its width, and has the mean
@@ -72,6 +81,8 @@ def occlude(pixels: Pictures, score: Score) -> tuple[NDArray[np.float32], Featur
         The prepared picture ``(size, size)``.
     score
         What scores prepared pictures.
+    progress
+        Told of the patches; what it raises ends the work.
 
     Returns
     -------
@@ -90,28 +101,38 @@ def occlude(pixels: Pictures, score: Score) -> tuple[NDArray[np.float32], Featur
             picture[top : top + side, left : left + side] = grey
             yield picture
 
-    scores = score_all(score, hidden()).reshape(len(starts), len(starts))
+    scores = score_all(score, hidden(), progress, len(starts) ** 2)
     whole = float(score(pixels[None])[0])
-    return occlusion(whole, scores), FeatureLayer("input", step, (side - 1) / 2, "NHWC")
+    cells = occlusion(whole, scores.reshape(len(starts), len(starts)))
+    return cells, FeatureLayer("input", step, (side - 1) / 2, "NHWC")
 
 
-def score_all(score: Score, pictures: Iterable[Pictures]) -> NDArray[np.float32]:
+def score_all(
+    score: Score, pictures: Iterable[Pictures], progress: Progress = silent, total: int = 0
+) -> NDArray[np.float32]:
     """Score pictures in batches, with one batch in memory at a time.
+
+    Parameters
+    ----------
+    score
+        What scores prepared pictures.
+    pictures
+        Prepared pictures ``(size, size)``.
+    progress
+        Told of each batch; what it raises ends the work.
+    total
+        How many pictures there will be, for `progress`.
 
     Returns
     -------
     numpy.ndarray
         float32, ``(n,)``.
     """
-    waiting: list[Pictures] = []
-    found: list[Pictures] = []
-    for picture in pictures:
-        waiting.append(picture)
-        if len(waiting) == _BATCH:
-            found.append(score(np.stack(waiting)))
-            waiting = []
-    if waiting:
-        found.append(score(np.stack(waiting)))
+    left, found, done = iter(pictures), [], 0
+    while batch := list(itertools.islice(left, _BATCH)):
+        found.append(score(np.stack(batch)))
+        done += len(batch)
+        progress("scoring", done, total)
     return np.concatenate(found) if found else np.empty(0, dtype=np.float32)
 
 
