@@ -72,17 +72,17 @@ def watch():
     items = tree.get_children()
     if items and str(tree.set(items[0], "answer")) not in ("", "…") and "first answer" not in found:
         found["first answer"] = time.time() - began
-    if model.shown and model.shown.explanation and "first overlay" not in found:
+    if model.explanation and "first overlay" not in found:
         found["first overlay"] = time.time() - began
     if items and model.progress is None and "batch" not in found and "first overlay" in found:
         found["batch"] = time.time() - began - found["model ready"]
         if len(model.options.layers) > 1 and sys.argv[4] == "inner":
             stage[0] = "inner layer"
-            model.choose(replace(model.choice, layer=model.options.layers[-2]))
+            model.view.choose(replace(model.view.choice, layer=model.options.layers[-2]))
         else:
             root.after(10, window.close)
             return
-    if stage[0] == "inner layer" and not model.explaining:
+    if stage[0] == "inner layer" and not model.view.busy:
         root.after(10, window.close)
         return
     root.after(5, watch)

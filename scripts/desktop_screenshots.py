@@ -88,8 +88,7 @@ class Photographer:
 
     def explained(self) -> bool:
         """Say whether the selected slice stands with its overlay."""
-        shown = self.model.shown
-        done = shown is not None and shown.explanation is not None and not self.model.explaining
+        done = self.model.explanation is not None and not self.model.view.busy
         return done and self.model.progress is None
 
     def take(self) -> Image.Image:
@@ -121,11 +120,11 @@ def states(one: Photographer, folder: Path) -> Iterator[str]:
     one.until(one.explained)
     yield "overlay"
     window.toggle_beside()
-    model.choose(replace(model.choice, method="gradcam++"))
+    model.view.choose(replace(model.view.choice, method="gradcam++"))
     one.until(one.explained)
     yield "beside"
     window.toggle_beside()
-    model.choose(replace(model.choice, target="pituitary", versus="glioma"))
+    model.view.choose(replace(model.view.choice, target="pituitary", versus="glioma"))
     model.select(one.named("drawn-04.png"))
     one.until(one.explained)
     yield "versus"

@@ -96,7 +96,7 @@ def test_a_result_is_dragged_out(
 ) -> None:
     model, hands = window.model, Hands(display)
     model.open([str(heads[0])])
-    pump(window.root, lambda: model.shown and model.shown.explanation)
+    pump(window.root, lambda: model.explanation)
     hands.do("mousemove", *middle(window.drag))
     pump(window.root, lambda: model.dragged)
     record = Path(str(model.dragged))

@@ -30,7 +30,7 @@ def open_and_wait(model: ViewModel, wait: Wait, *paths: Path) -> None:
 
 
 def shown(model: ViewModel) -> bool:
-    return model.shown is not None and model.shown.explanation is not None and not model.explaining
+    return model.explanation is not None and not model.view.busy
 
 
 def test_the_answers_are_those_of_the_command_line(
@@ -119,9 +119,9 @@ def test_a_slice_is_shown_before_the_model_is_there(
     model: ViewModel, wait: Wait, heads: list[Path]
 ) -> None:
     model.open([str(heads[0])])
-    wait(lambda: model.shown is not None)
-    assert model.shown is not None
-    assert model.shown.explanation is None
+    wait(lambda: model.view.shown is not None)
+    assert model.view.shown is not None
+    assert model.view.shown.explanation is None
     assert model.rows[0].state is State.WAITING
     model.start()
     wait(lambda: shown(model) and model.progress is None)
@@ -134,13 +134,13 @@ def test_method_target_and_layer_change_the_explanation(
     model.start()
     open_and_wait(model, wait, heads[0])
     wait(lambda: shown(model))
-    assert model.shown is not None
-    label = model.shown.explanation.prediction.label  # type: ignore[union-attr]
+    assert model.explanation is not None
+    label = model.explanation.prediction.label
     other = next(name for name in model.options.classes if name != label)
-    model.choose(Choice(target=other))
-    assert model.explaining
+    model.view.choose(Choice(target=other))
+    assert model.view.busy
     wait(lambda: shown(model))
-    explanation = model.shown.explanation
+    explanation = model.explanation
     assert explanation is not None
     assert explanation.target == other
     assert explanation.prediction.label == label
@@ -152,16 +152,17 @@ def test_strength_computes_nothing_again(model: ViewModel, wait: Wait, heads: li
     model.start()
     open_and_wait(model, wait, heads[0])
     wait(lambda: shown(model))
-    before = model.shown
+    before = model.view.shown
     assert before is not None
+    assert before.explanation is not None
     for strength in (0.1, 0.9, -1, 2):
-        model.set_strength(strength)
-    assert model.strength == 1
-    assert not model.explaining
-    assert model.shown is before
+        model.view.set_strength(strength)
+    assert model.view.strength == 1
+    assert not model.view.busy
+    assert model.view.shown is before
     # The window mixes the two pictures it has; the core draws the same.
     mixed = Image.blend(before.plain[0], before.full[0], 0.37)
-    drawn = before.explanation.overlay(0.37)  # type: ignore[union-attr]
+    drawn = before.explanation.overlay(0.37)
     assert np.abs(np.int16(mixed) - np.int16(drawn)).max() <= 1
 
 
@@ -175,9 +176,77 @@ def test_only_the_last_of_many_wishes_is_done(
         model.poll()
     last = model.rows.numbers()[-1]
     wait(lambda: shown(model))
-    assert model.shown is not None
-    assert model.shown.picture.path == str(heads[19])
+    assert model.view.shown is not None
+    assert model.view.shown.picture.path == str(heads[19])
     assert model.selected == last
+
+
+def test_slow_explanations_say_how_far_they_are_and_can_be_stopped(
+    model: ViewModel, wait: Wait, heads: list[Path]
+) -> None:
+    model.start()
+    open_and_wait(model, wait, *heads[:2])
+    wait(lambda: shown(model))
+    before = model.view.shown
+    model.view.choose(Choice("scorecam"))
+    seen = wait(lambda: model.view.computing and model.view.computing.done)
+    assert "computing" in seen.parts
+    assert model.view.computing is not None
+    assert model.view.computing.done < model.view.computing.total
+    model.stop_explaining()
+    assert model.message.text == "explanation stopped"
+    assert model.view.choice == Choice()  # as what is still shown
+    assert model.view.shown is before
+    time.sleep(0.5)
+    model.poll()
+    assert model.view.computing is None
+    assert not model.view.busy
+
+    # Where nothing is shown yet, what takes no time is.
+    model.view.choose(Choice("scorecam", target="glioma"))
+    model.select(1)
+    wait(lambda: model.view.computing)
+    model.stop_explaining()
+    wait(lambda: shown(model))
+    assert model.explanation is not None
+    assert (model.explanation.method, model.explanation.target) == ("gradcam", "glioma")
+
+
+def test_a_newer_wish_replaces_a_slow_one_at_once(
+    model: ViewModel, wait: Wait, heads: list[Path]
+) -> None:
+    model.start()
+    open_and_wait(model, wait, heads[0])
+    model.view.choose(Choice("scorecam"))
+    wait(lambda: model.view.computing)
+    model.view.choose(Choice("gradcam++"))
+    assert model.view.computing is None
+    far: list[int] = []
+
+    def followed() -> bool:
+        if model.view.computing:
+            far.append(model.view.computing.done)
+        return shown(model)
+
+    wait(followed)
+    assert not far
+    assert model.explanation is not None
+    assert model.explanation.method == "gradcam++"
+
+
+def test_colours_chosen_while_it_computes_are_those_shown(
+    model: ViewModel, wait: Wait, heads: list[Path]
+) -> None:
+    model.start()
+    open_and_wait(model, wait, heads[0])
+    wait(lambda: shown(model))
+    model.view.choose(Choice("occlusion"))
+    model.view.set_colormap("viridis")
+    wait(lambda: shown(model))
+    explanation = model.explanation
+    assert explanation is not None
+    wanted = explanation.overlay(1.0, "viridis").tobytes()
+    wait(lambda: model.view.shown and model.view.shown.full[0].tobytes() == wanted)
 
 
 def test_frames_are_listed_below_their_file(
@@ -192,8 +261,8 @@ def test_frames_are_listed_below_their_file(
     fourth = next(row for row in model.rows if row.index == 3)
     model.select(fourth.id)
     wait(lambda: shown(model))
-    assert model.shown is not None
-    np.testing.assert_array_equal(model.shown.picture.pixels, np.asarray(frames[3]))
+    assert model.view.shown is not None
+    np.testing.assert_array_equal(model.view.shown.picture.pixels, np.asarray(frames[3]))
 
 
 def test_nothing_is_listed_twice(model: ViewModel, wait: Wait, heads: list[Path]) -> None:
@@ -250,13 +319,13 @@ def test_everything_is_saved(
     model.start()
     open_and_wait(model, wait, heads[0], broken)
     wait(lambda: shown(model))
-    model.set_strength(0.5)
+    model.view.set_strength(0.5)
     model.save_overlay(str(tmp_path / "overlay.png"))
     model.save_record(str(tmp_path / "records"))
     model.save_table(str(tmp_path / "list.csv"))
     wait(lambda: model.message.text == f"saved 2 rows: {tmp_path / 'list.csv'}")
-    assert model.shown is not None
-    wanted = model.shown.explanation.overlay(0.5)  # type: ignore[union-attr]
+    assert model.explanation is not None
+    wanted = model.explanation.overlay(0.5)
     assert Image.open(tmp_path / "overlay.png").tobytes() == wanted.tobytes()
     record = tmp_path / "records" / heads[0].stem
     assert {p.name for p in record.iterdir()} == {"map.npy", "overlay.png", "manifest.json"}
@@ -299,7 +368,7 @@ def test_rows_are_removed_and_the_next_is_selected(
     model.clear()
     assert not len(model.rows)
     assert model.selected is None
-    assert model.shown is None
+    assert model.view.shown is None
     open_and_wait(model, wait, heads[1])
     wait(lambda: shown(model))
 
@@ -352,8 +421,8 @@ def test_a_file_that_is_gone_is_said(
     model.select(1)
     wait(lambda: model.rows[1].error)
     assert "no such file" in str(model.rows[1].error)
-    assert not model.explaining
-    assert model.shown is None
+    assert not model.view.busy
+    assert model.view.shown is None
 
 
 def test_faults_of_the_program_are_not_hidden() -> None:

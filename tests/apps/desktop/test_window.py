@@ -101,8 +101,7 @@ def window(make_window: MakeWindow) -> Window:
 
 
 def explained(window: Window) -> bool:
-    shown = window.model.shown
-    return bool(shown and shown.explanation and not window.model.explaining)
+    return window.model.explanation is not None and not window.model.view.busy
 
 
 def open_and_wait(window: Window, *paths: Path) -> None:
@@ -166,16 +165,15 @@ def test_keys_walk_the_list_and_change_the_explanation(
     hands.key("v")
     pump(window.root, lambda: explained(window) and showing(window).versus == classes[0])
     hands.key("v", "v", "v", "0")
-    pump(window.root, lambda: window.model.choice.versus is None)
-    pump(window.root, lambda: window.model.choice.target is None and explained(window))
+    pump(window.root, lambda: window.model.view.choice.versus is None)
+    pump(window.root, lambda: window.model.view.choice.target is None and explained(window))
     assert showing(window).target == showing(window).prediction.label
     hands.key("ctrl+Down")
     pump(window.root, lambda: window.model.selected == 2)
 
 
 def showing(window: Window) -> object:
-    assert window.model.shown is not None
-    return window.model.shown.explanation
+    return window.model.explanation
 
 
 def test_an_inner_layer_is_chosen_by_key_and_named(
@@ -197,7 +195,7 @@ def test_choices_are_made_with_the_mouse(window: Window, hands: Hands, heads: li
     pump(window.root, lambda: popped(window.explain.target))
     hands.key("Down", "Return")
     first = window.model.options.classes[0]
-    pump(window.root, lambda: window.model.choice.target == first and explained(window))
+    pump(window.root, lambda: window.model.view.choice.target == first and explained(window))
     hands.click(*middle(window.explain.beside))
     pump(window.root, lambda: window.picture.beside)
 
@@ -217,12 +215,12 @@ def test_the_slider_changes_the_overlay_and_computes_nothing(
     y = middle(slider)[1]
     x = slider.winfo_rootx() + slider.coords()[0]
     hands.drag((x, y), (slider.winfo_rootx() + 2, y))
-    pump(window.root, lambda: window.model.strength < 0.02)
+    pump(window.root, lambda: window.model.view.strength < 0.02)
     pump(window.root, lambda: coloured(look(display, window.picture)) < 0.01)
     assert coloured(strong) > 0.02
     assert showing(window) is before
     hands.key("bracketright", "bracketright")
-    pump(window.root, lambda: window.model.strength == pytest.approx(0.2, abs=0.02))
+    pump(window.root, lambda: window.model.view.strength == pytest.approx(0.2, abs=0.02))
 
 
 def test_fifty_with_cancel_at_twenty_then_the_rest(

@@ -24,10 +24,10 @@ def list_commands(window: Window) -> list[Command]:
         return len(model.rows) > 0
 
     def explained() -> bool:
-        return model.shown is not None and model.shown.explanation is not None
+        return model.explanation is not None
 
     def shown() -> bool:
-        return model.shown is not None
+        return model.view.shown is not None
 
     def step(name: str, by: int) -> Callable[[], object]:
         return lambda: window.do(window.explain.step, name, by)

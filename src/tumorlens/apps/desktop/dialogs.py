@@ -12,7 +12,6 @@ from tumorlens.apps.desktop.clipboard import read_clipboard
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.view_model import ViewModel
-    from tumorlens.explain.explanation import Explanation
 
 __all__ = ["Dialogs"]
 
@@ -77,7 +76,7 @@ class Dialogs:
 
     def save_overlay(self) -> None:
         """Ask where, and save the overlay."""
-        explanation = self._explained()
+        explanation = self.model.explanation
         if explanation is None:
             self._do(self.model.save_overlay, "")
             return
@@ -95,7 +94,7 @@ class Dialogs:
 
     def save_record(self) -> None:
         """Ask where, and save the record."""
-        if self._explained() is None:
+        if self.model.explanation is None:
             self._do(self.model.save_record, "")
             return
         folder = filedialog.askdirectory(
@@ -120,9 +119,6 @@ class Dialogs:
         if path:
             self._save_folder = str(Path(path).parent)
             self._do(self.model.save_table, path)
-
-    def _explained(self) -> Explanation | None:
-        return self.model.shown.explanation if self.model.shown else None
 
     def _stem(self) -> str:
         from tumorlens.explain.batch import folder_name  # noqa: PLC0415

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tumorlens.figure_style import class_name
 
 if TYPE_CHECKING:
+    from tumorlens.apps.desktop.results import Computing
     from tumorlens.apps.desktop.theme import Theme
     from tumorlens.apps.desktop.view_model import ViewModel
 
@@ -34,6 +35,8 @@ class ExplainPanel(ttk.Frame):
         Called with the strength from 0 to 1.
     on_beside
         Called with whether the original stands beside.
+    on_stop
+        Called to stop what is computed.
     """
 
     def __init__(
@@ -43,15 +46,20 @@ class ExplainPanel(ttk.Frame):
         model: ViewModel,
         on_strength: Callable[[float], object],
         on_beside: Callable[[bool], object],
+        on_stop: Callable[[], object],
     ) -> None:
         super().__init__(parent)
         self._model = model
         px = theme.px
         self.columnconfigure(1, weight=1)
-        self._title = ttk.Label(self, text="Explanation", style="Strong.TLabel")
-        self._title.grid(row=0, column=0, sticky="w", pady=(0, px(4)))
-        self._busy = ttk.Label(self, style="Faint.TLabel", anchor="e")
-        self._busy.grid(row=0, column=1, sticky="ew")
+        title = ttk.Label(self, text="Explanation", style="Strong.TLabel")
+        title.grid(row=0, column=0, sticky="w", pady=(0, px(4)))
+        self.rowconfigure(0, minsize=px(30))  # of the button, there or not
+        busy = ttk.Frame(self)
+        busy.grid(row=0, column=1, sticky="ew")
+        self.stop = ttk.Button(busy, text="Stop", style="Bare.TButton", command=on_stop)
+        self.busy = ttk.Label(busy, style="Faint.TLabel", anchor="e")
+        self.busy.pack(side="right")
         self.method = self._add_choice(1, "Method", px, self._choose_method)
         self.layer = self._add_choice(2, "Layer", px, self._choose_layer)
         self.target = self._add_choice(3, "Evidence for", px, self._choose_target)
@@ -73,19 +81,18 @@ class ExplainPanel(ttk.Frame):
             command=lambda: on_beside(self._beside.get()),
         )
         self.beside.grid(row=6, column=0, columnspan=2, sticky="w", pady=(px(2), 0))
-        self.strength.set(model.strength * 100)
+        self.strength.set(model.view.strength * 100)
 
     def show(self) -> None:
         """Show what there is to choose, and what is chosen."""
         model = self._model
-        options, choice = model.options, model.choice
-        explanation = model.shown.explanation if model.shown else None
+        options, choice = model.options, model.view.choice
         methods = options.methods
         method = choice.method or (next(iter(methods)) if methods else "")
         self._fill(self.method, list(methods.values()), methods.get(method, ""))
         layers = list(reversed(options.layers))
         self._fill(self.layer, layers, choice.layer or (layers[0] if layers else ""))
-        answer = explanation.prediction if explanation else None
+        answer = model.explanation.prediction if model.explanation else None
         decides = f"answer: {class_name(answer.label)}" if answer else "the answer"
         names = [class_name(name) for name in options.classes]
         target = class_name(choice.target) if choice.target else decides
@@ -96,7 +103,16 @@ class ExplainPanel(ttk.Frame):
         others = [class_name(name) for name in options.classes if name != wanted]
         versus = class_name(choice.versus) if choice.versus else _NOTHING
         self._fill(self.versus, [_NOTHING, *others] if names else [], versus if names else "")
-        self._busy.configure(text="computing …" if model.explaining else "")
+        self.show_progress()
+
+    def show_progress(self) -> None:
+        """Say how far the explanation is, and offer to stop what takes its time."""
+        view = self._model.view
+        self.busy.configure(text=_say_progress(view.computing) if view.busy else "")
+        if view.computing is None:
+            self.stop.pack_forget()
+        elif not self.stop.winfo_manager():
+            self.stop.pack(side="right", before=self.busy)
 
     def set_strength(self, strength: float) -> None:
         """Move the slider."""
@@ -145,24 +161,32 @@ class ExplainPanel(ttk.Frame):
 
     def _choose_method(self) -> None:
         name = list(self._model.options.methods)[self.method.current()]
-        self._model.choose(replace(self._model.choice, method=name))
+        self._model.view.choose(replace(self._model.view.choice, method=name))
 
     def _choose_layer(self) -> None:
         place = self.layer.current()
         layer = list(reversed(self._model.options.layers))[place] if place else None
-        self._model.choose(replace(self._model.choice, layer=layer))
+        self._model.view.choose(replace(self._model.view.choice, layer=layer))
 
     def _choose_target(self) -> None:
         place = self.target.current()
         target = self._model.options.classes[place - 1] if place else None
-        self._model.choose(replace(self._model.choice, target=target))
+        self._model.view.choose(replace(self._model.view.choice, target=target))
 
     def _choose_versus(self) -> None:
         shown = self.versus.get()
         names = {class_name(name): name for name in self._model.options.classes}
-        self._model.choose(replace(self._model.choice, versus=names.get(shown)))
+        self._model.view.choose(replace(self._model.view.choice, versus=names.get(shown)))
 
     def _slide(self, value: str) -> None:
         percent = float(value)
         self.percent.configure(text=f"{percent:.0f} %")
         self._on_strength(percent / 100)
+
+
+def _say_progress(computing: Computing | None) -> str:
+    if computing is None:
+        return "computing …"
+    if computing.total:
+        return f"computing, {computing.done / computing.total:.0%}"
+    return f"{computing.stage} …"

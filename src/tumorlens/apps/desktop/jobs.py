@@ -1,18 +1,31 @@
 """What the workers do: find files, answer, explain, save.
 
-Each job is a generator of results. Everything heavy is imported and done here, never in
-the thread of the window; what is computed is computed by the core.
+Everything heavy is imported and done here, never in the thread of the window; what is
+computed is computed by the core. The last argument of each job takes its results.
 """
 
 from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tumorlens.apps.desktop.results import (
+    Answered,
+    Computing,
+    Done,
+    Explained,
+    Found,
+    Loaded,
+    Packed,
+    Pasted,
+    Request,
+    Saved,
+    Seen,
+    Unreadable,
+)
 from tumorlens.apps.desktop.rows import Row, printable
 from tumorlens.errors import OutputError, UnreadableImageError
 from tumorlens.files import write_whole
@@ -20,27 +33,19 @@ from tumorlens.files import write_whole
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tumorlens.classify import Classifier, Prediction
+    from tumorlens.apps.desktop.keras_process import KerasProcess
+    from tumorlens.apps.desktop.worker import Report
+    from tumorlens.classify import Classifier
     from tumorlens.explain.explanation import Explanation
     from tumorlens.images.slice import Slice
 
 __all__ = [
-    "Answered",
-    "Done",
-    "Explained",
-    "Found",
-    "Loaded",
-    "Packed",
-    "Pasted",
     "Reader",
-    "Request",
-    "Saved",
-    "Seen",
-    "Unreadable",
     "answer",
     "colour",
     "explain",
     "find",
+    "halves",
     "load_model",
     "pack",
     "paste",
@@ -55,132 +60,12 @@ _CHUNK = 64  # files named to the window at once
 _SMALLEST = 1024  # pixels of the longer side below which a picture is not halved again
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be shown.
-
-    Parameters
-    ----------
-    row
-        Number of the row.
-    options
-        Keywords for `Classifier.explain`.
-    """
-
-    row: int
-    options: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Loaded:
-    """The model is there."""
-
-    classifier: Classifier
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Files to be listed: for each the name to show, and the path."""
-
-    files: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pasted:
-    """Slices that no file holds."""
-
-    name: str
-    slices: tuple[Slice, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The answer for one slice of a row's file."""
-
-    row: int
-    prediction: Prediction
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """All slices of a row's file are answered."""
-
-    row: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A row's file could not be read."""
-
-    row: int
-    message: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """A slice as it is.
-
-    Parameters
-    ----------
-    request
-        For which it was read.
-    picture
-        The slice.
-    plain
-        What to show: the slice in grey, and halves of it; see `halves`.
-    """
-
-    request: Request
-    picture: Slice
-    plain: tuple[Image, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Explained:
-    """A slice with its explanation.
-
-    Parameters
-    ----------
-    request
-        What was asked for.
-    explanation
-        The answer.
-    plain, full
-        The slice without and with the overlay at full strength, and halves of them;
-        see `halves`. Every strength lies between the two.
-    ramp
-        The overlay's colours on black, from none on the left to most on the right.
-    """
-
-    request: Request
-    explanation: Explanation
-    plain: tuple[Image, ...]
-    full: tuple[Image, ...]
-    ramp: Image
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Something is on the disk."""
-
-    what: str
-    where: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Packed:
-    """A record that lies in a folder of ours, ready to be dragged out of the window."""
-
-    explanation: Explanation
-    where: str
-
-
-def load_model(load: Callable[[], Classifier]) -> Iterator[object]:
+def load_model(load: Callable[[], Classifier], report: Report) -> None:
     """Load the model."""
-    yield Loaded(load())
+    report(Loaded(load()))
 
 
-def find(paths: Sequence[str]) -> Iterator[object]:
+def find(paths: Sequence[str], report: Report) -> None:
     """List the files of paths, those of a folder by their place in it."""
     from tumorlens.scale.stream import find_files  # noqa: PLC0415
 
@@ -191,44 +76,44 @@ def find(paths: Sequence[str]) -> Iterator[object]:
             name = str(Path(file).relative_to(path)) if inside else Path(file).name
             found.append((printable(name or file), file))
             if len(found) == _CHUNK:
-                yield Found(tuple(found))
+                report(Found(tuple(found)))
                 found = []
     if found:
-        yield Found(tuple(found))
+        report(Found(tuple(found)))
 
 
-def paste(name: str, content: bytes | Image) -> Iterator[object]:
+def paste(name: str, content: bytes | Image, report: Report) -> None:
     """Read a picture from the clipboard."""
     from tumorlens.images.read import read_slices  # noqa: PLC0415
 
     try:
-        yield Pasted(name, tuple(read_slices(content)))
+        report(Pasted(name, tuple(read_slices(content))))
     except UnreadableImageError as error:
         raise UnreadableImageError("the clipboard", error.found, error.hint) from error
 
 
-def answer(classifier: Classifier, rows: Sequence[Row]) -> Iterator[object]:
+def answer(classifier: Classifier, rows: Sequence[Row], report: Report) -> None:
     """Classify the slices of the rows' files, in order."""
     from tumorlens.scale.stream import Failure, predict_files  # noqa: PLC0415
 
     for row in rows:
         if row.picture is not None:
-            yield Answered(row.id, classifier.predict(row.picture))
-            yield Done(row.id)
+            report(Answered(row.id, classifier.predict(row.picture)))
+            report(Done(row.id))
     files = [(row.id, row.path) for row in rows if row.picture is None and row.path is not None]
     numbers = iter(number for number, _ in files)
     at_hand: int | None = None
     for result in predict_files(classifier, (path for _, path in files), batch_size=_TOGETHER):
         if at_hand is not None and (isinstance(result, Failure) or result.slice == 0):
-            yield Done(at_hand)
+            report(Done(at_hand))
             at_hand = None
         if isinstance(result, Failure):
-            yield Unreadable(next(numbers), str(result.error))
+            report(Unreadable(next(numbers), str(result.error)))
             continue
         at_hand = next(numbers) if at_hand is None else at_hand
-        yield Answered(at_hand, result)
+        report(Answered(at_hand, result))
     if at_hand is not None:
-        yield Done(at_hand)
+        report(Done(at_hand))
 
 
 class Reader:
@@ -264,7 +149,7 @@ class Reader:
         return slices[row.index]
 
 
-def see(reader: Reader, row: Row, request: Request) -> Iterator[object]:
+def see(reader: Reader, row: Row, request: Request, report: Report) -> None:
     """Read a row's slice."""
     from PIL import Image  # noqa: PLC0415
 
@@ -273,26 +158,40 @@ def see(reader: Reader, row: Row, request: Request) -> Iterator[object]:
     try:
         picture = reader.read(row)
     except UnreadableImageError as error:
-        yield Unreadable(row.id, str(error))
+        report(Unreadable(row.id, str(error)))
     else:
         grey = Image.fromarray(display_grey(picture)).convert("RGB")
-        yield Seen(request, picture, halves(grey))
+        report(Seen(request, picture, halves(grey)))
 
 
 def explain(
-    classifier: Classifier, reader: Reader, row: Row, request: Request, colormap: str
-) -> Iterator[object]:
-    """Read a row's slice and explain it."""
+    classifier: Classifier,
+    keras: KerasProcess,
+    reader: Reader,
+    row: Row,
+    request: Request,
+    colormap: str,
+    report: Report,
+) -> None:
+    """Read a row's slice and explain it; how far it is is reported, too."""
+    from tumorlens.explain.explainer import Question, explain_slices  # noqa: PLC0415
+
+    def progress(stage: str, done: int, total: int, note: str = "") -> None:  # noqa: ARG001
+        report(Computing(stage, done, total))
+
     try:
         picture = reader.read(row)
     except UnreadableImageError as error:
-        yield Unreadable(row.id, str(error))
-    else:
-        explanation = classifier.explain(picture, **request.options)
-        yield from colour(explanation, request, colormap)
+        report(Unreadable(row.id, str(error)))
+        return
+    question, network = Question(**request.options), keras.reporting_to(progress)
+    (explanation,) = explain_slices(
+        classifier, [picture], question, network=network, progress=progress
+    )
+    colour(explanation, request, colormap, report)
 
 
-def colour(explanation: Explanation, request: Request, colormap: str) -> Iterator[object]:
+def colour(explanation: Explanation, request: Request, colormap: str, report: Report) -> None:
     """Draw an explanation."""
     import numpy as np  # noqa: PLC0415
 
@@ -301,7 +200,7 @@ def colour(explanation: Explanation, request: Request, colormap: str) -> Iterato
     plain, full = (halves(explanation.overlay(strength, colormap)) for strength in (0.0, 1.0))
     heat = np.linspace(0, 1, 256, dtype=np.float32)[None]
     ramp = blend(np.zeros(heat.shape, np.uint8), heat, 1.0, colormap)
-    yield Explained(request, explanation, plain, full, ramp)
+    report(Explained(request, explanation, colormap, plain, full, ramp))
 
 
 def halves(picture: Image) -> tuple[Image, ...]:
@@ -313,31 +212,31 @@ def halves(picture: Image) -> tuple[Image, ...]:
 
 
 def save_overlay(
-    explanation: Explanation, strength: float, colormap: str, path: str
-) -> Iterator[object]:
+    explanation: Explanation, strength: float, colormap: str, path: str, report: Report
+) -> None:
     """Save the overlay as it is shown, in the slice's own size, as PNG."""
     if Path(path).suffix.lower() != ".png":
         raise OutputError(f"{path} does not end in .png, and overlays are saved as PNG; rename it")
     content = io.BytesIO()
     explanation.overlay(strength, colormap).save(content, "PNG")
     write_whole(path, content.getvalue())
-    yield Saved("the overlay", path)
+    report(Saved("the overlay", path))
 
 
-def save_record(explanation: Explanation, folder: str, name: str) -> Iterator[object]:
+def save_record(explanation: Explanation, folder: str, name: str, report: Report) -> None:
     """Save map, overlay and manifest in a new folder below `folder`."""
-    yield Saved("the record", _save_record(explanation, folder, name))
+    report(Saved("the record", _save_record(explanation, folder, name)))
 
 
-def pack(explanation: Explanation, folder: str, name: str) -> Iterator[object]:
+def pack(explanation: Explanation, folder: str, name: str, report: Report) -> None:
     """Save a record where it can be dragged from."""
-    yield Packed(explanation, _save_record(explanation, folder, name))
+    report(Packed(explanation, _save_record(explanation, folder, name)))
 
 
-def save_table(text: str, rows: int, path: str) -> Iterator[object]:
+def save_table(text: str, rows: int, path: str, report: Report) -> None:
     """Save the list; file names that are no text keep their bytes."""
     write_whole(path, text.encode("utf-8", "surrogateescape"))
-    yield Saved(f"{rows} rows", path)
+    report(Saved(f"{rows} rows", path))
 
 
 def _save_record(explanation: Explanation, folder: str, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tumorlens.apps.desktop.jobs import Request
+from tumorlens.apps.desktop.results import Request
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -110,7 +110,8 @@ class Changes:
     gone
         Numbers of the rows that are no more.
     parts
-        Any of ``"selection"``, ``"shown"``, ``"options"``, ``"progress"``, ``"message"``.
+        Any of ``"selection"``, ``"shown"``, ``"options"``, ``"computing"``, ``"progress"``,
+        ``"message"``.
     """
 
     rows: dict[int, None] = field(default_factory=dict)

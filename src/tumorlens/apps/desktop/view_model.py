@@ -7,22 +7,24 @@ that there is nothing to lock.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from tumorlens.apps.desktop import jobs
+from tumorlens.apps.desktop import jobs, results
 from tumorlens.apps.desktop.batch import Batch, Progress
+from tumorlens.apps.desktop.drag_record import DragRecord
 from tumorlens.apps.desktop.row_list import RowList
 from tumorlens.apps.desktop.rows import Row, State, printable, to_csv
 from tumorlens.apps.desktop.settings import Settings
-from tumorlens.apps.desktop.state import Changes, Choice, Message, Options, Shown
+from tumorlens.apps.desktop.slice_view import SliceView
+from tumorlens.apps.desktop.state import Changes, Message, Options
 from tumorlens.apps.desktop.worker import Crash, Trouble, Worker
 
 if TYPE_CHECKING:
@@ -62,38 +64,31 @@ class ViewModel:
         self.settings = settings or Settings()
         self.rows = RowList()
         self.selected: int | None = None
-        self.choice = Choice()
         self.options = Options()
-        self.colormap = "inferno"
-        self.strength = 0.6
-        self.shown: Shown | None = None
-        self.explaining = False
         self.message = Message("")
         self._loading = self._no_model = False
         self._classifier: Classifier | None = None
         self._pasted = 0
-        self._drag_folder: str | None = None
-        self._packing: Explanation | None = None
-        self._packed: jobs.Packed | None = None
         self._batch = Batch(clock)
         self._changes = Changes()
         self._results: SimpleQueue[object] = SimpleQueue()
-        self._reader = jobs.Reader()
-        self._finder, self._reading, self._answers, self._explanations, self._saver = (
-            Worker(name, self._results)
-            for name in ("finder", "reader", "answers", "explanations", "saver")
+        self._finder, self._answers, self._saver = (
+            Worker(name, self._results) for name in ("finder", "answers", "saver")
         )
+        self._drag = DragRecord(self._saver)
+        self.view = SliceView(self._results, lambda: self.row, self._mark)
         self._takers: dict[type, Callable[[Any], None]] = {
-            jobs.Loaded: self._start_answering,
-            jobs.Found: self._list_files,
-            jobs.Pasted: self._list_slices,
-            jobs.Answered: self._answer,
-            jobs.Done: self._finish,
-            jobs.Unreadable: self._fail,
-            jobs.Seen: self._see,
-            jobs.Explained: self._show_explanation,
-            jobs.Saved: self._tell_saved,
-            jobs.Packed: self._remember_packed,
+            results.Loaded: self._start_answering,
+            results.Found: self._list_files,
+            results.Pasted: self._list_slices,
+            results.Answered: self._answer,
+            results.Done: self._finish,
+            results.Unreadable: self._fail,
+            results.Seen: self.view.see,
+            results.Computing: self.view.follow,
+            results.Explained: self._show_explanation,
+            results.Saved: self._tell_saved,
+            results.Packed: self._drag.remember,
             Trouble: self._trouble,
             Crash: _raise,
         }
@@ -109,6 +104,11 @@ class ViewModel:
     def row(self) -> Row | None:
         """The selected row."""
         return self.rows.get(self.selected)
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """What explains the slice that is shown, once it is there."""
+        return self.view.shown.explanation if self.view.shown else None
 
     @property
     def progress(self) -> Progress | None:
@@ -146,7 +146,8 @@ class ViewModel:
         if not given:
             return
         first = Path(given[0])
-        self.settings.folder = str(first if first.is_dir() else first.absolute().parent)
+        with suppress(OSError):  # nothing says that it exists
+            self.settings.folder = str(first if _is_folder(first) else first.absolute().parent)
         self._finder.do(partial(jobs.find, given))
 
     def paste(self, content: bytes | Image) -> None:
@@ -156,35 +157,14 @@ class ViewModel:
 
     def add_slice(self, name: str, picture: Slice) -> None:
         """List a slice that is read already, and classify it."""
-        self._list_slices(jobs.Pasted(name, (picture,)))
+        self._list_slices(results.Pasted(name, (picture,)))
 
     def select(self, number: int) -> None:
         """Show a row."""
         if number in self.rows and number != self.selected:
             self.selected = number
             self._changes.parts |= {"selection", "shown"}
-            self._explain()
-
-    def choose(self, choice: Choice) -> None:
-        """Change what is explained, and how."""
-        if choice.versus is not None and choice.versus == choice.target:
-            choice = replace(choice, versus=None)
-        if choice != self.choice:
-            self.choice = choice
-            self._changes.parts.add("options")
-            self._explain()
-
-    def set_strength(self, strength: float) -> None:
-        """Change the density of the overlay, from 0 to 1; nothing is computed again."""
-        self.strength = min(1.0, max(0.0, strength))
-
-    def set_colormap(self, colormap: str) -> None:
-        """Colour the evidence differently; nothing is explained again."""
-        self.colormap = colormap
-        shown = self.shown
-        if shown and shown.explanation and not self.explaining:
-            job = partial(jobs.colour, shown.explanation, shown.request, colormap)
-            self._reading.do_instead(job)
+            self.view.ask()
 
     def cancel(self) -> None:
         """Stop finding and classifying; what is answered stays."""
@@ -205,6 +185,12 @@ class ViewModel:
             self._change(replace(row, state=State.WAITING))
         self._classify([row.id for row in left])
 
+    def stop_explaining(self) -> None:
+        """Stop what is computed of the selected slice; see `SliceView.stop`."""
+        if self.view.busy:
+            self.view.stop()
+            self.tell("explanation stopped")
+
     def remove(self, numbers: Sequence[int]) -> None:
         """Take rows off the list; the files stay where they are."""
         order = self.rows.numbers()
@@ -216,8 +202,9 @@ class ViewModel:
                     self._changes.parts.add("progress")
         if self.selected is not None and self.selected not in self.rows:
             near = self.rows.nearest(order, self.selected)
-            self.selected, self.shown, self.explaining = None, None, False
-            self._changes.parts |= {"selection", "shown"}
+            self.selected = None
+            self.view.forget()
+            self._changes.parts.add("selection")
             if near is not None:
                 self.select(near)
 
@@ -225,7 +212,6 @@ class ViewModel:
         """Forget everything that was opened."""
         self.cancel()
         self.remove(self.rows.numbers())
-        self._reader = jobs.Reader()
         self.tell("")
 
     def tell(self, text: str, *, trouble: bool = False) -> None:
@@ -236,7 +222,7 @@ class ViewModel:
     def save_overlay(self, path: str) -> None:
         """Save the overlay as it is shown, as PNG."""
         if explanation := self._explained():
-            look = self.strength, self.colormap
+            look = self.view.strength, self.view.colormap
             self._saver.do(partial(jobs.save_overlay, explanation, *look, path))
 
     def save_record(self, folder: str) -> None:
@@ -251,21 +237,13 @@ class ViewModel:
 
     def prepare_drag(self) -> None:
         """Write the record of what is shown where it can be dragged from."""
-        explanation = self.shown.explanation if self.shown else None
-        row = self.row
-        if explanation is None or row is None or self.dragged or explanation is self._packing:
-            return
-        if self._drag_folder is None:
-            self._drag_folder = tempfile.mkdtemp(prefix="tumorlens-")  # for nobody else's eyes
-        self._packing = explanation
-        self._saver.do(partial(jobs.pack, explanation, self._drag_folder, row.name))
+        if (explanation := self.explanation) and (row := self.row):
+            self._drag.prepare(explanation, row.name)
 
     @property
     def dragged(self) -> str | None:
         """The record of what is shown, once it can be dragged."""
-        explanation = self.shown.explanation if self.shown else None
-        packed = self._packed
-        return packed.where if packed and packed.explanation is explanation else None
+        return self._drag.where(self.explanation)
 
     def close(self, timeout: float = 2.0) -> bool:
         """Stop all work; what is being saved is saved.
@@ -275,18 +253,18 @@ class ViewModel:
         bool
             Whether all workers have ended within `timeout` seconds each.
         """
-        stopping = (self._finder, self._reading, self._answers, self._explanations)
+        stopping = (self._finder, self._answers)
         for worker in stopping:
             worker.close(0)
+        self.view.close()
         saved = self._saver.finish(timeout)
         ended = [worker.close(timeout) for worker in stopping]
-        if self._drag_folder is not None:
-            shutil.rmtree(self._drag_folder, ignore_errors=True)
-        return saved and all(ended)
+        self._drag.delete()
+        return saved and all(ended) and self.view.has_ended(timeout)
 
     # What the workers say
 
-    def _start_answering(self, result: jobs.Loaded) -> None:
+    def _start_answering(self, result: results.Loaded) -> None:
         from tumorlens.explain.cam import METHODS  # noqa: PLC0415
         from tumorlens.explain.colormaps import COLORMAPS  # noqa: PLC0415
 
@@ -302,12 +280,12 @@ class ViewModel:
         self.tell("")
         self._batch.restart_clock()
         self._submit(self._batch.pending)
-        self._explain()
+        self.view.start(result.classifier)
 
-    def _list_files(self, result: jobs.Found) -> None:
+    def _list_files(self, result: results.Found) -> None:
         self._show_new([self.rows.add(name, path) for name, path in result.files])
 
-    def _list_slices(self, result: jobs.Pasted) -> None:
+    def _list_slices(self, result: results.Pasted) -> None:
         names = [result.name]
         if len(result.slices) > 1:
             names = [f"{result.name} [{i}]" for i in range(len(result.slices))]
@@ -321,7 +299,7 @@ class ViewModel:
         if self.selected is None and new:
             self.select(new[0])
 
-    def _answer(self, result: jobs.Answered) -> None:
+    def _answer(self, result: results.Answered) -> None:
         first = self.rows.get(result.row)
         if first is None:
             return
@@ -332,56 +310,36 @@ class ViewModel:
         if row is not None:
             self._change(replace(row, state=State.ANSWERED, prediction=answer))
 
-    def _fail(self, result: jobs.Unreadable) -> None:
+    def _fail(self, result: results.Unreadable) -> None:
         row = self.rows.get(result.row)
         if row is None:
             return
         self._change(replace(row, state=State.UNREADABLE, error=printable(result.message)))
         if row.id == self.selected:
-            self.explaining, self.shown = False, None
-        self._finish(jobs.Done(row.id))
+            self.view.forget()
+        self._finish(results.Done(row.id))
 
-    def _finish(self, result: jobs.Done) -> None:
+    def _finish(self, result: results.Done) -> None:
         """Take a file off the batch."""
         if self._batch.finish(result.row):
             self._changes.parts.add("progress")
             if self.progress is None:
                 self._summarise()
 
-    def _see(self, result: jobs.Seen) -> None:
-        if result.request.row == self.selected and self.shown is None:
-            self.shown = Shown(result.request, result.picture, result.plain)
-            self._changes.parts.add("shown")
+    def _show_explanation(self, result: results.Explained) -> None:
+        row = self.rows.get(result.request.row)
+        if self.view.show(result) and row is not None and row.prediction is None:
+            # asked for before the batch came to it
+            self._change(
+                replace(row, state=State.ANSWERED, prediction=result.explanation.prediction)
+            )
 
-    def _show_explanation(self, result: jobs.Explained) -> None:
-        if self.selected is None or result.request != self._request(self.selected):
-            return  # something else has been asked for meanwhile
-        explanation = result.explanation
-        self.shown = Shown(
-            request=result.request,
-            picture=explanation.picture,
-            plain=result.plain,
-            explanation=explanation,
-            full=result.full,
-            ramp=result.ramp,
-        )
-        self.explaining = False
-        self._changes.parts |= {"shown", "options"}
-        row = self.rows[result.request.row]
-        if row.prediction is None:  # asked for before the batch came to it
-            answer = explanation.prediction
-            self._change(replace(row, state=State.ANSWERED, prediction=answer))
-
-    def _tell_saved(self, result: jobs.Saved) -> None:
+    def _tell_saved(self, result: results.Saved) -> None:
         self.tell(f"saved {result.what}: {printable(result.where)}")
-
-    def _remember_packed(self, result: jobs.Packed) -> None:
-        self._packed = result
 
     def _trouble(self, result: Trouble) -> None:
         if result.worker == "explanations":
-            self.explaining = False
-            self._changes.parts |= {"shown", "options"}
+            self.view.end()
         elif result.worker == "answers":
             self._loading, self._no_model = False, self._classifier is None
             self._stop_rows()
@@ -422,38 +380,13 @@ class ViewModel:
         text += f", {_files(unreadable)} could not be read" if unreadable else ""
         self.tell(text)
 
-    def _explain(self) -> None:
-        """Ask for the selected slice and its explanation; forget what was asked before."""
-        row = self.row
-        if row is None:
-            return
-        if self.shown is not None and self.shown.request.row != row.id:
-            self.shown = None
-        self._changes.parts.add("shown")
-        readable = row.state is not State.UNREADABLE
-        self.explaining = readable and self._classifier is not None
-        if not readable:
-            return
-        request = self._request(row.id)
-        if self.shown is None:
-            self._reading.do_instead(partial(jobs.see, self._reader, row, request))
-        if self._classifier is not None:
-            reader, colormap = self._reader, self.colormap
-            job = partial(jobs.explain, self._classifier, reader, row, request, colormap)
-            self._explanations.do_instead(job)
-
-    def _request(self, number: int) -> jobs.Request:
-        names = ("method", "layer", "target", "versus")
-        chosen = {name: getattr(self.choice, name) for name in names}
-        # What is left to the model is not named.
-        options = {name: value for name, value in chosen.items() if value is not None}
-        return jobs.Request(number, options)
-
     def _explained(self) -> Explanation | None:
-        explanation = self.shown.explanation if self.shown else None
-        if explanation is None:
+        if self.explanation is None:
             self.tell("nothing to save yet: select a slice and wait for its overlay", trouble=True)
-        return explanation
+        return self.explanation
+
+    def _mark(self, *parts: str) -> None:
+        self._changes.parts.update(parts)
 
     def _change(self, row: Row) -> None:
         self.rows.put(row)
@@ -468,3 +401,7 @@ def _raise(crash: Crash) -> None:
 
 def _files(count: int) -> str:
     return f"{count} file" if count == 1 else f"{count} files"
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112  # Path.is_dir raises on a name that is too long

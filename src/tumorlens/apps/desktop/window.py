@@ -96,7 +96,7 @@ class Window:
         try:
             self.refresh()
         finally:
-            busy = self.model.progress is not None or self.model.explaining
+            busy = self.model.progress is not None or self.model.view.busy
             self._tick_id = self.root.after(_BUSY_MS if busy else _IDLE_MS, self.tick)
 
     def refresh(self) -> None:
@@ -225,7 +225,9 @@ class Window:
         frame = ttk.Frame(parent, padding=(px(16), px(12)), width=px(330))
         frame.grid_propagate(flag=False)
         self.answer = AnswerPanel(frame, self.theme)
-        self.explain = ExplainPanel(frame, self.theme, model, self._set_strength, self._set_beside)
+        self.explain = ExplainPanel(
+            frame, self.theme, model, self._set_strength, self._set_beside, self.stop_explaining
+        )
         self.answer.grid(row=0, column=0, sticky="ew")
         ttk.Frame(frame, style="Line.TFrame", height=1).grid(
             row=1, column=0, sticky="ew", pady=px(10)
@@ -249,6 +251,8 @@ class Window:
         if parts & {"shown", "options"}:
             self.answer.show(model)
             self.explain.show()
+        elif "computing" in parts:
+            self.explain.show_progress()
         if "progress" in parts or model.progress:
             self.status.show_progress(model.progress)
         if "message" in parts:
@@ -270,9 +274,9 @@ class Window:
     def _show_slice(self) -> None:
         model, picture = self.model, self.picture
         row = model.row
-        picture.strength = model.strength
+        picture.strength = model.view.strength
         picture.notice = picture.warning = ""
-        shown = model.shown
+        shown = model.view.shown
         if row is None:
             picture.notice = self._say_empty()
         elif row.error and shown is None:
@@ -304,7 +308,7 @@ class Window:
         self.zoom_text.configure(text=f"{percent:.0f} %" if percent else "")
 
     def _point(self, pixel: tuple[int, int] | None) -> None:
-        shown, text = self.model.shown, ""
+        shown, text = self.model.view.shown, ""
         if pixel and shown:
             column, row = pixel
             text = f"x {column}  y {row}   value {shown.picture.pixels[row, column]:.5g}"
@@ -350,10 +354,16 @@ class Window:
         where = self.model.dragged
         return [where] if where else []
 
+    def stop_explaining(self) -> None:
+        """Stop an explanation that takes its time."""
+        self.do(self.model.stop_explaining)
+
     def escape(self) -> None:
-        """Stop the batch; without one, take the message away."""
+        """Stop the batch, or else the explanation; without either, take the message away."""
         if self.model.progress:
             self.do(self.model.cancel)
+        elif self.model.view.computing:
+            self.stop_explaining()
         elif self.model.message.trouble:
             self.do(self.model.tell, "")
 
@@ -362,13 +372,13 @@ class Window:
         self.do(self.model.remove, self.list.selected())
 
     def _set_strength(self, strength: float) -> None:
-        self.model.set_strength(strength)
-        self.picture.strength = self.model.strength
+        self.model.view.set_strength(strength)
+        self.picture.strength = self.model.view.strength
         self.picture.redraw()
 
     def stronger(self, by: float) -> None:
         """Change the strength of the overlay."""
-        self.explain.set_strength(min(1.0, max(0.0, self.model.strength + by)))
+        self.explain.set_strength(min(1.0, max(0.0, self.model.view.strength + by)))
 
     def _set_beside(self, beside: bool) -> None:  # noqa: FBT001  # as Tk calls it
         self.picture.beside = beside
@@ -388,8 +398,8 @@ class Window:
     def next_colours(self) -> None:
         """Colour the evidence by the next colour map."""
         names = self.model.options.colormaps
-        after = names[(names.index(self.model.colormap) + 1) % len(names)]
-        self.do(self.model.set_colormap, after)
+        after = names[(names.index(self.model.view.colormap) + 1) % len(names)]
+        self.do(self.model.view.set_colormap, after)
 
     def toggle_smooth(self) -> None:
         """Show smooth pixels, or sharp ones."""

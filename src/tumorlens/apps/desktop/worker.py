@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import TypeAlias
 
 from tumorlens.errors import TumorLensError
 
-__all__ = ["Crash", "Job", "Trouble", "Worker"]
+__all__ = ["Crash", "Job", "JobStoppedError", "Report", "Trouble", "Worker"]
 
-Job: TypeAlias = Callable[[], Iterator[object]]
-"""Gives its results one by one, so that it can be stopped between two of them."""
+Report: TypeAlias = Callable[[object], None]
+"""Takes a result of a job; raises `JobStoppedError` when nobody wants any more of them."""
+
+Job: TypeAlias = Callable[[Report], None]
+"""Reports its results one by one, and can be stopped whenever it does."""
+
+
+class JobStoppedError(Exception):
+    """Ends a job that was cancelled; no fault, and never seen by people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,7 @@ class Worker:
             self._change.notify()
 
     def cancel(self) -> None:
-        """Drop what waits; the job at hand stops after its next result, which is dropped too."""
+        """Drop what waits; the job at hand stops at its next report, which is dropped too."""
         with self._change:
             self._jobs.clear()
             self._epoch += 1
@@ -114,21 +123,21 @@ class Worker:
     def _run(self) -> None:
         while (taken := self._take()) is not None:
             job, epoch = taken
-            try:
-                results = job()
-                for result in results:
-                    if not self._hand_over(result, epoch):
-                        break
-                _close(results)
-            except TumorLensError as error:
-                self._hand_over(Trouble(str(error), self._name), epoch)
-            except MemoryError:
-                text = "there is not enough memory for this; close other programs and try again"
-                self._hand_over(Trouble(text, self._name), epoch)
-            except OSError as error:
-                self._hand_over(Trouble(str(error), self._name), epoch)
-            except Exception as error:  # noqa: BLE001  # raised again in the main thread
-                self._hand_over(Crash(error), epoch)
+            with suppress(JobStoppedError):
+                self._do(job, partial(self._hand_over, epoch))
+
+    def _do(self, job: Job, report: Report) -> None:
+        try:
+            job(report)
+        except JobStoppedError:
+            raise
+        except MemoryError:
+            text = "there is not enough memory for this; close other programs and try again"
+            report(Trouble(text, self._name))
+        except (TumorLensError, OSError) as error:
+            report(Trouble(str(error), self._name))
+        except Exception as error:  # noqa: BLE001  # raised again in the main thread
+            report(Crash(error))
 
     def _take(self) -> tuple[Job, int] | None:
         with self._change:
@@ -138,17 +147,9 @@ class Worker:
                 self._change.wait()
             return self._jobs.popleft(), self._epoch
 
-    def _hand_over(self, result: object, epoch: int) -> bool:
+    def _hand_over(self, epoch: int, result: object) -> None:
         """Give a result on, unless its job was cancelled meanwhile."""
         with self._change:
             if epoch != self._epoch:
-                return False
+                raise JobStoppedError
             self._results.put(result)
-            return True
-
-
-def _close(results: Iterator[object]) -> None:
-    """End a generator now, in its own thread, and not when it is forgotten."""
-    close = getattr(results, "close", None)
-    if close is not None:
-        close()

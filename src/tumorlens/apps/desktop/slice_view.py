@@ -1,0 +1,187 @@
+"""What is shown of the selected slice: asked for, waited for, replaced by what is asked next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from tumorlens.apps.desktop import jobs
+from tumorlens.apps.desktop.keras_process import KerasProcess
+from tumorlens.apps.desktop.results import Computing, Explained, Request, Seen
+from tumorlens.apps.desktop.rows import Row, State
+from tumorlens.apps.desktop.state import Choice, Shown
+from tumorlens.apps.desktop.worker import Worker
+
+if TYPE_CHECKING:
+    from tumorlens.classify import Classifier
+
+__all__ = ["SliceView"]
+
+
+class SliceView:
+    """The slice in the middle of the window, with its explanation.
+
+    Parameters
+    ----------
+    results
+        Where its workers put what they find; `see`, `show` and `follow` take it back.
+    selected
+        Gives the row to show.
+    changed
+        Called with the parts that have changed, as `Changes` names them.
+    """
+
+    def __init__(
+        self,
+        results: SimpleQueue[object],
+        selected: Callable[[], Row | None],
+        changed: Callable[..., None],
+    ) -> None:
+        self.choice = Choice()
+        self.colormap = "inferno"
+        self.strength = 0.6
+        self.shown: Shown | None = None
+        self.busy = False
+        self.computing: Computing | None = None  # while it takes its time
+        self._selected = selected
+        self._changed = changed
+        self._classifier: Classifier | None = None
+        self._keras: KerasProcess | None = None
+        self._reader = jobs.Reader()
+        self._seeing = Worker("reader", results)
+        self._explaining = Worker("explanations", results)
+
+    # Commands
+
+    def start(self, classifier: Classifier) -> None:
+        """Explain from now on, with a model that was just loaded."""
+        self._classifier = classifier
+        self._keras = KerasProcess(classifier.place.folder, classifier.card)
+        self.ask()
+
+    def ask(self) -> None:
+        """Ask for the selected slice and its explanation; forget what was asked before."""
+        row = self._selected()
+        if row is None:
+            return
+        if self.shown is not None and self.shown.request.row != row.id:
+            self.shown = None
+        self._changed("shown", "options")
+        self.computing = None
+        readable = row.state is not State.UNREADABLE
+        self.busy = readable and self._classifier is not None
+        if not readable:
+            self._explaining.cancel()
+            return
+        request = self._request(row)
+        if self.shown is None:
+            self._seeing.do_instead(partial(jobs.see, self._reader, row, request))
+        if self._classifier is not None and self._keras is not None:
+            with_what = self._classifier, self._keras, self._reader
+            job = partial(jobs.explain, *with_what, row, request, self.colormap)
+            self._explaining.do_instead(job)
+
+    def choose(self, choice: Choice) -> None:
+        """Change what is explained, and how."""
+        if choice.versus is not None and choice.versus == choice.target:
+            choice = replace(choice, versus=None)
+        if choice != self.choice:
+            self.choice = choice
+            self._changed("shown", "options")
+            self.ask()
+
+    def stop(self) -> None:
+        """Stop computing, and go back to what is shown, or else to what takes no time."""
+        if not self.busy:
+            return
+        self._explaining.cancel()
+        self.end()
+        if self.shown is not None and self.shown.explanation is not None:
+            self.choice = Choice(**self.shown.request.options)
+        else:
+            self.choice = replace(self.choice, method=None, layer=None)
+            self.ask()
+
+    def set_strength(self, strength: float) -> None:
+        """Change the density of the overlay, from 0 to 1; nothing is computed again."""
+        self.strength = min(1.0, max(0.0, strength))
+
+    def set_colormap(self, colormap: str) -> None:
+        """Colour the evidence differently; nothing is explained again."""
+        self.colormap = colormap
+        if not self.busy:  # or it is coloured when it is there
+            self._colour()
+
+    def forget(self) -> None:
+        """Show nothing, and keep nothing of what was read."""
+        self._seeing.cancel()
+        self._explaining.cancel()
+        self._reader = jobs.Reader()
+        self.shown = None
+        self.end()
+
+    def close(self) -> None:
+        """Stop all work; see `has_ended`."""
+        for worker in (self._seeing, self._explaining):
+            worker.close(0)
+        if self._keras is not None:
+            self._keras.close()
+
+    def has_ended(self, timeout: float) -> bool:
+        """Say whether the work has stopped within so many seconds each."""
+        return self._seeing.close(timeout) and self._explaining.close(timeout)
+
+    # What the workers say
+
+    def see(self, result: Seen) -> None:
+        """Show the slice as it is."""
+        row = self._selected()
+        if row is not None and result.request.row == row.id and self.shown is None:
+            self.shown = Shown(result.request, result.picture, result.plain)
+            self._changed("shown", "options")
+
+    def follow(self, result: Computing) -> None:
+        """Say how far the explanation is."""
+        if self.busy:
+            self.computing = result
+            self._changed("computing")
+
+    def show(self, result: Explained) -> bool:
+        """Show the explanation; say whether it is the one that is wanted."""
+        row = self._selected()
+        if row is None or result.request != self._request(row):
+            return False  # something else has been asked for meanwhile
+        explanation = result.explanation
+        self.shown = Shown(
+            request=result.request,
+            picture=explanation.picture,
+            plain=result.plain,
+            explanation=explanation,
+            full=result.full,
+            ramp=result.ramp,
+        )
+        self.end()
+        if result.colormap != self.colormap:
+            self._colour()
+        return True
+
+    def end(self) -> None:
+        """Wait for nothing any more."""
+        self.busy, self.computing = False, None
+        self._changed("shown", "options")
+
+    # Small steps
+
+    def _colour(self) -> None:
+        shown = self.shown
+        if shown and shown.explanation:
+            job = partial(jobs.colour, shown.explanation, shown.request, self.colormap)
+            self._seeing.do_instead(job)
+
+    def _request(self, row: Row) -> Request:
+        # What is left to the model is not named.
+        options = {name: value for name, value in asdict(self.choice).items() if value is not None}
+        return Request(row.id, options)

@@ -1,0 +1,168 @@
+"""Inner layers in a process of their own: the same maps, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tumorlens.apps.desktop.frames import read_frame, write_frame
+from tumorlens.apps.desktop.keras_process import KerasProcess
+from tumorlens.classify import Classifier, load
+from tumorlens.data.phantom import draw_phantom
+from tumorlens.errors import TumorLensError
+from tumorlens.explain.explainer import Question, explain_slices
+from tumorlens.explain.explanation import Explanation
+from tumorlens.images.read import read_slices
+from tumorlens.progress import Progress, silent
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return load()
+
+
+@pytest.fixture
+def process(classifier: Classifier) -> Iterator[KerasProcess]:
+    made = KerasProcess(classifier.place.folder, classifier.card)
+    yield made
+    made.close()
+
+
+def ask(
+    process: KerasProcess, classifier: Classifier, question: Question, progress: Progress = silent
+) -> Explanation:
+    picture = read_slices(draw_phantom("glioma", 3, 128).pixels)[0]
+    network = process.reporting_to(progress)
+    return next(explain_slices(classifier, [picture], question, network=network))
+
+
+def children() -> set[str]:
+    command = ["ps", "--ppid", str(os.getpid()), "-o", "pid=,args="]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return {line.split()[0] for line in done.stdout.splitlines() if "keras_child" in line}
+
+
+def test_the_maps_are_those_of_the_core_and_what_is_given_up_does_no_harm(
+    process: KerasProcess, classifier: Classifier
+) -> None:
+    pytest.importorskip("keras")
+    assert not children()  # not before it is needed
+    stages: list[str] = []
+
+    def impatient(stage: str, *_: object) -> None:
+        stages.append(stage)
+        if stage == "looking inside":
+            raise TimeoutError
+
+    early, late = classifier.layers[3], classifier.layers[-2]
+    with pytest.raises(TimeoutError):  # it goes on with this one, and nobody waits
+        ask(process, classifier, Question("gradcam", early), impatient)
+    assert set(stages) == {"loading Keras, once", "looking inside"}
+    (child,) = children()
+    found = ask(process, classifier, Question("gradcam++", late, "glioma"))
+    wanted = next(
+        explain_slices(classifier, [found.picture], Question("gradcam++", late, "glioma"))
+    )
+    np.testing.assert_allclose(found.map, wanted.map, atol=1e-4)
+    assert found.manifest() == wanted.manifest()
+    assert children() == {child}  # kept warm
+    process.close()
+    assert not children()
+    with pytest.raises(TumorLensError, match="closing"):
+        ask(process, classifier, Question("gradcam", late))
+
+
+def test_what_is_missing_is_a_sentence(
+    classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = KerasProcess(tmp_path, classifier.card)
+    monkeypatch.setenv("KERAS_BACKEND", "nonsense")
+    for _ in range(2):  # and so it is when it is tried again
+        with pytest.raises(TumorLensError, match="needs more packages: pip install"):
+            ask(elsewhere, classifier, Question("gradcam", classifier.layers[-2]))
+    assert not children()
+    elsewhere.close()
+
+
+def test_a_child_that_was_killed_is_told_and_replaced(
+    process: KerasProcess, classifier: Classifier
+) -> None:
+    question, killed = Question("gradcam", classifier.layers[-2]), set()
+
+    def kill(*_: object) -> None:
+        if not killed:
+            killed.update(children())
+            os.kill(int(next(iter(killed))), signal.SIGKILL)
+
+    with pytest.raises(TumorLensError, match="has ended"):
+        ask(process, classifier, question, kill)
+    with pytest.raises(TimeoutError):
+        ask(process, classifier, question, give_up)
+    assert len(children() - killed) == 1
+
+
+def give_up(*_: object) -> None:
+    raise TimeoutError
+
+
+PARENT = """
+import os, sys
+from tumorlens.apps.desktop.keras_process import KerasProcess
+from tumorlens.classify import load
+classifier = load()
+process = KerasProcess(classifier.place.folder, classifier.card)
+process._running()
+print(process._child._process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_it_ends_with_a_window_that_was_killed() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = Path("/proc", parent.stdout.readline().strip())
+        time.sleep(1)  # amid the import of Keras
+        assert child.exists()
+        parent.kill()
+        parent.wait()
+    end = time.monotonic() + 30
+    while child.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not child.exists()
+
+
+def test_frames_hold_words_and_arrays_and_end(tmp_path: Path) -> None:
+    first = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.zeros((0, 4))}
+    with (tmp_path / "pipe").open("wb") as stream:
+        write_frame(stream, {"number": 1, "layers": ["é"]}, first)
+        write_frame(stream, {"number": 2})
+        stream.write(b"\x10")  # and half of a third
+    with (tmp_path / "pipe").open("rb") as stream:
+        words, arrays = read_frame(stream)
+        assert words == {"number": 1, "layers": ["é"]}
+        assert {name: array.tolist() for name, array in arrays.items()} == {
+            name: array.tolist() for name, array in first.items()
+        }
+        assert read_frame(stream) == ({"number": 2}, {})
+        with pytest.raises(EOFError):
+            read_frame(stream)
+
+
+def test_frames_never_unpickle(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    np.savez(path, words=np.array([{"a": 1}], dtype=object))
+    data = path.with_suffix(".npz").read_bytes()
+    path.write_bytes(len(data).to_bytes(8, "little") + data)
+    with path.open("rb") as stream, pytest.raises(ValueError, match="allow_pickle"):
+        read_frame(stream)
