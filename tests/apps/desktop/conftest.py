@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from screen import open_screen
 
 from tumorlens.apps.desktop.state import Changes
 from tumorlens.apps.desktop.view_model import ViewModel
@@ -26,6 +27,15 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         picture = Image.fromarray(draw_phantom(labels[i % 4], i, 160).pixels)
         picture.save(folder / f"head{i:02}.png")
     return sorted(folder.iterdir())
+
+
+# Tk never lets go of a display that it has seen, and ends the program when its server goes:
+# the display stays until all tests are done. One for all, for what drags between windows keeps
+# its cursors of the first display that it saw.
+@pytest.fixture(scope="session")
+def display() -> Iterator[str]:
+    with open_screen() as name:
+        yield name
 
 
 @pytest.fixture

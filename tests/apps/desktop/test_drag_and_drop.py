@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from screen import Hands, middle, missing_programs, pump
 
 from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.view_model import ViewModel
 from tumorlens.apps.desktop.window import Window
 from tumorlens.classify import load
-
-sys.path.insert(0, str(Path(__file__).parent))
-from screen import Hands, middle, missing_programs, open_screen, pump
 
 pytest.importorskip("tkinterdnd2", reason="needs the gui extra")
 pytestmark = pytest.mark.skipif(
@@ -45,12 +43,6 @@ print("ready", flush=True)
 root.mainloop()
 """
 HERE = (1170, 715)
-
-
-@pytest.fixture(scope="session")
-def display() -> Iterator[str]:  # see test_window.py for why it lives as long as the session
-    with open_screen() as name:
-        yield name
 
 
 @pytest.fixture

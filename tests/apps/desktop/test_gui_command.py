@@ -13,12 +13,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from screen import Hands, missing_programs, open_screen
 
 from tumorlens.apps.cli import main
 from tumorlens.apps.desktop import missing_tk
-
-sys.path.insert(0, str(Path(__file__).parent))
-from screen import Hands, missing_programs, open_screen
 
 needs_screen = pytest.mark.skipif(
     sys.platform != "linux" or bool(missing_programs()),

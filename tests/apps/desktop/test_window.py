@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import tkinter as tk
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from screen import Hands, look, middle, missing_programs, open_screen, pump
 
 from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.rows import State
 from tumorlens.apps.desktop.settings import Settings
+from tumorlens.apps.desktop.state import Choice
 from tumorlens.apps.desktop.view_model import ViewModel
 from tumorlens.apps.desktop.window import Window
-from tumorlens.classify import load
-
-sys.path.insert(0, str(Path(__file__).parent))
-from screen import Hands, look, middle, missing_programs, open_screen, pump
+from tumorlens.classify import Classifier, Prediction, load
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or bool(missing_programs()),
     reason=f"needs {', '.join(missing_programs())} (apt install xvfb openbox xdotool xclip)",
 )
-
-
-# Tk never lets go of a display that it has seen, and ends the program when its server goes:
-# the displays stay until all tests are done.
-@pytest.fixture(scope="session")
-def display() -> Iterator[str]:
-    with open_screen() as name:
-        yield name
 
 
 @pytest.fixture(scope="session")
@@ -183,10 +177,39 @@ def test_an_inner_layer_is_chosen_by_key_and_named(
     layers = window.model.options.layers
     assert len(layers) > 1
     hands.key("l")
-    pump(window.root, lambda: explained(window) and showing(window).layer == layers[-2], 120)
+    pump(window.root, lambda: window.explain.stop.winfo_ismapped() or explained(window))
+    pump(window.root, lambda: trouble(window) or on_layer(window, layers[-2]), 240)
+    assert not trouble(window)
     assert window.explain.layer.get() == layers[-2]
     hands.key("shift+l")
     pump(window.root, lambda: explained(window) and showing(window).layer == layers[-1])
+
+
+def on_layer(window: Window, name: str) -> bool:
+    return explained(window) and showing(window).layer == name
+
+
+def trouble(window: Window) -> str:
+    message = window.model.message
+    return message.text if message.trouble else ""
+
+
+def test_a_slow_explanation_is_stopped_by_button_and_by_key(
+    window: Window, hands: Hands, heads: list[Path]
+) -> None:
+    open_and_wait(window, heads[0])
+    before = showing(window)
+    for stop in (lambda: hands.click(*middle(window.explain.stop)), lambda: hands.key("Escape")):
+        window.do(window.model.view.choose, Choice("scorecam"))
+        pump(window.root, window.explain.stop.winfo_ismapped)
+        assert window.explain.method.get() == "Score-CAM"
+        stop()
+        pump(window.root, lambda: not window.model.view.busy)
+        assert "stopped" in window.status.message.cget("text")
+        pump(window.root, lambda: not window.explain.stop.winfo_ismapped())
+        assert window.explain.method.get() == "Grad-CAM"
+        assert showing(window) is before
+        window.do(window.model.tell, "")
 
 
 def test_choices_are_made_with_the_mouse(window: Window, hands: Hands, heads: list[Path]) -> None:
@@ -224,19 +247,23 @@ def test_the_slider_changes_the_overlay_and_computes_nothing(
 
 
 def test_fifty_with_cancel_at_twenty_then_the_rest(
-    window: Window, hands: Hands, heads: list[Path], tmp_path: Path
+    window: Window, hands: Hands, heads: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Large ones, or they are done before a hand can move.
-    large = [tmp_path / path.name for path in heads]
-    Image.open(heads[0]).resize((2000, 2000)).save(large[0], compress_level=1)
-    for path in large[1:]:
-        path.hardlink_to(large[0])
+    # The batch waits for the hand at 24, or it might be done before a busy machine moves it.
+    clicked, answer, count = threading.Event(), Classifier.predict_prepared, itertools.count(1)
+
+    def answer_some(*arguments: Any) -> list[Prediction]:
+        assert next(count) <= 24 // 4 or clicked.wait(60)
+        return answer(*arguments)
+
+    monkeypatch.setattr(Classifier, "predict_prepared", answer_some)
     model = window.model
-    model.open([str(tmp_path)])
+    model.open(map(str, heads))
     pump(window.root, lambda: model.progress is not None and window.status.cancel.winfo_ismapped())
     pump(window.root, lambda: model.progress is None or model.progress.done >= 20)
     hands.click(*middle(window.status.cancel))
     pump(window.root, lambda: model.progress is None)
+    clicked.set()
     answered = sum(row.prediction is not None for row in model.rows)
     assert 20 <= answered < 50
     assert window.status.message.cget("text").startswith("stopped; ")
