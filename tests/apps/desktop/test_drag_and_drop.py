@@ -27,17 +27,13 @@ pytestmark = pytest.mark.skipif(
 # the files it was started with can be dragged from it.
 OTHER = """
 import json, sys
-from tumorlens.apps.desktop.drop import make_root
+from tumorlens.apps.desktop.drop import DragAndDrop, make_root
 root = make_root()
 root.overrideredirect(True)
 root.geometry("200x150+1070+640")
-root.drop_target_register("DND_Files")
-def drop(event):
-    print(json.dumps(root.tk.splitlist(event.data)), flush=True)
-    return "copy"
-root.dnd_bind("<<Drop>>", drop)
-root.drag_source_register(1, "DND_Files")
-root.dnd_bind("<<DragInitCmd>>", lambda event: ("copy", "DND_Files", tuple(sys.argv[1:])))
+both = DragAndDrop(root)
+both.take_files(lambda paths: print(json.dumps(paths), flush=True))
+both.give_files(root, lambda: sys.argv[1:])
 root.update()
 print("ready", flush=True)
 root.mainloop()

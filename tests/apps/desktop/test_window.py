@@ -101,7 +101,7 @@ def explained(window: Window) -> bool:
 def open_and_wait(window: Window, *paths: Path) -> None:
     window.model.open(map(str, paths))
     pump(window.root, lambda: len(window.model.rows) and window.model.progress is None)
-    pump(window.root, lambda: explained(window) or window.model.row.error)  # type: ignore[union-attr]
+    pump(window.root, lambda: explained(window) or window.model.row.error)
 
 
 def coloured(picture: np.ndarray) -> float:
@@ -113,7 +113,7 @@ def coloured(picture: np.ndarray) -> float:
 def shown_rows(window: Window) -> list[tuple[str, str, str]]:
     tree = window.list.tree
     items = tree.get_children()
-    return [(str(tree.item(i, "text")), *map(str, tree.item(i, "values"))) for i in items]  # type: ignore[misc]
+    return [(str(tree.item(i, "text")), *map(str, tree.item(i, "values"))) for i in items]
 
 
 def test_three_files_are_opened_by_dialog_and_answered(
@@ -316,7 +316,7 @@ def test_zoom_keeps_the_place_under_the_pointer(
     assert percent is not None
     for _ in range(4):
         hands.click(*at, button=4)
-    pump(window.root, lambda: picture.percent > 2 * percent)  # type: ignore[operator]
+    pump(window.root, lambda: picture.percent > 2 * percent)
     after = picture.pixel_at(x, y)
     assert after is not None
     assert np.abs(np.subtract(after, before)).max() <= 1
@@ -412,7 +412,7 @@ def test_the_card_and_the_keys_are_one_press_away(
 ) -> None:
     open_and_wait(window, heads[0])
     for key, words in (
-        ("F2", (window.model.card.limitations[:30], "mobilenetv2-official")),  # type: ignore[union-attr]
+        ("F2", (window.model.card.limitations[:30], "mobilenetv2-official")),
         ("F1", ("Ctrl+O", "Open files", "Zoom in")),
     ):
         hands.key(key)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import tkinter as tk
 from collections.abc import Callable, Sequence
-from typing import Any
 
 __all__ = ["DragAndDrop", "make_root"]
 
@@ -24,7 +22,7 @@ proc ::tkdnd::xdnd::getFormatForType {type} {
 
 
 def make_root(screen: str | None = None) -> tk.Tk:
-    """Make Tk's window, one that can drag and drop where the ``gui`` extra is installed.
+    """Make Tk's window.
 
     Parameters
     ----------
@@ -36,21 +34,7 @@ def make_root(screen: str | None = None) -> tk.Tk:
     tkinter.TclError
         When there is no screen.
     """
-    if importlib.util.find_spec("tkinterdnd2") is None:
-        return tk.Tk(screenName=screen, className=_CLASS)
-    from tkinterdnd2 import TkinterDnD  # noqa: PLC0415
-
-    # Its own Tk class does the same, but leaves a window behind where its library does not load.
-    class Root(tk.Tk, TkinterDnD.DnDWrapper):  # type: ignore[misc]
-        drags = False
-
-    root = Root(screenName=screen, className=_CLASS)
-    with contextlib.suppress(RuntimeError):  # no library for this system
-        TkinterDnD._require(root)  # noqa: SLF001
-        if root.tk.call("tk", "windowingsystem") == "x11":
-            root.tk.eval(_SEND_FILES_AS_TEXT)
-        root.drags = True
-    return root
+    return tk.Tk(screenName=screen, className=_CLASS)
 
 
 class DragAndDrop:
@@ -59,34 +43,52 @@ class DragAndDrop:
     Parameters
     ----------
     root
-        As `make_root` makes it.
+        The window.
     """
 
     def __init__(self, root: tk.Tk) -> None:
-        self._root: Any = root
-        self.works = bool(getattr(root, "drags", False))
+        self._root = root
+        self.works = _load_library(root)
 
     def take_files(self, on_drop: Callable[[list[str]], object]) -> None:
         """Let files be dropped anywhere on the window."""
         if not self.works:
             return
 
-        def drop(event: Any) -> str:
-            on_drop([str(path) for path in self._root.tk.splitlist(event.data)])
+        def drop(files: str) -> str:
+            on_drop([str(path) for path in self._root.tk.splitlist(files)])
             return "copy"
 
-        self._root.drop_target_register("DND_Files")
-        self._root.dnd_bind("<<Drop>>", drop)
+        self._root.tk.call("tkdnd::drop_target", "register", self._root, "DND_Files")
+        self._bind(self._root, "<<Drop>>", drop, "%D")
 
     def give_files(self, widget: tk.Misc, files: Callable[[], Sequence[str]]) -> None:
         """Let files be dragged out of a control; none to drag, and nothing happens."""
         if not self.works:
             return
 
-        def begin(_: Any) -> Any:
+        def begin() -> object:
             paths = tuple(files())
             return ("copy", "DND_Files", paths) if paths else "refuse_drop"
 
-        source: Any = widget
-        source.drag_source_register(1, "DND_Files")
-        source.dnd_bind("<<DragInitCmd>>", begin)
+        self._root.tk.call("tkdnd::drag_source", "register", widget, "DND_Files", 1)
+        self._bind(widget, "<<DragInitCmd>>", begin)
+
+    def _bind(self, widget: tk.Misc, event: str, call: Callable[..., object], *what: str) -> None:
+        self._root.tk.call("bind", widget, event, " ".join([widget.register(call), *what]))
+
+
+def _load_library(root: tk.Tk) -> bool:
+    """Load tkdnd; say whether it is there."""
+    if importlib.util.find_spec("tkinterdnd2") is None:
+        return False
+    from tkinterdnd2 import TkinterDnD  # noqa: PLC0415
+
+    try:
+        # Its own class for a window does the same, but leaves one behind where this fails.
+        TkinterDnD._require(root)  # noqa: SLF001
+    except RuntimeError:  # no library for this system
+        return False
+    if root.tk.call("tk", "windowingsystem") == "x11":
+        root.tk.eval(_SEND_FILES_AS_TEXT)
+    return True

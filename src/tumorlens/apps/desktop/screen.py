@@ -37,7 +37,7 @@ def _desktop_dots(root: tk.Tk) -> float | None:
     probe = tk.Tk(className="Xft", screenName=root.winfo_screen())
     try:
         probe.withdraw()
-        return float(probe.option_get("dpi", "Dpi"))  # type: ignore[no-untyped-call]
+        return float(probe.tk.call("option", "get", probe, "dpi", "Dpi"))
     except ValueError:
         return None
     finally:
