@@ -10,14 +10,17 @@ heads are drawn.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageGrab
 
@@ -26,7 +29,7 @@ from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.settings import Settings
 from tumorlens.apps.desktop.view_model import ViewModel
 from tumorlens.apps.desktop.window import Window
-from tumorlens.classify import load
+from tumorlens.classify import Classifier, Prediction, load
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.phantom import draw_phantom
 
@@ -65,12 +68,26 @@ class Photographer:
     def __init__(self, display: str, appearance: str, scale: float) -> None:
         self.display = display
         self.root = make_root(display)
-        self.model = ViewModel(load, Settings(appearance=appearance))
+        self.go = threading.Event()
+        self.model = ViewModel(self.load_held, Settings(appearance=appearance))
         self.window = Window(self.root, self.model, scale)
         menu = round(34 * scale)
         self.root.geometry(f"{round(1280 * scale)}x{round(800 * scale) - menu}+0+0")
         self.root.update()
         self.size = (round(1280 * scale), round(800 * scale))
+
+    def load_held(self) -> Classifier:
+        """Load a model that stops in the midst of a batch, to have its picture taken."""
+        classifier = load()
+        answer, count = classifier.predict_prepared, itertools.count()
+
+        def hold(*arguments: Any) -> list[Prediction]:
+            if next(count) > 3:
+                self.go.wait()
+            return answer(*arguments)
+
+        classifier.predict_prepared = hold
+        return classifier
 
     def until(self, condition: Callable[[], object], turns: int = 20) -> None:
         """Let the window live until something holds, and is drawn."""
@@ -101,6 +118,7 @@ class Photographer:
 
     def close(self) -> None:
         """Close the window."""
+        self.go.set()
         self.window.close()
         self.model.close(10)
 
@@ -117,6 +135,7 @@ def states(one: Photographer, folder: Path) -> Iterator[str]:
     model.open([str(folder)])
     one.until(lambda: model.progress is not None and model.progress.done > 4, turns=1)
     yield "batch"
+    one.go.set()
     one.until(one.explained)
     yield "overlay"
     window.toggle_beside()
@@ -124,7 +143,12 @@ def states(one: Photographer, folder: Path) -> Iterator[str]:
     one.until(one.explained)
     yield "beside"
     window.toggle_beside()
-    model.view.choose(replace(model.view.choice, target="pituitary", versus="glioma"))
+    model.view.choose(replace(model.view.choice, method="scorecam"))
+    one.until(lambda: model.view.computing)
+    yield "computing"
+    model.view.choose(
+        replace(model.view.choice, method="gradcam++", target="pituitary", versus="glioma")
+    )
     model.select(one.named("drawn-04.png"))
     one.until(one.explained)
     yield "versus"

@@ -12,10 +12,8 @@ from tumorlens.apps.desktop.clipboard import paths_in
 from tumorlens.apps.desktop.rows import Row, State, printable, to_csv
 from tumorlens.apps.desktop.settings import Settings, read_settings, settings_path, write_settings
 from tumorlens.apps.desktop.shortcuts import shown_keys
+from tumorlens.apps.desktop.sight import Sight, fitting, locate
 from tumorlens.apps.desktop.status_bar import time_left
-
-pytest.importorskip("tkinter")
-from tumorlens.apps.desktop.picture_view import Sight, locate
 
 
 @given(
@@ -48,6 +46,31 @@ def test_the_middle_of_the_slice_is_in_the_middle_of_the_room() -> None:
     assert (pane.left, pane.top, pane.width, pane.height) == (100, 90, 200, 120)
     assert pane.box == (0, 0, 100, 60)
     assert locate(Sight(1.0, -500, 30), (400, 300), (100, 60)) is None
+
+
+@given(
+    size=st.tuples(st.integers(1, 60_000), st.integers(1, 60_000)),
+    turns=st.lists(st.booleans(), max_size=60),
+)
+def test_a_wheel_never_loses_the_slice(size: tuple[int, int], turns: list[bool]) -> None:
+    room = (629, 635)
+    fit = sight = fitting(room, size)
+    assert locate(fit, room, size) is not None  # a line is seen, however thin
+    for nearer in turns:
+        before = sight
+        sight = sight.zoomed(1.25 if nearer else 0.8, (31, -17), fit.zoom).kept(size)
+        assert (sight.zoom >= before.zoom) if nearer else (sight.zoom <= before.zoom)
+        assert locate(sight, room, size) is not None
+
+
+@given(zoom=st.floats(0.5, 30), offset=st.tuples(st.integers(-300, 300), st.integers(-300, 300)))
+def test_what_is_under_the_pointer_stays_there(zoom: float, offset: tuple[int, int]) -> None:
+    room, at = (640, 640), (320 + offset[0], 320 + offset[1])
+    sight = Sight(zoom, 128, 128)
+    nearer = sight.zoomed(1.25, offset, 1.0)
+    before, after = sight.pixel_at(*at, room), nearer.pixel_at(*at, room)
+    # To one screen pixel, for the slice begins at a whole one.
+    assert all(abs(a - b) <= 1 + 2 / zoom for a, b in zip(before, after, strict=True))
 
 
 def test_paths_on_the_clipboard(tmp_path: Path) -> None:
@@ -128,3 +151,4 @@ def test_a_table_of_nothing_and_of_what_waits() -> None:
 
 def test_names_that_cannot_be_shown() -> None:
     assert printable("a\x1b[31m\udcffb") == "a�[31m�b"
+    assert printable("one\ntwo\u202egnp.exe \U0001f9e0 é שלום") == "one�two�gnp.exe � é שלום"

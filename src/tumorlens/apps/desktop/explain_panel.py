@@ -91,7 +91,10 @@ class ExplainPanel(ttk.Frame):
         method = choice.method or (next(iter(methods)) if methods else "")
         self._fill(self.method, list(methods.values()), methods.get(method, ""))
         layers = list(reversed(options.layers))
-        self._fill(self.layer, layers, choice.layer or (layers[0] if layers else ""))
+        layer = choice.layer or (layers[0] if layers else "")
+        if method in options.of_no_layer:
+            layers, layer = [], "the picture itself"
+        self._fill(self.layer, layers, layer)
         answer = model.explanation.prediction if model.explanation else None
         decides = f"answer: {class_name(answer.label)}" if answer else "the answer"
         names = [class_name(name) for name in options.classes]

@@ -5,93 +5,20 @@ from __future__ import annotations
 import math
 import tkinter as tk
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from PIL import Image, ImageTk
+
+from tumorlens.apps.desktop.sight import Pane, Sight, fitting, locate
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.state import Shown
     from tumorlens.apps.desktop.theme import Theme
 
-__all__ = ["Pane", "PictureView", "Sight", "locate"]
+__all__ = ["PictureView"]
 
-_MOST: Final = 64.0  # screen pixels for one of the slice
 _STEP: Final = 1.25
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """Which part of the slice is seen, and how large.
-
-    Parameters
-    ----------
-    zoom
-        Screen pixels for one pixel of the slice, the same both ways.
-    x, y
-        The place of the slice that is in the middle, in its pixels.
-    """
-
-    zoom: float
-    x: float
-    y: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pane:
-    """Where a part of the slice lies on the screen.
-
-    Parameters
-    ----------
-    left, top, width, height
-        On the screen, whole pixels.
-    box
-        The part: left, top, right and bottom in pixels of the slice.
-    """
-
-    left: int
-    top: int
-    width: int
-    height: int
-    box: tuple[float, float, float, float]
-
-
-def locate(sight: Sight, room: tuple[int, int], size: tuple[int, int]) -> Pane | None:
-    """Find what of a slice is seen in a room of the screen, and where.
-
-    Parameters
-    ----------
-    sight
-        Which part, how large.
-    room
-        Width and height on the screen.
-    size
-        Width and height of the slice.
-
-    Returns
-    -------
-    Pane or None
-        Relative to the room's corner; ``None`` when nothing is seen.
-    """
-    starts, ends, box_starts, box_ends = [], [], [], []
-    for middle, length, pixels in zip((sight.x, sight.y), room, size, strict=True):
-        first = _begin(middle, length, sight.zoom)
-        start, end = max(0, first), min(length, round(first + pixels * sight.zoom))
-        if end <= start:
-            return None
-        starts.append(start)
-        ends.append(end)
-        box_starts.append(min(max((start - first) / sight.zoom, 0.0), float(pixels)))
-        box_ends.append(min(max((end - first) / sight.zoom, 0.0), float(pixels)))
-    if box_ends[0] <= box_starts[0] or box_ends[1] <= box_starts[1]:
-        return None
-    box = (box_starts[0], box_starts[1], box_ends[0], box_ends[1])
-    return Pane(starts[0], starts[1], ends[0] - starts[0], ends[1] - starts[1], box)
-
-
-def _begin(middle: float, length: int, zoom: float) -> int:
-    """Say where on the screen a slice begins: at a whole pixel, so that 1 : 1 is exact."""
-    return round(length / 2 - middle * zoom)
 
 
 class PictureView(tk.Canvas):
@@ -177,23 +104,15 @@ class PictureView(tk.Canvas):
         """Zoom by a factor; what lies `at` a place of the canvas, or its middle, stays there."""
         if not self.shown:
             return
-        sight = self._sight()
-        zoom = min(max(sight.zoom * factor, self._fitting() / 8), _MOST)
-        x, y = self._offset(at) if at else (0.0, 0.0)
-        moved = 1 / sight.zoom - 1 / zoom
-        self.sight = Sight(zoom, sight.x + x * moved, sight.y + y * moved)
-        self._keep_in_sight()
-        self.redraw()
+        fit = fitting(self._room(), self._size()).zoom
+        self._look(self._sight().zoomed(factor, self._offset(at) if at else (0.0, 0.0), fit))
         self._on_zoom()
 
     def move(self, right: float, down: float) -> None:
         """Look further right and down, in parts of the room."""
         if self.shown:
-            sight, room = self._sight(), self._room()
-            dx, dy = right * room[0] / sight.zoom, down * room[1] / sight.zoom
-            self.sight = Sight(sight.zoom, sight.x + dx, sight.y + dy)
-            self._keep_in_sight()
-            self.redraw()
+            room = self._room()
+            self._look(self._sight().moved(right * room[0], down * room[1]))
 
     @property
     def percent(self) -> float | None:
@@ -210,24 +129,16 @@ class PictureView(tk.Canvas):
     def _gap(self) -> int:
         return self._theme.px(4)
 
-    def _fitting(self) -> float:
-        if self.shown is None:
-            return 1.0
-        picture, room = self.shown.picture, self._room()
-        return max(min(room[0] / picture.width, room[1] / picture.height), 1e-3)
+    def _size(self) -> tuple[int, int]:
+        """Width and height of the slice."""
+        return (self.shown.picture.width, self.shown.picture.height) if self.shown else (1, 1)
 
     def _sight(self) -> Sight:
-        if self.sight is not None or self.shown is None:
-            return self.sight or Sight(1.0, 0.0, 0.0)
-        picture = self.shown.picture
-        return Sight(self._fitting(), picture.width / 2, picture.height / 2)
+        return self.sight or fitting(self._room(), self._size())
 
-    def _keep_in_sight(self) -> None:
-        if self.sight and self.shown:
-            picture = self.shown.picture
-            x = min(max(self.sight.x, 0.0), float(picture.width))
-            y = min(max(self.sight.y, 0.0), float(picture.height))
-            self.sight = Sight(self.sight.zoom, x, y)
+    def _look(self, sight: Sight) -> None:
+        self.sight = sight.kept(self._size())
+        self.redraw()
 
     def _offset(self, at: tuple[int, int]) -> tuple[float, float]:
         """Distance of a place of the canvas from the middle of its view."""
@@ -241,14 +152,11 @@ class PictureView(tk.Canvas):
         """Find the pixel of the slice, column and row, under a place of the canvas."""
         if not self.shown:
             return None
-        sight, room = self._sight(), self._room()
+        room, size = self._room(), self._size()
         if self.beside and x > room[0]:
             x -= room[0] + self._gap()
-        column = math.floor((x + 0.5 - _begin(sight.x, room[0], sight.zoom)) / sight.zoom)
-        row = math.floor((y + 0.5 - _begin(sight.y, room[1], sight.zoom)) / sight.zoom)
-        picture = self.shown.picture
-        inside = 0 <= column < picture.width and 0 <= row < picture.height
-        return (column, row) if inside else None
+        column, row = self._sight().pixel_at(x, y, room)
+        return (column, row) if 0 <= column < size[0] and 0 <= row < size[1] else None
 
     # The mouse
 
@@ -262,10 +170,7 @@ class PictureView(tk.Canvas):
         if self._dragged:
             x, y, sight = self._dragged
             if abs(event.x - x) + abs(event.y - y) > 2 or self.sight:
-                dx, dy = (x - event.x) / sight.zoom, (y - event.y) / sight.zoom
-                self.sight = Sight(sight.zoom, sight.x + dx, sight.y + dy)
-                self._keep_in_sight()
-                self.redraw()
+                self._look(sight.moved(x - event.x, y - event.y))
 
     def _release(self, _: tk.Event[tk.Misc]) -> None:
         self._dragged = None
@@ -310,7 +215,7 @@ class PictureView(tk.Canvas):
         covered: bool,
     ) -> list[ImageTk.PhotoImage]:
         sight = self._sight()
-        pane = locate(sight, room, (shown.picture.width, shown.picture.height))
+        pane = locate(sight, room, self._size())
         if pane is None:
             return []
         image = self._cut_out(shown.plain, pane, sight.zoom, cut)

@@ -60,8 +60,11 @@ class Row:
 
 
 def printable(text: str) -> str:
-    """File names may hold anything; a window may not show it."""
-    return "".join(c if c.isprintable() else "�" for c in text)
+    """File names may hold anything; a window may not show it.
+
+    Coloured signs beyond the first plane end Tk 8 on X11 where libXft is old.
+    """
+    return "".join(c if c.isprintable() and c <= "\uffff" else "�" for c in text)
 
 
 def to_csv(rows: Iterable[Row], classes: Iterable[str]) -> str:

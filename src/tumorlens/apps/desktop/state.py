@@ -48,6 +48,8 @@ class Options:
         Ways to explain, and what people call them.
     of_no_class
         Those of them that take no notice of the class.
+    of_no_layer
+        Those that look at the picture itself and at no layer.
     layers
         Layers that can be explained, early to late.
     classes
@@ -58,6 +60,7 @@ class Options:
 
     methods: dict[str, str] = field(default_factory=dict)
     of_no_class: frozenset[str] = frozenset()
+    of_no_layer: frozenset[str] = frozenset()
     layers: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     colormaps: tuple[str, ...] = ()

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["ViewModel"]
 
 _POLL_SECONDS = 0.015  # of one poll: the window must answer in between
+_POLL_ROWS = 200  # that change in one poll, for the same reason
 
 
 class ViewModel:
@@ -130,6 +131,9 @@ class ViewModel:
                 break
             self._takers[type(result)](result)
         changes, self._changes = self._changes, Changes()
+        rows = list(changes.rows)
+        changes.rows = dict.fromkeys(rows[:_POLL_ROWS])
+        self._changes.rows = dict.fromkeys(rows[_POLL_ROWS:])
         return changes
 
     # Commands
@@ -272,6 +276,7 @@ class ViewModel:
         self.options = Options(
             methods={name: method.title for name, method in METHODS.items()},
             of_no_class=frozenset(n for n, method in METHODS.items() if not method.of_class),
+            of_no_layer=frozenset({"occlusion"}),
             layers=result.classifier.layers,
             classes=result.classifier.card.classes,
             colormaps=tuple(COLORMAPS),
