@@ -102,6 +102,23 @@ def test_closing_while_it_works_leaves_nothing(
 
 
 @needs_screen
+def test_closing_while_keras_loads_leaves_nothing(
+    gui: Gui, hands: Hands, heads: list[Path]
+) -> None:
+    pytest.importorskip("keras")
+    process = gui(heads[0])
+    end = time.monotonic() + 60
+    while not (below := children(process)) and time.monotonic() < end:
+        hands.key("l")  # once the slice is there
+        time.sleep(0.5)
+    assert below
+    hands.key("ctrl+q")
+    assert process.communicate(timeout=20) == ("", "")
+    assert process.returncode == 0
+    assert not [pid for pid in below if Path("/proc", pid).exists()]
+
+
+@needs_screen
 def test_a_model_that_is_not_there_is_a_sentence_in_the_window(gui: Gui, hands: Hands) -> None:
     process = gui("--model", "nonsense")
     time.sleep(1.0)

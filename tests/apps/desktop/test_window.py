@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import tkinter as tk
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -500,6 +501,62 @@ def test_everything_has_room_in_the_smallest_window(
         assert widget.winfo_rootx() + widget.winfo_width() <= right + 1, widget
         assert widget.winfo_rooty() + widget.winfo_height() <= bottom + 1, widget
     assert window.picture.winfo_width() >= 300 * scale
+
+
+def test_names_of_all_kinds_push_nothing_out_of_the_window(
+    window: Window, heads: list[Path], tmp_path: Path, display: str
+) -> None:
+    names = [
+        "x" * 230,
+        "two\nlines",
+        "\u202egnp.exe",
+        "\U0001f9e0 שלום",
+        "\udcff",
+        " ",
+        "%W{$[exit]",
+    ]
+    for name in names:
+        shutil.copy(heads[0], tmp_path / f"{name}.png")
+    (tmp_path / ("y" * 240 + ".png")).write_text("no picture")
+    root, model = window.root, window.model
+    before = window.answer.bars.winfo_width()
+    open_and_wait(window, tmp_path)
+    assert len(shown_rows(window)) == len(names) + 1
+    for row in list(model.rows):
+        window.do(model.select, row.id)
+        window.do(model.save_overlay, str(tmp_path / ("z" * 200) / "broken.jpg"))
+        pump(root, lambda row=row: row.error or explained(window))
+        root.update()
+        look(display, window.picture)
+        assert window.answer.bars.winfo_width() == before
+        right = root.winfo_rootx() + root.winfo_width()
+        for widget in (window.status, window.status.purpose, window.strip):
+            assert widget.winfo_rootx() + widget.winfo_width() <= right
+        assert window.list.winfo_width() < root.winfo_width() / 2
+    pump(root, lambda: model.progress is None)
+
+
+def test_a_thousand_files_are_listed_removed_and_opened_again(
+    window: Window, heads: list[Path], tmp_path: Path
+) -> None:
+    for i in range(1000):
+        (tmp_path / f"{i:04}.png").hardlink_to(heads[i % 50])
+    model, longest = window.model, [0.0, time.perf_counter()]
+
+    def turn() -> None:
+        now = time.perf_counter()
+        longest[:] = [max(longest[0], now - longest[1]), now]
+        window.root.after(1, turn)
+
+    turn()
+    model.open([str(tmp_path)])
+    pump(window.root, lambda: len(shown_rows(window)) == 1000, 60)
+    window.do(model.cancel)
+    pump(window.root, lambda: shown_rows(window)[-1][1] == "not classified")
+    window.do(model.clear)
+    pump(window.root, lambda: not window.list.tree.get_children())
+    open_and_wait(window, heads[0])
+    assert longest[0] < 2.0  # a machine may be busy; the benchmark measures
 
 
 @pytest.mark.parametrize(("dots", "scale"), [(96, 1.0), (144, 1.5), (192, 2.0)])

@@ -54,10 +54,10 @@ class ExplainPanel(ttk.Frame):
         self.columnconfigure(1, weight=1)
         title = ttk.Label(self, text="Explanation", style="Strong.TLabel")
         title.grid(row=0, column=0, sticky="w", pady=(0, px(4)))
-        self.rowconfigure(0, minsize=px(30))  # of the button, there or not
         busy = ttk.Frame(self)
         busy.grid(row=0, column=1, sticky="ew")
-        self.stop = ttk.Button(busy, text="Stop", style="Bare.TButton", command=on_stop)
+        self.stop = ttk.Button(busy, text="Stop", command=on_stop)
+        self.rowconfigure(0, minsize=self.stop.winfo_reqheight())  # there or not, nothing moves
         self.busy = ttk.Label(busy, style="Faint.TLabel", anchor="e")
         self.busy.pack(side="right")
         self.method = self._add_choice(1, "Method", px, self._choose_method)

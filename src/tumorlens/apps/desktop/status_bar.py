@@ -45,11 +45,11 @@ class StatusBar(ttk.Frame):
         self.bar = ttk.Progressbar(self, length=px(170))
         self.count = ttk.Label(self, style="Ground.TLabel")
         self.cancel = ttk.Button(self, text="Cancel", command=on_cancel)
-        purpose = ttk.Label(
+        self.purpose = ttk.Label(
             self, text="Research use only. Not a medical device.", style="Faint.Ground.TLabel"
         )
         self.message.grid(row=0, column=0, sticky="ew")
-        purpose.grid(row=0, column=4, sticky="e", padx=(px(12), 0))
+        self.purpose.grid(row=0, column=4, sticky="e", padx=(px(12), 0))
         self.columnconfigure(0, weight=1)
         self.rowconfigure(0, minsize=px(30))
         self._gap = px(8)
