@@ -12,8 +12,8 @@ Times count from the start of the Python process.
 - first overlay: its explanation is drawn
 - batch: the longest time between two turns of the event loop while all files are
   classified, and while the model is loaded before that. A turn is a timer of 1 ms.
-- inner layer: the same while a first inner layer is explained, which loads Keras (skipped
-  where it is not installed)
+- inner layer: how long a first inner layer takes, which starts Keras in a process of its own,
+  and the longest gap meanwhile (skipped where Keras is not installed)
 """
 
 from __future__ import annotations
@@ -77,12 +77,15 @@ def watch():
     if items and model.progress is None and "batch" not in found and "first overlay" in found:
         found["batch"] = time.time() - began - found["model ready"]
         if len(model.options.layers) > 1 and sys.argv[4] == "inner":
-            stage[0] = "inner layer"
+            stage[0], found["inner layer"] = "inner layer", -time.time()
             model.view.choose(replace(model.view.choice, layer=model.options.layers[-2]))
         else:
             root.after(10, window.close)
             return
     if stage[0] == "inner layer" and not model.view.busy:
+        if model.message.trouble:
+            sys.exit(model.message.text)
+        found["inner layer"] += time.time()
         root.after(10, window.close)
         return
     root.after(5, watch)
@@ -141,7 +144,7 @@ def main() -> None:
                 raise SystemExit(done.stderr)
             results.append(json.loads(done.stdout.splitlines()[-1]))
     print(f"{arguments.files} drawn heads of {arguments.size} px, {arguments.repeats} repeats")
-    for name in ("first paint", "model ready", "first answer", "first overlay", "batch"):
+    for name in results[0]["times"]:
         value = statistics.median(result["times"][name] for result in results)
         print(f"{name:<28}{value:8.2f} s")
     for name in results[0]["gaps"]:

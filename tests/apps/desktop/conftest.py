@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +37,12 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def display() -> Iterator[str]:
     with open_screen() as name:
         yield name
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_of_a_window() -> None:
+    """Free it here: a worker that came upon its pictures would wait for a Tk that is gone."""
+    gc.collect()
 
 
 @pytest.fixture

@@ -85,10 +85,10 @@ def test_a_result_is_dragged_out(
     model, hands = window.model, Hands(display)
     model.open([str(heads[0])])
     pump(window.root, lambda: model.explanation)
-    hands.do("mousemove", *middle(window.drag))
+    hands.do("mousemove", *middle(window.toolbar.drag))
     pump(window.root, lambda: model.dragged)
     record = Path(str(model.dragged))
-    there = middle(window.drag)
+    there = middle(window.toolbar.drag)
     moving = hands.later(lambda: hands.drag(there, HERE, rest=0.7))
     pump(window.root, lambda: not moving.is_alive())
     assert other.stdout is not None

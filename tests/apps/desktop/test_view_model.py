@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tumorlens.apps.desktop import jobs
 from tumorlens.apps.desktop.rows import State
 from tumorlens.apps.desktop.state import Changes, Choice
 from tumorlens.apps.desktop.view_model import ViewModel
@@ -212,6 +213,20 @@ def test_slow_explanations_say_how_far_they_are_and_can_be_stopped(
     assert (model.explanation.method, model.explanation.target) == ("gradcam", "glioma")
 
 
+def test_what_cannot_be_explained_is_said_and_not_left_chosen(
+    model: ViewModel, wait: Wait, heads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "nonsense")
+    model.start()
+    open_and_wait(model, wait, heads[0])
+    wait(lambda: shown(model))
+    model.view.choose(Choice(layer=model.options.layers[0]))
+    wait(lambda: model.message.trouble)
+    assert "needs more packages: pip install" in model.message.text
+    assert model.view.choice == Choice()
+    assert not model.view.busy
+
+
 def test_a_newer_wish_replaces_a_slow_one_at_once(
     model: ViewModel, wait: Wait, heads: list[Path]
 ) -> None:
@@ -247,6 +262,13 @@ def test_colours_chosen_while_it_computes_are_those_shown(
     assert explanation is not None
     wanted = explanation.overlay(1.0, "viridis").tobytes()
     wait(lambda: model.view.shown and model.view.shown.full[0].tobytes() == wanted)
+
+
+def test_a_path_that_no_system_takes_is_a_row_like_any_other(model: ViewModel, wait: Wait) -> None:
+    model.start()
+    open_and_wait(model, wait, Path("x" * 5000), Path("nowhere") / "here.png")
+    assert [row.state for row in model.rows] == [State.UNREADABLE] * 2
+    assert model.settings.folder == str(Path.cwd())
 
 
 def test_frames_are_listed_below_their_file(
@@ -423,6 +445,26 @@ def test_a_file_that_is_gone_is_said(
     assert "no such file" in str(model.rows[1].error)
     assert not model.view.busy
     assert model.view.shown is None
+
+
+def test_a_fault_ends_what_is_waited_for(
+    model: ViewModel, wait: Wait, heads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.start()
+    open_and_wait(model, wait, *heads[:2])
+    wait(lambda: shown(model))
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "explain", fail)
+        model.select(1)
+        with pytest.raises(ZeroDivisionError):
+            wait(lambda: False)
+    assert not model.view.busy
+    model.view.choose(Choice("gradcam++"))
+    wait(lambda: shown(model))
 
 
 def test_faults_of_the_program_are_not_hidden() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import json
 import os
@@ -54,8 +53,6 @@ def make_window(display: str) -> Iterator[MakeWindow]:
     """Makes windows on the display; faults of theirs fail the test."""
     made: list[Window] = []
     faults: list[BaseException] = []
-
-    gc.collect()  # here, or a worker would free what is left of the window before, and wait for Tk
 
     def make(scale: float = 1.0, settings: Settings | None = None, on: str = "") -> Window:
         root = make_root(on or display)
@@ -321,8 +318,8 @@ def test_zoom_keeps_the_place_under_the_pointer(
     after = picture.pixel_at(x, y)
     assert after is not None
     assert np.abs(np.subtract(after, before)).max() <= 1
-    pump(window.root, lambda: "value" in window.point_text.cget("text"))
-    assert window.zoom_text.cget("text") == f"{picture.percent:.0f} %"
+    pump(window.root, lambda: "value" in window.pane.point_text.cget("text"))
+    assert window.pane.zoom_text.cget("text") == f"{picture.percent:.0f} %"
     hands.drag(at, (at[0] + 60, at[1] + 40))
     pump(window.root, lambda: near(picture.pixel_at(x + 60, y + 40), before))
     hands.key("f")
@@ -493,7 +490,7 @@ def test_everything_has_room_in_the_smallest_window(
         window.explain.beside,
         window.explain.percent,
         window.status,
-        window.zoom_text,
+        window.pane.zoom_text,
         window.answer.bars,
         window.list.tree,
     ):

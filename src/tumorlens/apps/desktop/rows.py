@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tumorlens.classify import Prediction
     from tumorlens.images.slice import Slice
 
-__all__ = ["Row", "State", "printable", "to_csv"]
+__all__ = ["Row", "State", "count_files", "printable", "summarise", "to_csv"]
 
 
 class State(StrEnum):
@@ -65,6 +65,22 @@ def printable(text: str) -> str:
     Coloured signs beyond the first plane end Tk 8 on X11 where libXft is old.
     """
     return "".join(c if c.isprintable() and c <= "\uffff" else "�" for c in text)
+
+
+def summarise(rows: Iterable[Row]) -> str:
+    """Say in a line what came out for all rows."""
+    every = list(rows)
+    answers = [row.prediction for row in every if row.prediction is not None]
+    doubtful = sum(not answer.assessable for answer in answers)
+    unreadable = sum(row.state is State.UNREADABLE for row in every)
+    text = f"{len(answers)} slice{'' if len(answers) == 1 else 's'} classified"
+    text += f", {doubtful} of them not assessable" if doubtful else ""
+    return text + (f", {count_files(unreadable)} could not be read" if unreadable else "")
+
+
+def count_files(count: int) -> str:
+    """Write a number of files."""
+    return f"{count} file" if count == 1 else f"{count} files"
 
 
 def to_csv(rows: Iterable[Row], classes: Iterable[str]) -> str:

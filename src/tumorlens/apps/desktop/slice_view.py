@@ -94,14 +94,12 @@ class SliceView:
             self.ask()
 
     def stop(self) -> None:
-        """Stop computing, and go back to what is shown, or else to what takes no time."""
-        if not self.busy:
-            return
+        """Compute no more; go back to what is shown, or else to what takes no time."""
         self._explaining.cancel()
         self.end()
         if self.shown is not None and self.shown.explanation is not None:
             self.choice = Choice(**self.shown.request.options)
-        else:
+        elif self.choice.method or self.choice.layer:
             self.choice = replace(self.choice, method=None, layer=None)
             self.ask()
 

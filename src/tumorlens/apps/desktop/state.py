@@ -10,10 +10,11 @@ from tumorlens.apps.desktop.results import Request
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from tumorlens.classify import Classifier
     from tumorlens.explain.explanation import Explanation
     from tumorlens.images.slice import Slice
 
-__all__ = ["Changes", "Choice", "Message", "Options", "Shown"]
+__all__ = ["Changes", "Choice", "Message", "Options", "Shown", "options_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,21 @@ class Options:
     layers: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     colormaps: tuple[str, ...] = ()
+
+
+def options_of(classifier: Classifier) -> Options:
+    """List what a model offers to choose from."""
+    from tumorlens.explain.cam import METHODS  # noqa: PLC0415
+    from tumorlens.explain.colormaps import COLORMAPS  # noqa: PLC0415
+
+    return Options(
+        methods={name: method.title for name, method in METHODS.items()},
+        of_no_class=frozenset(n for n, method in METHODS.items() if not method.of_class),
+        of_no_layer=frozenset({"occlusion"}),
+        layers=classifier.layers,
+        classes=classifier.card.classes,
+        colormaps=tuple(COLORMAPS),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,10 +21,10 @@ from tumorlens.apps.desktop import jobs, results
 from tumorlens.apps.desktop.batch import Batch, Progress
 from tumorlens.apps.desktop.drag_record import DragRecord
 from tumorlens.apps.desktop.row_list import RowList
-from tumorlens.apps.desktop.rows import Row, State, printable, to_csv
+from tumorlens.apps.desktop.rows import Row, State, count_files, printable, summarise, to_csv
 from tumorlens.apps.desktop.settings import Settings
 from tumorlens.apps.desktop.slice_view import SliceView
-from tumorlens.apps.desktop.state import Changes, Message, Options
+from tumorlens.apps.desktop.state import Changes, Message, Options, options_of
 from tumorlens.apps.desktop.worker import Crash, Trouble, Worker
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class ViewModel:
             results.Saved: self._tell_saved,
             results.Packed: self._drag.remember,
             Trouble: self._trouble,
-            Crash: _raise,
+            Crash: self._crash,
         }
 
     # What the view asks
@@ -177,7 +177,7 @@ class ViewModel:
             return
         if not self._loading:  # nothing else waits behind the model
             self._answers.cancel()
-        left = _files(self._stop_rows())
+        left = count_files(self._stop_rows())
         self.tell(f"stopped; {left} not classified")
 
     def resume(self) -> None:
@@ -269,18 +269,8 @@ class ViewModel:
     # What the workers say
 
     def _start_answering(self, result: results.Loaded) -> None:
-        from tumorlens.explain.cam import METHODS  # noqa: PLC0415
-        from tumorlens.explain.colormaps import COLORMAPS  # noqa: PLC0415
-
         self._classifier, self._loading = result.classifier, False
-        self.options = Options(
-            methods={name: method.title for name, method in METHODS.items()},
-            of_no_class=frozenset(n for n, method in METHODS.items() if not method.of_class),
-            of_no_layer=frozenset({"occlusion"}),
-            layers=result.classifier.layers,
-            classes=result.classifier.card.classes,
-            colormaps=tuple(COLORMAPS),
-        )
+        self.options = options_of(result.classifier)
         self._changes.parts |= {"options", "shown"}
         self.tell("")
         self._batch.restart_clock()
@@ -329,7 +319,7 @@ class ViewModel:
         if self._batch.finish(result.row):
             self._changes.parts.add("progress")
             if self.progress is None:
-                self._summarise()
+                self.tell(summarise(self.rows))
 
     def _show_explanation(self, result: results.Explained) -> None:
         row = self.rows.get(result.request.row)
@@ -343,12 +333,20 @@ class ViewModel:
         self.tell(f"saved {result.what}: {printable(result.where)}")
 
     def _trouble(self, result: Trouble) -> None:
-        if result.worker == "explanations":
-            self.view.end()
-        elif result.worker == "answers":
+        self._release(result.worker)
+        self.tell(printable(result.message), trouble=True)
+
+    def _crash(self, result: Crash) -> None:
+        self._release(result.worker)
+        raise result.error
+
+    def _release(self, worker: str) -> None:
+        """Wait no more for a worker whose job failed."""
+        if worker == "explanations":
+            self.view.stop()
+        elif worker == "answers":
             self._loading, self._no_model = False, self._classifier is None
             self._stop_rows()
-        self.tell(printable(result.message), trouble=True)
 
     # Small steps
 
@@ -376,15 +374,6 @@ class ViewModel:
         self._changes.parts.add("progress")
         return sum(row.prediction is None for row in rows)
 
-    def _summarise(self) -> None:
-        answers = [row.prediction for row in self.rows if row.prediction is not None]
-        doubtful = sum(not answer.assessable for answer in answers)
-        unreadable = sum(row.state is State.UNREADABLE for row in self.rows)
-        text = f"{len(answers)} slice{'' if len(answers) == 1 else 's'} classified"
-        text += f", {doubtful} of them not assessable" if doubtful else ""
-        text += f", {_files(unreadable)} could not be read" if unreadable else ""
-        self.tell(text)
-
     def _explained(self) -> Explanation | None:
         if self.explanation is None:
             self.tell("nothing to save yet: select a slice and wait for its overlay", trouble=True)
@@ -398,14 +387,6 @@ class ViewModel:
         self._changes.rows[row.id] = None
         if row.id == self.selected:
             self._changes.parts.add("shown")
-
-
-def _raise(crash: Crash) -> None:
-    raise crash.error
-
-
-def _files(count: int) -> str:
-    return f"{count} file" if count == 1 else f"{count} files"
 
 
 def _is_folder(path: Path) -> bool:

@@ -7,7 +7,6 @@ import tkinter as tk
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from tkinter import ttk
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -18,11 +17,13 @@ from tumorlens.apps.desktop.dialogs import Dialogs
 from tumorlens.apps.desktop.drop import DragAndDrop
 from tumorlens.apps.desktop.explain_panel import ExplainPanel
 from tumorlens.apps.desktop.file_list import FileList
+from tumorlens.apps.desktop.menu_bar import add_menu
 from tumorlens.apps.desktop.pages import show_keys, show_model
-from tumorlens.apps.desktop.picture_view import PictureView
-from tumorlens.apps.desktop.shortcuts import Command, Shortcuts, shown_keys
+from tumorlens.apps.desktop.picture_pane import PicturePane
+from tumorlens.apps.desktop.shortcuts import Shortcuts, shown_keys
 from tumorlens.apps.desktop.status_bar import StatusBar
 from tumorlens.apps.desktop.theme import DARK, LIGHT, Theme
+from tumorlens.apps.desktop.toolbar import Toolbar
 from tumorlens.errors import TumorLensError
 
 if TYPE_CHECKING:
@@ -113,8 +114,12 @@ class Window:
         root.configure(background=palette.ground)
         root.minsize(*self._fitting(1024, 580))
         self.commands = list_commands(self)
-        self._build_menu()
-        toolbar = self._build_toolbar()
+        self.menu = add_menu(root, self.commands)
+        self.toolbar = Toolbar(root, self.theme, self.dialogs, self.about)
+        if self._drag_and_drop.works:
+            self._drag_and_drop.give_files(
+                self.toolbar.show_drag(model.prepare_drag), self._dragged
+            )
         self.strip = ttk.Frame(root, style="Trouble.TFrame", padding=(px(12), px(6)))
         self.strip_text = ttk.Label(self.strip, style="Trouble.TLabel", justify="left")
         self.strip_text.pack(side="left", fill="x", expand=True)
@@ -126,12 +131,13 @@ class Window:
         self.status = StatusBar(root, self.theme, lambda: self.do(model.cancel))
         panes = ttk.Panedwindow(root, orient="horizontal")
         self.list = FileList(panes, self.theme, lambda number: self.do(model.select, number))
-        middle = self._build_middle(panes)
+        self.pane = PicturePane(panes, self.theme)
+        self.picture = self.pane.picture
         right = self._build_right(panes)
         panes.add(self.list, weight=0)
-        panes.add(middle, weight=1)
+        panes.add(self.pane, weight=1)
         panes.add(right, weight=0)
-        toolbar.grid(row=0, column=0, sticky="ew")
+        self.toolbar.grid(row=0, column=0, sticky="ew")
         panes.grid(row=2, column=0, sticky="nsew")
         self.status.grid(row=3, column=0, sticky="ew")
         root.rowconfigure(2, weight=1)
@@ -145,80 +151,6 @@ class Window:
         """Turn a size at 100 % into pixels; no larger than the screen with menu and title."""
         most = self.root.winfo_screenwidth(), self.root.winfo_screenheight() - self.theme.px(60)
         return min(self.theme.px(width), most[0]), min(self.theme.px(height), most[1])
-
-    def _build_menu(self) -> None:
-        mac = self.root.tk.call("tk", "windowingsystem") == "aqua"
-        bar = tk.Menu(self.root, tearoff=False)
-        menus: dict[str, list[tuple[tk.Menu, int, Command]]] = {}
-        for command in self.commands:
-            if command.menu not in menus:
-                menu = tk.Menu(bar, tearoff=False)
-                bar.add_cascade(label=command.menu, menu=menu, underline=0)
-                menus[command.menu] = []
-                entries = menus[command.menu]
-                menu.configure(postcommand=partial(_enable, entries))
-            entries = menus[command.menu]
-            menu = entries[0][0] if entries else menu
-            keys = shown_keys(command.keys[0], mac=mac) if command.keys else ""
-            if command.label.startswith("-"):
-                menu.add_separator()
-            label = command.label.lstrip("-")
-            menu.add_command(label=label, accelerator=keys, command=command.run)
-            entries.append((menu, menu.index("end") or 0, command))
-        self.root.configure(menu=bar)
-        self.menu = bar
-
-    def _build_toolbar(self) -> ttk.Frame:
-        px, model = self.theme.px, self.model
-        bar = ttk.Frame(self.root, style="Ground.TFrame", padding=(px(8), px(7)))
-        for text, run, style in (
-            ("Open files", self.dialogs.open_files, "Accent.TButton"),
-            ("Open folder", self.dialogs.open_folder, "TButton"),
-            ("Paste", self.dialogs.paste, "TButton"),
-            ("", None, ""),
-            ("Save overlay", self.dialogs.save_overlay, "TButton"),
-            ("Save record", self.dialogs.save_record, "TButton"),
-            ("Save list", self.dialogs.save_table, "TButton"),
-        ):
-            if run is None:
-                ttk.Frame(bar, style="Ground.TFrame", width=px(14)).pack(side="left")
-                continue
-            ttk.Button(bar, text=text, command=run, style=style).pack(side="left", padx=px(3))
-        about = ttk.Button(bar, text="About the model", command=self.about)
-        about.pack(side="right", padx=px(3))
-        self.drag = ttk.Label(
-            bar, text="⠿ Drag result out", style="Faint.Ground.TLabel", cursor="hand2"
-        )
-        if self._drag_and_drop.works:
-            self.drag.pack(side="right", padx=px(10))
-            self.drag.bind("<Enter>", lambda _: model.prepare_drag())
-            self._drag_and_drop.give_files(self.drag, self._dragged)
-        return bar
-
-    def _build_middle(self, parent: tk.Misc) -> ttk.Frame:
-        px = self.theme.px
-        frame = ttk.Frame(parent)
-        self.picture = PictureView(frame, self.theme, self._point, self._show_zoom)
-        bar = ttk.Frame(frame, padding=(px(6), px(4)))
-        for text, run in (
-            ("−", lambda: self.picture.zoom(0.8)),
-            ("+", lambda: self.picture.zoom(1.25)),
-            ("Fit", self.picture.fit),
-            ("1 : 1", self.picture.true_pixels),
-        ):
-            width = 2 if len(text) == 1 else 0
-            ttk.Button(bar, text=text, width=width, command=run, style="Bare.TButton").pack(
-                side="left"
-            )
-        self.zoom_text = ttk.Label(bar, style="Faint.TLabel", width=8, anchor="w")
-        self.zoom_text.pack(side="left", padx=px(6))
-        self.point_text = ttk.Label(bar, style="Faint.TLabel", anchor="e")
-        self.point_text.pack(side="right", padx=px(6))
-        self.picture.grid(row=0, column=0, sticky="nsew")
-        bar.grid(row=1, column=0, sticky="ew")
-        frame.rowconfigure(0, weight=1)
-        frame.columnconfigure(0, weight=1)
-        return frame
 
     def _build_right(self, parent: tk.Misc) -> ttk.Frame:
         px, model = self.theme.px, self.model
@@ -287,7 +219,7 @@ class Window:
             if shown is not None:  # a map would lend weight to an answer that has none
                 shown = replace(shown, explanation=None, full=(), ramp=None)
         picture.show(shown)
-        self._show_zoom()
+        self.pane.show_zoom()
 
     def _say_empty(self) -> str:
         mac = self.root.tk.call("tk", "windowingsystem") == "aqua"
@@ -302,19 +234,6 @@ class Window:
         else:
             self.strip.grid_remove()
         self.status.tell("" if message.trouble else message.text)
-
-    def _show_zoom(self) -> None:
-        percent = self.picture.percent
-        self.zoom_text.configure(text=f"{percent:.0f} %" if percent else "")
-
-    def _point(self, pixel: tuple[int, int] | None) -> None:
-        shown, text = self.model.view.shown, ""
-        if pixel and shown:
-            column, row = pixel
-            text = f"x {column}  y {row}   value {shown.picture.pixels[row, column]:.5g}"
-            if shown.explanation:
-                text += f"   evidence {shown.explanation.map[row, column]:.2f}"
-        self.point_text.configure(text=text)
 
     def _fault(
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
@@ -383,7 +302,7 @@ class Window:
     def _set_beside(self, beside: bool) -> None:  # noqa: FBT001  # as Tk calls it
         self.picture.beside = beside
         self.picture.redraw()
-        self._show_zoom()
+        self.pane.show_zoom()
 
     def toggle_beside(self) -> None:
         """Show the original beside the overlay, or not."""
@@ -433,8 +352,3 @@ class Window:
         for name in ("covered", "beside", "smooth", "sight"):
             setattr(new, name, getattr(old, name))
         self.explain.set_beside(beside=old.beside)
-
-
-def _enable(entries: Sequence[tuple[tk.Menu, int, Command]]) -> None:
-    for menu, place, command in entries:
-        menu.entryconfigure(place, state="normal" if command.enabled() else "disabled")

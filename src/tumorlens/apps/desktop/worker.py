@@ -47,6 +47,7 @@ class Crash:
     """A fault of the program itself, to be raised where it is seen."""
 
     error: Exception
+    worker: str
 
 
 class Worker:
@@ -137,7 +138,7 @@ class Worker:
         except (TumorLensError, OSError) as error:
             report(Trouble(str(error), self._name))
         except Exception as error:  # noqa: BLE001  # raised again in the main thread
-            report(Crash(error))
+            report(Crash(error, self._name))
 
     def _take(self) -> tuple[Job, int] | None:
         with self._change:
