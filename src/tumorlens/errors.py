@@ -11,14 +11,20 @@
     ├── OutputError            a result could not be written
     └── MissingExtraError      an optional package is not installed
 
-Every message says what was wrong, where, and how to mend it.
+Every message says what was wrong, where, and how to mend it. It is one line that any
+terminal can show, whatever the file that it speaks of has in it.
 """
 
 from __future__ import annotations
 
+from tumorlens.foreign import printable
+
 
 class TumorLensError(Exception):
     """Base of every error that this package raises on purpose."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UnreadableImageError(TumorLensError):
@@ -41,7 +47,7 @@ class UnreadableImageError(TumorLensError):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.found}; {self.hint}"
+        return printable(f"{self.source}: {self.found}; {self.hint}")
 
 
 class ModelError(TumorLensError):
@@ -84,7 +90,7 @@ class MissingExtraError(TumorLensError):
         self.extra = extra
 
     def __str__(self) -> str:
-        return (
+        return printable(
             f"{self.feature} needs more packages: pip install 'tumorlens[{self.extra}]', or "
             f"'.[{self.extra}]' in a clone"
         )

@@ -168,6 +168,27 @@ def test_names_may_be_anything(
             assert found == {os.path.join(folder, name) for name in names}  # noqa: PTH118
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", "x.png", "--model", "\x1b]0;m\x07"],
+        ["predict", "x.png", "--\x1b]0;m\x07"],
+        ["explain", "x.png", "--out", "o", "--method", "\x1b]0;m\x07"],
+        ["\x1b]0;m\x07"],
+        ["train", "--data", "\x1b]0;m\x07", "--out", "o"],
+        ["models", "\x1b]0;m" + "m" * 10**5],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_no_error_commands_the_terminal(run: Run, arguments: list[str]) -> None:
+    status, out, err = run(*arguments)
+    assert status == 2
+    assert out == ""
+    assert "]0;m" in err
+    assert "\x1b" not in err
+    assert len(err) < 6000
+
+
 def test_a_reader_that_has_enough_may_go(tiny_bundle: Path, phantom_data: Path) -> None:
     command = [sys.executable, "-m", "tumorlens", "predict", str(phantom_data), "--json"]
     command += ["--model", str(tiny_bundle)]

@@ -75,6 +75,15 @@ def test_split_can_write_elsewhere_and_keep(manifest: Path, tmp_path: Path) -> N
     assert (tmp_path / "other.csv").read_bytes() == manifest.read_bytes()
 
 
+def test_an_unreadable_file_s_name_cannot_command_a_terminal(heads: Path, tmp_path: Path) -> None:
+    (heads / "Training" / "glioma" / "\x1b[2J\nfake.png").write_bytes(b"no picture")
+    for command in ("manifest", "audit"):
+        done = run("data", command, heads, "--out", tmp_path / command)
+        assert done.exit_code == 1
+        assert "�[2J�fake.png" in done.stderr
+        assert "\x1b" not in done.output
+
+
 def test_an_unreadable_file_shows_in_the_exit_status(heads: Path, tmp_path: Path) -> None:
     (heads / "Training" / "glioma" / "broken.png").write_bytes(b"no picture")
     result = run("data", "manifest", heads, "--out", tmp_path / "m.csv")

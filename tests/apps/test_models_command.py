@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,3 +76,38 @@ def test_models_without_the_extra_lists_what_ships(monkeypatch: pytest.MonkeyPat
     assert done.exit_code == 0
     assert DEFAULT_MODEL in done.stdout
     assert "tumorlens[hub]" in done.stderr
+
+
+HUGE = 10**299
+ODD = "\x1b]0;owned\x07"
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        {"accuracy": HUGE, "n": 5, "recall": {"glioma": 0.5}},
+        {"accuracy": 0.5, "n": HUGE, "recall": {"glioma": HUGE}},
+        {"accuracy": 0.5, "n": 5, "recall": {ODD: 0.5}, "data": ODD * 10**5},
+    ],
+)
+def test_absurd_scores_of_a_stranger_show_no_traceback(
+    tiny_bundle: Path, tmp_path: Path, metrics: dict[str, object], hub: Hub
+) -> None:
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "mine")
+    card = json.loads((bundle / "model.json").read_text())
+    recipe = {"epochs": ODD}
+    training = {"recipe": recipe, "epoch": HUGE, "pictures": HUGE}
+    card |= {"metrics": metrics, "training": training}
+    (bundle / "model.json").write_text(json.dumps(card))
+    hub.publish_folder("lab/odd", bundle)
+    for command in (["info", "--model"], ["verify"]):
+        done = run("--endpoint", hub.url, *command, "hf://lab/odd")
+        assert done.exit_code == 0
+        assert "\x1b" not in done.output
+    listed = run("models")
+    assert "cached" in listed.stdout
+    assert "\x1b" not in listed.output
+    assert len(listed.output) < 10**4
+    shown = run("push", bundle, "lab/odd", "--dry-run")
+    assert shown.exit_code == 0
+    assert "\x1b" not in shown.output

@@ -170,3 +170,38 @@ def test_a_card_of_the_first_schema_is_brought_up_to_date() -> None:
     card = Card.from_json(json.dumps(old), source="here")
     assert card == dataclasses.replace(CARD, probes=None)
     assert json.loads(card.to_json())["schema"] == SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("schema", True), ("size", True), ("size", 64.0), ("channels", True), ("channels", 3.0)],
+)
+def test_what_counts_is_an_integer(field: str, value: object) -> None:
+    wrong = values()
+    (wrong if field == "schema" else wrong["input"])[field] = value
+    with pytest.raises(ModelError, match=field):
+        Card.from_json(json.dumps(wrong), source="here")
+
+
+@pytest.mark.parametrize("field", ["metrics", "training"])
+@pytest.mark.parametrize("text", [str(10**400), "1e999", "[" * 400 + "]" * 400])
+def test_absurd_values_are_refused_wherever_they_are(field: str, text: str) -> None:
+    whole = json.dumps({**values(), field: {"here": 0}}).replace('"here": 0', f'"here": {text}')
+    with pytest.raises(ModelError, match=r"too large to compute with|nested too deeply"):
+        Card.from_json(whole, source="here")
+
+
+@pytest.mark.parametrize("field", ["temperature", "set_level"])
+@pytest.mark.parametrize("value", [True, 10**400])
+def test_what_is_computed_with_is_a_number(field: str, value: object) -> None:
+    with pytest.raises(ModelError, match=f"{field}|too large"):
+        Card.from_json(json.dumps({**values(), field: value}), source="here")
+    with pytest.raises(ModelError, match=field):
+        dataclasses.replace(CARD, **{field: value})
+
+
+def test_an_unknown_field_cannot_command_a_terminal() -> None:
+    with pytest.raises(ModelError) as caught:
+        Card.from_json(json.dumps({**values(), "\x1b[2J" + "x" * 10**6: 1}), source="here")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 10**4

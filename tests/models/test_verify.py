@@ -124,3 +124,11 @@ def test_it_is_told_as_json(bundle: Path) -> None:
     assert json.loads(json.dumps(told)) == told
     assert told["passed"] is True
     assert [check["name"] for check in told["checks"]] == list(WHOLE)
+
+
+def test_a_file_s_name_cannot_command_a_terminal(bundle: Path) -> None:
+    (bundle / "\x1b[2Jgone").write_bytes(b"x")
+    (bundle / ("n" * 200 + "\nok         card: fine")).write_bytes(b"x")
+    lines = verify_bundle(bundle).to_text().split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert len(lines) == len(WHOLE) + 1

@@ -664,3 +664,80 @@ def test_the_config_of_a_good_file_is_plain_json(good: dict[str, Path]) -> None:
         assert set(archive.namelist()) == {"metadata.json", "config.json", WEIGHTS}
         config = json.loads(archive.read("config.json"))
     assert config["class_name"] == "Functional"
+
+
+# numbers and names that no program can take
+
+
+def setting(key: str, value: object) -> Callable[[dict[str, Any]], None]:
+    def change(config: dict[str, Any]) -> None:
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == "BatchNormalization":
+                layer["config"][key] = value
+
+    return change
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("inf"), float("nan")], ids=str)
+def test_a_number_beyond_computing_is_no_traceback(
+    file: Callable[[str], Path], value: float
+) -> None:
+    path = file("keras")
+    change_config(path, setting("epsilon", value))
+    refuse(path, "too large to compute with|is no JSON", ModelError)
+
+
+def nested(depth: int) -> Any:
+    inner: Any = 1
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
+@pytest.mark.parametrize("depth", [60, 300, 900])
+def test_a_setting_nested_without_end_is_no_traceback(
+    file: Callable[[str], Path], depth: int
+) -> None:
+    path = file("keras")
+    change_config(path, setting("epsilon", nested(depth)))
+    refuse(path, "has epsilon|nested too deeply", ModelError)
+
+
+ESCAPE = "\x1b]0;owned\x07"
+
+
+def renamed(name: str) -> Callable[[dict[str, Any]], None]:
+    return lambda config: config["config"]["layers"][2]["config"].update(name=name, epsilon=5)
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a size": lambda c: c["config"]["layers"][0]["config"].update(
+        batch_shape=[None, ESCAPE, ESCAPE, 3]
+    ),
+    "a name": renamed(ESCAPE),
+    "a long name": renamed("n" * 10**6),
+    "a long class": lambda c: c["config"]["layers"][2].update(class_name="C" * 10**6),
+    "a long setting": setting("epsilon", "e" * 10**6),
+    "the class of the whole": lambda c: c.update(class_name="M" * 99),
+}
+
+
+@pytest.mark.parametrize("which", CHANGES)
+def test_what_a_config_says_cannot_command_a_terminal(
+    file: Callable[[str], Path], which: str
+) -> None:
+    path = file("keras")
+    change_config(path, CHANGES[which])
+    with pytest.raises(ModelError) as caught:
+        load_checkpoint_weights(path, "tiny", classes=4)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
+
+
+def test_the_layers_of_a_bare_file_cannot_either(file: Callable[[str], Path]) -> None:
+    path = file("weights.h5")
+    change_weights(path, lambda w: w.move("layers/dense", f"layers/{ESCAPE}"))
+    with pytest.raises(ModelError) as caught:
+        load_checkpoint_weights(path, "tiny", classes=4, size=64)
+    assert "owned" in str(caught.value)
+    assert str(caught.value).isprintable()

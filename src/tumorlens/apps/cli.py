@@ -9,6 +9,7 @@ be done. Heavy modules are imported by the commands that need them, so that
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from tumorlens.apps.models_command import models as models_command
 from tumorlens.apps.push_command import push as push_command
 from tumorlens.apps.verify_command import verify as verify_command
 from tumorlens.errors import TumorLensError
+from tumorlens.foreign import printable
 
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier, Prediction
@@ -45,7 +47,9 @@ def main() -> None:
         # Not standalone, so that our errors get our exit status; click then returns its own.
         sys.exit(cli(standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        click.echo("\n".join(map(printable, said.getvalue().splitlines())), err=True)
         sys.exit(error.exit_code)
     except TumorLensError as error:
         click.echo(f"error: {error}", err=True)
@@ -54,7 +58,7 @@ def main() -> None:
         click.echo("\nstopped", err=True)
         sys.exit(130)
     except OSError as error:  # a disk that fills up, a folder that goes away
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {printable(error)}", err=True)
         with contextlib.suppress(OSError):
             sys.stdout.close()  # or Python tries once more to write what is left, and says so
         sys.exit(2)
@@ -157,7 +161,7 @@ def explain(
             explained, folder = result
             answer = (explained[0] if isinstance(explained, list) else explained).prediction
             done += answer.slice == 0
-            click.echo(f"{_line(answer)}  ->  {_printable(str(folder))}")
+            click.echo(f"{_line(answer)}  ->  {printable(folder)}")
         if meter:
             meter("files", done, len(files))
     _finish(failed, len(files))
@@ -365,18 +369,12 @@ def _line(result: Prediction | Failure) -> str:
     from tumorlens.scale.stream import Failure
 
     if isinstance(result, Failure):
-        return f"unreadable          {_printable(str(result.error))}"
-    name = _printable(result.path or "<memory>") + (f" [{result.slice}]" if result.slice else "")
+        return f"unreadable          {result.error}"
+    name = printable(result.path or "<memory>") + (f" [{result.slice}]" if result.slice else "")
     maybe = f"  (or {', '.join(result.prediction_set[1:])})" if result.prediction_set[1:] else ""
     if not result.assessable:
         return f"not assessable      {name}: {result.reason}"
     return f"{result.label:<12}{result.confidence:>6.1%}  {name}{maybe}"
-
-
-def _printable(text: str) -> str:
-    """File names may hold anything; a terminal or a pipe may not take it."""
-    clean = "".join(c if c.isprintable() else "�" for c in text)
-    return clean.encode("utf-8", "replace").decode()
 
 
 def _check_question(classifier: Classifier, question: Question, layers: str | None) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from tumorlens.apps.meter import Meter
+from tumorlens.foreign import printable
 
 if TYPE_CHECKING:
     from tumorlens.data.audit import Audit
@@ -148,6 +149,6 @@ def _summary(found: Audit) -> str:
 def _fail_if(problems: Sequence[str]) -> None:
     """Name the files that could not be read, and say so by the exit status."""
     for problem in problems:
-        click.echo(f"unreadable  {problem}", err=True)
+        click.echo(f"unreadable  {printable(problem)}", err=True)
     if problems:
         raise click.exceptions.Exit(1)

@@ -6,6 +6,7 @@ import textwrap
 from importlib.metadata import version
 from typing import Any
 
+from tumorlens.foreign import is_number, printable
 from tumorlens.models.card import Card
 from tumorlens.models.store import bundled_models
 
@@ -40,7 +41,7 @@ def facts(card: Card) -> list[tuple[str, str]]:
         ("versions", ", ".join(f"{name} {version(name)}" for name in packages)),
         ("models", ", ".join(bundled_models())),
     ]
-    return [(title, text) for title, text in found if text]
+    return [(title, printable(text)) for title, text in found if text]
 
 
 def describe(card: Card) -> str:
@@ -58,7 +59,7 @@ def accuracy(card: Card) -> str:
     scores = card.metrics  # free form: a model from elsewhere may say other things
     if not _are_scores(scores):
         return ""
-    where = f"{scores['n']} pictures of {scores.get('data')}"
+    where = f"{scores['n']} pictures of {printable(scores.get('data'), 200)}"
     where += ", a split that leaks" if scores.get("leaky") else ""
     return f"accuracy {scores['accuracy']:.4f} on {where}"
 
@@ -68,4 +69,4 @@ def _are_scores(scores: dict[str, Any]) -> bool:
     recall = scores.get("recall")
     numbers = [scores.get("n"), scores.get("accuracy")]
     numbers += recall.values() if isinstance(recall, dict) else [None]
-    return all(isinstance(value, int | float) for value in numbers)
+    return all(map(is_number, numbers))

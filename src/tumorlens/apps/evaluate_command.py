@@ -8,6 +8,7 @@ import click
 
 from tumorlens.apps.hub_options import tell, where
 from tumorlens.apps.meter import Meter
+from tumorlens.foreign import printable
 
 if TYPE_CHECKING:
     from tumorlens.evaluate.evaluation import Evaluation
@@ -96,21 +97,16 @@ def evaluate(
     click.echo(f"written: {click.format_filename(out)}")
     unreadable = found.answers.unreadable
     for name, reason in unreadable[:_LISTED]:
-        click.echo(f"unreadable  {_printable(name)}: {_printable(reason)}", err=True)
+        click.echo(f"unreadable  {printable(name)}: {printable(reason)}", err=True)
     if unreadable:
         click.echo(f"{len(unreadable)} files could not be read; metrics.json lists them", err=True)
         raise click.exceptions.Exit(1)
 
 
-def _printable(text: str) -> str:
-    """File names may hold anything; a terminal or a pipe may not take it."""
-    return "".join(c if c.isprintable() else "�" for c in text)
-
-
 def _summary(found: Evaluation) -> str:
     """Give the figures as lines for people."""
     summary = found.summary
-    lines = [f"{found.card.id} on {summary.n:,} pictures of {found.data.name}"]
+    lines = [f"{found.card.id} on {summary.n:,} pictures of {printable(found.data.name)}"]
     for name in _SHOWN:
         value, interval = summary.figures[name], summary.intervals.get(name)
         text = "not defined" if value is None else f"{value:.4f}"
@@ -120,5 +116,5 @@ def _summary(found: Evaluation) -> str:
     if summary.resamples and not found.grouped:
         lines.append("no groups are known: the intervals are too narrow")
     leaky = {True: "LEAKY", False: "unseen patients", None: "not known whether it leaks"}
-    lines.append(f"{leaky[found.leak.leaky]}: {found.leak.reason}")
+    lines.append(f"{leaky[found.leak.leaky]}: {printable(found.leak.reason)}")
     return "\n".join(lines)

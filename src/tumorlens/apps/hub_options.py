@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from tumorlens.apps.meter import Meter
+from tumorlens.foreign import printable
 
 __all__ = ["hub_options", "tell", "where"]
 
@@ -46,7 +47,7 @@ def where() -> dict[str, Any]:
 def tell(notes: tuple[str, ...]) -> None:
     """Say on standard error what the user should know of how a model was found."""
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {printable(note)}", err=True)
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tumorlens.foreign import printable
+
 if TYPE_CHECKING:
     from tumorlens.models.card import Card
 
@@ -51,7 +53,7 @@ def _show(kind: str, model: str, names: tuple[str, ...], card: Card, *, as_json:
         click.echo(json.dumps(told))
         return
     also = f"  ({', '.join(names)})" if names else ""
-    click.echo(f"{kind:<8}{model}{also}")
+    click.echo(printable(f"{kind:<8}{model}{also}"))
     summary = f"{card.id}, {card.network}, {card.precision}, {size / 1e6:.1f} MB"
     for line in (summary, ", ".join(card.classes), accuracy(card), card.description):
         if line:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from tumorlens.errors import DataError
 from tumorlens.files import hash_file
+from tumorlens.foreign import printable
 from tumorlens.progress import Progress, silent
 
 __all__ = [
@@ -151,7 +152,7 @@ class Comparison:
         lines += _listed("missing", [_described(item) for item in self.missing])
         lines += _listed("differing", [item.path for item in self.differing])
         lines += _listed("extra", [f"{item.path} ({item.reason})" for item in self.extra])
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 def check_folder(

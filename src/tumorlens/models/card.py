@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from tumorlens.errors import ModelError
+from tumorlens.foreign import is_number, is_whole, read_json
 from tumorlens.images.prepare import PREPARATION
 
 __all__ = ["CARD_NAME", "SCHEMA", "Card", "FeatureLayer", "InputFormat", "Probes"]
@@ -30,8 +31,8 @@ CARD_NAME: Final = "model.json"
 _FURTHEST: Final = 65535.0
 """Beyond it no network wants its black or white."""
 
-_NOT_A_CARD = (ValueError, TypeError, KeyError, AttributeError, RecursionError, ModelError)
-"""What reading JSON that is no card may raise; RecursionError when it is nested without end."""
+_NOT_A_CARD = (ValueError, TypeError, KeyError, AttributeError, ModelError)
+"""What reading JSON that is no card may raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,12 @@ class InputFormat:
 
     def __post_init__(self) -> None:
         _require(
-            _is_number(self.size) and self.size % 1 == 0 and 8 <= self.size <= 4096,
+            is_whole(self.size) and 8 <= self.size <= 4096,
             "`input.size` must be a whole number from 8 to 4096",
         )
-        _require(self.channels in (1, 3), "`input.channels` must be 1 or 3")
+        _require(
+            is_whole(self.channels) and self.channels in (1, 3), "`input.channels` must be 1 or 3"
+        )
         _require(self.layout in ("NHWC", "NCHW"), "`input.layout` must be NHWC or NCHW")
         _require(
             _is_range(self.value_range),
@@ -99,8 +102,8 @@ class FeatureLayer:
     layout: str
 
     def __post_init__(self) -> None:
-        _require(_is_number(self.stride) and self.stride > 0, "`features.stride` must be above 0")
-        _require(_is_number(self.offset), "`features.offset` must be a number")
+        _require(is_number(self.stride) and self.stride > 0, "`features.stride` must be above 0")
+        _require(is_number(self.offset), "`features.offset` must be a number")
         _require(self.layout in ("NHWC", "NCHW"), "`features.layout` must be NHWC or NCHW")
 
 
@@ -125,11 +128,11 @@ class Probes:
     def __post_init__(self) -> None:
         _require(_is_line(self.drawing), "`probes.drawing` must be a line of text")
         _require(
-            bool(self.logits) and all(_is_number(x) for row in self.logits for x in row),
+            bool(self.logits) and all(is_number(x) for row in self.logits for x in row),
             "`probes.logits` must be rows of numbers",
         )
         _require(
-            _is_number(self.tolerance) and self.tolerance > 0, "`probes.tolerance` must be above 0"
+            is_number(self.tolerance) and self.tolerance > 0, "`probes.tolerance` must be above 0"
         )
 
 
@@ -200,11 +203,11 @@ class Card:
         trained = self.training.get("classes", list(self.classes))
         _require(trained == list(self.classes), "`classes` differ from those it was trained on")
         _require(
-            _is_number(self.temperature) and _COLDEST <= self.temperature <= 1 / _COLDEST,
+            is_number(self.temperature) and _COLDEST <= self.temperature <= 1 / _COLDEST,
             f"`temperature` must be above 0, from {_COLDEST} to {1 / _COLDEST:.0f}",
         )
         _require(
-            _is_number(self.set_level) and 0 < self.set_level <= 1,
+            is_number(self.set_level) and 0 < self.set_level <= 1,
             "`set_level` must be above 0 and at most 1",
         )
         _require(
@@ -252,7 +255,7 @@ class Card:
             When the text is no card that this version understands.
         """
         try:
-            values = json.loads(text, parse_constant=_no_constant)
+            values = read_json(text)
             _require(isinstance(values, dict), "it is no JSON object")
             _migrate(values)
             _require(isinstance(values["classes"], list), "`classes` must be a list")
@@ -274,7 +277,7 @@ def _migrate(values: dict[str, Any]) -> None:
     """Bring the fields of an older card up to `SCHEMA`, one version at a time."""
     schema = values.pop("schema")
     _require(
-        isinstance(schema, int) and 1 <= schema <= SCHEMA,
+        is_whole(schema) and 1 <= schema <= SCHEMA,
         f"it has schema {schema}, this version reads 1 to {SCHEMA}",
     )
     if schema < 2:
@@ -293,25 +296,16 @@ def _read_probes(value: Any) -> Probes | None:
     return Probes(**{**value, "logits": tuple(map(tuple, rows))})
 
 
-_HUGE = 1e300  # no number on a card comes near; larger ones cannot be computed with
 _COLDEST = 1e-3  # colder, softmax is no more than a choice, and overflows in the end
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and -_HUGE <= value <= _HUGE  # false for NaN too
 
 
 def _is_range(value: object) -> bool:
     return (
         isinstance(value, tuple)
         and len(value) == 2
-        and all(_is_number(end) and abs(end) <= _FURTHEST for end in value)
+        and all(is_number(end) and abs(end) <= _FURTHEST for end in value)
         and value[0] < value[1]
     )
-
-
-def _no_constant(name: str) -> float:
-    raise ModelError(f"{name} is no JSON")
 
 
 def _is_line(value: object) -> bool:

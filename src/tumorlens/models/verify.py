@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorlens.errors import ModelError
+from tumorlens.foreign import printable
 from tumorlens.models.card import CARD_NAME, Card
 from tumorlens.models.probes import DRAWING, largest_change
 from tumorlens.models.session import Session
@@ -77,7 +78,8 @@ class Verification:
     def to_text(self) -> str:
         """Say what was found, one line a check."""
         words = {True: "ok", False: "WRONG", None: "not known"}
-        return "\n".join(f"{words[c.passed]:<11}{c.name}: {c.note}" for c in self.checks)
+        lines = (f"{words[c.passed]:<11}{c.name}: {c.note}" for c in self.checks)
+        return "\n".join(map(printable, lines))
 
 
 def verify_bundle(

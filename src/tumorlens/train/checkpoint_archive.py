@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from tumorlens.errors import ModelError, UnsafeModelError
+from tumorlens.foreign import printable
 
 __all__ = ["Parts", "open_parts"]
 
@@ -147,7 +148,7 @@ def _check_members(archive: zipfile.ZipFile, source: str) -> None:
 
 def _check_member(member: zipfile.ZipInfo, source: str) -> None:
     name = member.filename
-    shown = "".join(c if c.isprintable() else "?" for c in name)[:80]
+    shown = printable(name, 80)
     if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or ":" in name:
         raise UnsafeModelError(f"{source} holds a file that would leave its folder: {shown}")
     if stat.S_ISLNK(member.external_attr >> 16):

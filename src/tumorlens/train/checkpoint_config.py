@@ -9,23 +9,24 @@ refused although nothing would run them: a file that holds them is not what it s
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tumorlens.errors import ModelError, UnsafeModelError
+from tumorlens.foreign import is_whole, printable, read_json
 
 __all__ = ["Config", "check_architecture", "read_config"]
 
+_SHOWN: Final = 80  # characters of a name from the file that an error repeats
 _MOST_VALUES: Final = 500_000  # of the JSON; Xception's has some ten thousand
 _MODULES: Final = re.compile(
     r"keras|keras\.(layers|models|initializers|regularizers|constraints|optimizers|losses|metrics"
     r"|dtype_policies|optimizers\.schedules|(src\.)?(engine|models)\.functional"
     r"|(src\.)?(engine|models)\.sequential)"
 )
-_CLASS: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*|__keras_tensor__|__tuple__")
+_CLASS: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,99}|__keras_tensor__|__tuple__")
 _CODE: Final = ("function", "Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 _WHOLE: Final = ("Functional", "Model", "Sequential")
 _NO_MATTER: Final = ("InputLayer", "Flatten", "Dropout")
@@ -76,13 +77,14 @@ def read_config(text: str | bytes, *, source: str) -> Config:
         When it is no config, or that of a nested network.
     """
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{source}: the network's config is no JSON") from error
+        values = read_json(text)
+    except ValueError as error:
+        raise ModelError(f"{source}: the network's config cannot be read: {error}") from error
     _refuse_code(values, source)
     try:
         if values["class_name"] not in _WHOLE:
-            raise ModelError(f"{source}: it is the config of a {values['class_name']}, no network")
+            kind = printable(values["class_name"], _SHOWN)
+            raise ModelError(f"{source}: it is the config of a {kind}, no network")
         layers = tuple(
             (str(x["class_name"]), str(x["config"]["name"]), dict(x["config"]))
             for x in values["config"]["layers"]
@@ -95,8 +97,8 @@ def read_config(text: str | bytes, *, source: str) -> Config:
     inner = [name for kind, name, _ in layers if kind in _WHOLE]
     if inner:
         raise ModelError(
-            f"{source}: {inner[0]!r} is a network within the network; build it flat, as "
-            "`Model(base.input, Dense(…)(base.output))`, and save it again"
+            f"{source}: {printable(inner[0], _SHOWN)!r} is a network within the network; build it "
+            "flat, as `Model(base.input, Dense(…)(base.output))`, and save it again"
         )
     return Config(source, layers, _input_size(layers, source))
 
@@ -126,7 +128,7 @@ def check_architecture(config: Config, model: Any) -> None:
         if counts[kind] != wanted[kind]:
             raise ModelError(
                 f"{config.source} is no {model.name}: it has {counts[kind]} layers of the kind "
-                f"{kind}, {model.name} has {wanted[kind]}"
+                f"{printable(kind, _SHOWN)}, {model.name} has {wanted[kind]}"
             )
     last = [name for kind, name, _ in theirs if kind == "Dense"][-1:]
     for kind in wanted:
@@ -144,7 +146,8 @@ def _compare(
     for key in _SETTINGS:
         if key in found and key in wanted and _plain(found[key]) != _plain(wanted[key]):
             raise ModelError(
-                f"{source}: the layer {name!r} has {key} {found[key]!r}, {ours} has {wanted[key]!r}"
+                f"{source}: the layer {printable(name, _SHOWN)!r} has {key} "
+                f"{printable(repr(found[key]), _SHOWN)}, {ours} has {wanted[key]!r}"
             )
 
 
@@ -172,7 +175,7 @@ def _refuse_code(values: Any, source: str) -> None:
 
 def _refuse_object(value: dict[str, Any], source: str) -> None:
     kind = value.get("class_name", "object")
-    shown = f"{value.get('module')}.{kind}"[:80]
+    shown = printable(f"{value.get('module')}.{kind}", _SHOWN)
     if kind in _CODE or not isinstance(kind, str) or not _CLASS.fullmatch(kind):
         raise UnsafeModelError(f"{source} is not read: its config holds code, {shown!r}")
     custom = str(value.get("registered_name") or kind) != kind
@@ -193,6 +196,9 @@ def _input_size(layers: tuple[tuple[str, str, dict[str, Any]], ...], source: str
     if len(shape) != 1 or len(shape[0]) != 4 or shape[0][3] != 3 or shape[0][1] != shape[0][2]:
         raise ModelError(f"{source}: its input must be one square picture of 3 channels")
     size = shape[0][1]
-    if not isinstance(size, int) or not 8 <= size <= 4096:
-        raise ModelError(f"{source}: its input must have a side of 8 to 4096 pixels, not {size}")
+    if not is_whole(size) or not 8 <= size <= 4096:
+        raise ModelError(
+            f"{source}: its input must have a side of 8 to 4096 pixels, not "
+            f"{printable(size, _SHOWN)}"
+        )
     return size

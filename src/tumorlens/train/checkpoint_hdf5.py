@@ -33,6 +33,7 @@ from typing import Any, Final
 import numpy as np
 
 from tumorlens.errors import ModelError, UnsafeModelError
+from tumorlens.foreign import printable
 
 __all__ = ["StoredLayer", "list_layers", "main", "open_hdf5", "read_arrays"]
 
@@ -262,8 +263,8 @@ def _layer(kind: str, number: int, name: str | None, arrays: list[Any]) -> Store
 
 def _nested(name: str) -> ModelError:
     return ModelError(
-        f"{name!r} is a network within the network, or a layer of another kind; only "
-        "flat networks can be read"
+        f"{printable(name, 80)!r} is a network within the network, or a layer of another kind; "
+        "only flat networks can be read"
     )
 
 
@@ -289,8 +290,7 @@ def _is_group(item: Any) -> bool:
 
 
 def _unsafe(here: str, what: str) -> UnsafeModelError:
-    shown = "".join(c if c.isprintable() else "?" for c in here)[:120]
-    return UnsafeModelError(f"{shown} {what}")
+    return UnsafeModelError(f"{printable(here, 120)} {what}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from tumorlens.errors import ModelError
 from tumorlens.files import new_folder
+from tumorlens.foreign import printable
 from tumorlens.images.prepare import to_tensor
 from tumorlens.models.probes import draw_probes
 from tumorlens.models.session import Session
@@ -226,7 +227,7 @@ def _fill(
 
 
 def _called(layer: StoredLayer) -> str:
-    return layer.name or f"{layer.kind}_{layer.number}"
+    return printable(layer.name or f"{layer.kind}_{layer.number}", 80)
 
 
 def _listed(names: list[str]) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from tumorlens import foreign
+
 if TYPE_CHECKING:
     from tumorlens.classify import Prediction
     from tumorlens.images.slice import Slice
@@ -60,11 +62,11 @@ class Row:
 
 
 def printable(text: str) -> str:
-    """File names may hold anything; a window may not show it.
+    """Make a text fit for the window.
 
     Coloured signs beyond the first plane end Tk 8 on X11 where libXft is old.
     """
-    return "".join(c if c.isprintable() and c <= "\uffff" else "�" for c in text)
+    return "".join(c if c <= "\uffff" else "�" for c in foreign.printable(text))
 
 
 def summarise(rows: Iterable[Row]) -> str:
