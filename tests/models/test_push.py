@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from huggingface_hub import ModelCard
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 import tumorlens
 from hub_server import Hub, serve, use_cache
@@ -150,7 +154,7 @@ def test_the_page_says_what_the_card_says(tiny_bundle: Path) -> None:
     page = hub_card(card, REPO)
     assert f'tumorlens.load("hf://{REPO}")' in page
     assert "glioma, meningioma, notumor, pituitary" in page
-    assert "a split that **leaks**" in page
+    assert "a split that leaks" in page
     for name, row in card.files.items():
         assert f"| `{name}` | `{row['sha256']}` |" in page
     for row in card.metrics["confusion_matrix"]:
@@ -178,3 +182,62 @@ def test_text_on_a_card_cannot_end_the_metadata(tiny_bundle: Path) -> None:
     found = metadata(hub_card(card, REPO))
     assert found["license"] == "apache-2.0"
     assert found["model-index"][0]["name"] == "--- x: [&a *a@1"
+
+
+LINES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(
+    lambda text: text.isprintable() and " ".join(text.split()) == text
+)
+
+
+def shown(page: str) -> list[str]:
+    """What a reader of the page sees, piece by piece; nothing but our own markup may be there."""
+    seen: list[str] = []
+    for token in MarkdownIt("commonmark", {"html": True}).enable("table").parse(page):
+        assert token.type not in ("html_block", "bullet_list_open", "ordered_list_open", "hr")
+        inner = token.children or []
+        assert {x.type for x in inner} <= {
+            *("text", "code_inline", "strong_open", "strong_close", "softbreak", "text_special")
+        }
+        seen.append("".join(x.content for x in inner))
+    return seen
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(texts=st.lists(LINES, min_size=5, max_size=5, unique=True))
+@example(texts=["---", "<script>alert(1)</script>", "![x](http://x/y.png)", "a | b", "1. c"])
+@example(texts=["# a", "*b* _c_ `d`", "&lt;", "- e", "=== \\| f"])
+@example(texts=["> a", "+", "1) b", "[c]: http://d", "~~~ $$e$$"])
+def test_whatever_a_card_says_is_shown_letter_by_letter(
+    tiny_bundle: Path, texts: list[str]
+) -> None:
+    card = open_bundle(tiny_bundle).card
+    matrix = [[1, 2], [3, texts[4]]]
+    odd = dataclasses.replace(
+        card,
+        name=texts[0],
+        description=texts[1],
+        limitations=texts[2],
+        licence=texts[3],
+        classes=(texts[3], texts[4]),
+        training={"recipe": {"epochs": texts[0]}, "datasets": [texts[1]]},
+        metrics={
+            "accuracy": 0.5,
+            "data": texts[2],
+            "recall": {texts[4]: 0.25},
+            "confusion_matrix": matrix,
+        },
+        probes=None,
+        files={"model.onnx": {"sha256": texts[0]}},
+    )
+    page = hub_card(odd, REPO)
+    read = ModelCard(page)
+    assert read.data.datasets == [texts[1]]
+    assert read.data.eval_results[0].dataset_name == texts[2]
+    if read.data.license == "other":
+        assert read.data.license_name == texts[3]
+    seen = shown(read.text)
+    assert f"{texts[0]}@1" in seen
+    assert {texts[1], texts[2], texts[4]} <= set(seen)
+    assert f"{texts[3]}, {texts[4]}" in seen
+    assert f"recall of {texts[4]}" in seen
+    assert any(line.endswith(f"Licence: {texts[3]}.") for line in seen)

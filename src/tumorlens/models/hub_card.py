@@ -7,9 +7,11 @@ does not. The metadata follow the hub's model-card specification
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from tumorlens.foreign import is_number, printable
 from tumorlens.models.card import Card
 from tumorlens.models.hub import require_hub
 
@@ -25,6 +27,12 @@ _LICENCES: Final = frozenset(
 
 _METRICS: Final = {"accuracy": "accuracy", "macro_f1": "f1", "mcc": "matthews_correlation"}
 """The hub's name of a metric on a card."""
+
+_MARKS: Final = re.compile(r"[\\`*_\[\]{}<>|#~&!$]")
+"""What begins or ends something in Markdown, HTML or mathematics; a backslash takes that away."""
+
+_LIST: Final = re.compile(r"^(\d{0,9})([-+=.)])")
+"""What makes a list, a rule or a heading of a line that begins with it."""
 
 _TAGS: Final = ("tumorlens", "onnx", "medical-imaging", "mri", "brain-tumor")
 
@@ -79,7 +87,7 @@ def _results(hub: Any, card: Card) -> Iterator[Any]:
         "dataset_args": {"data_sha256": _line(scores.get("data_sha256", "unknown"))},
     }
     for name, kind in _METRICS.items():
-        if _is_number(scores.get(name)):
+        if is_number(scores.get(name)):
             yield hub.EvalResult(
                 metric_type=kind, metric_name=name, metric_value=scores[name], **where
             )
@@ -89,11 +97,11 @@ def _results(hub: Any, card: Card) -> Iterator[Any]:
 
 
 def _page(card: Card, repo: str) -> Iterator[str]:
-    yield f"# {card.id}\n"
+    yield f"# {_text(card.id)}\n"
     yield "**Research use only. It is not a medical device.**\n"
     for text in (card.description, card.intended_use):
         if text:
-            yield f"{text}\n"
+            yield f"{_text(text)}\n"
     yield "```python"
     yield 'import tumorlens  # pip install "tumorlens[hub]"\n'
     yield f'classifier = tumorlens.load("hf://{repo}")'
@@ -101,13 +109,14 @@ def _page(card: Card, repo: str) -> Iterator[str]:
     yield "```\n"
     yield from _table("What it is", _facts(card))
     if card.limitations:
-        yield f"## How far to trust it\n\n{card.limitations}\n"
+        yield f"## How far to trust it\n\n{_text(card.limitations)}\n"
     yield from _table("How it scored", _scores(card))
     yield from _matrix(card)
     yield "## Files\n\n| file | SHA-256 |\n|---|---|"
     for name, row in card.files.items():
-        yield f"| `{name}` | `{row.get('sha256')}` |"
-    yield f"\nEverything else there is to know is in `model.json`. Licence: {card.licence}."
+        yield f"| `{name}` | `{_code(row.get('sha256'))}` |"
+    licence = _text(card.licence)
+    yield f"\nEverything else there is to know is in `model.json`. Licence: {licence}."
     yield ""
 
 
@@ -121,22 +130,20 @@ def _facts(card: Card) -> dict[str, object]:
     }
     if isinstance(recipe, dict):
         facts["trained"] = f"epoch {training.get('epoch')} of {recipe.get('epochs')}"
-    if _is_number(training.get("pictures")):
+    if is_number(training.get("pictures")):
         facts["on"] = f"{training['pictures']} pictures"
     return facts
 
 
 def _scores(card: Card) -> dict[str, object]:
     scores = card.metrics
-    facts = {name: f"{scores[name]:.4f}" for name in _METRICS if _is_number(scores.get(name))}
+    facts = {name: f"{scores[name]:.4f}" for name in _METRICS if is_number(scores.get(name))}
     facts |= {f"recall of {_line(label)}": f"{value:.3f}" for label, value in _recall(card).items()}
     if not facts:
         return {}
     where = f"{_line(scores.get('n'))} pictures of {_line(scores.get('data'))}"
-    return {
-        "measured on": where + (", a split that **leaks**" if scores.get("leaky") else ""),
-        **facts,
-    }
+    where += ", a split that leaks" if scores.get("leaky") else ""
+    return {"measured on": where, **facts}
 
 
 def _matrix(card: Card) -> Iterator[str]:
@@ -146,17 +153,17 @@ def _matrix(card: Card) -> Iterator[str]:
         return
     if not all(isinstance(row, list) for row in rows):
         return
-    yield f"| true ↓ said → | {' | '.join(card.classes)} |"
+    yield f"| true ↓ said → | {' | '.join(map(_text, card.classes))} |"
     yield "|---|" + "---|" * len(card.classes)
     for label, row in zip(card.classes, rows, strict=True):
-        yield f"| **{label}** | {' | '.join(map(_line, row))} |"
+        yield f"| **{_text(label)}** | {' | '.join(map(_text, row))} |"
     yield ""
 
 
 def _table(title: str, facts: dict[str, object]) -> Iterator[str]:
     if facts:
         yield f"## {title}\n\n| | |\n|---|---|"
-        yield from (f"| {name} | {value} |" for name, value in facts.items())
+        yield from (f"| {_text(name)} | {_text(value)} |" for name, value in facts.items())
         yield ""
 
 
@@ -164,13 +171,20 @@ def _recall(card: Card) -> dict[str, float]:
     recall = card.metrics.get("recall")
     if not isinstance(recall, dict):
         return {}
-    return {label: value for label, value in recall.items() if _is_number(value)}
+    return {label: value for label, value in recall.items() if is_number(value)}
 
 
 def _line(value: object) -> str:
-    """Write anything as one line, so that it can end neither the metadata nor a table."""
-    return " ".join(str(value).replace("|", " ").split())[:200]
+    """Write anything as one line of the metadata, which YAML's writer quotes."""
+    return printable(" ".join(str(value).split()), 200)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _text(value: object) -> str:
+    """Write anything as Markdown that shows it letter by letter, in a cell of a table too."""
+    line = printable(" ".join(str(value).split()))
+    return _LIST.sub(r"\1\\\2", _MARKS.sub(r"\\\g<0>", line))
+
+
+def _code(value: object) -> str:
+    """Write anything so that it stands between two backticks, in a cell of a table too."""
+    return _line(value).replace("`", "'").replace("|", "/")
