@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tumorlens.models.probes import DRAWING, draw_probes, largest_change, take_probes
+from tumorlens.models.probes import DRAWING, compare_probes, draw_probes, take_probes
 from tumorlens.models.session import Session
 from tumorlens.models.store import bundled_models, open_bundle
 
@@ -51,21 +51,22 @@ def test_an_exported_bundle_carries_its_answers(which: str, request: pytest.Fixt
     assert probes.drawing == DRAWING
     assert np.shape(probes.logits) == (4, 4)
     for threads in (1, 2):
-        assert largest_change(Session(opened, threads=threads), probes) < probes.tolerance / 10
+        found = compare_probes(Session(opened, threads=threads), probes)
+        assert found.change < found.allowed / 10
 
 
 @pytest.mark.parametrize("name", bundled_models())
 def test_whatever_ships_answers_as_it_did(name: str) -> None:
     opened = open_bundle(name)
     assert opened.card.probes is not None
-    assert largest_change(Session(opened), opened.card.probes) <= opened.card.probes.tolerance
+    assert compare_probes(Session(opened), opened.card.probes).passed
 
 
 def test_another_network_does_not_pass(spot_bundle: Callable[..., Path]) -> None:
     one, other = (Session(open_bundle(spot_bundle(w))) for w in ((9.0, -9.0), (9.0, -8.5)))
     probes = take_probes(one)
-    assert largest_change(one, probes) < 1e-5
-    assert largest_change(other, probes) > probes.tolerance
+    assert compare_probes(one, probes).change < 1e-5
+    assert not compare_probes(other, probes).passed
     assert probes.tolerance == pytest.approx(1e-3 * np.abs(probes.logits).max(), rel=0.01)
 
 
@@ -77,3 +78,39 @@ def test_int8_is_allowed_more(spot_bundle: Callable[..., Path]) -> None:
     )
     assert int8_one.logits == float_one.logits
     assert int8_one.tolerance == 100 * float_one.tolerance
+
+
+def test_a_card_may_be_stricter_and_never_laxer(spot_bundle: Callable[..., Path]) -> None:
+    one, other = (Session(open_bundle(spot_bundle(w))) for w in ((9.0, -9.0), (9.0, -8.9)))
+    probes = take_probes(one)
+    for tolerance in (0.5, 1e300):
+        lax = dataclasses.replace(probes, tolerance=tolerance)
+        found = compare_probes(other, lax)
+        assert not found.passed
+        assert found.allowed == pytest.approx(probes.tolerance, rel=0.02)
+    strict = dataclasses.replace(probes, tolerance=1e-30)
+    assert compare_probes(one, strict).allowed == 1e-30
+
+
+@pytest.mark.parametrize(("precision", "share"), [("float32", 1e-3), ("int8", 0.1), ("odd", 1e-3)])
+def test_what_is_allowed_goes_by_the_precision(
+    spot_bundle: Callable[..., Path], precision: str, share: float
+) -> None:
+    bundle = open_bundle(spot_bundle((90.0, -9.0)))
+    session = Session(
+        dataclasses.replace(bundle, card=dataclasses.replace(bundle.card, precision=precision))
+    )
+    lax = dataclasses.replace(take_probes(session), tolerance=1e9)
+    largest = np.abs(lax.logits).max()
+    assert largest > 1
+    assert compare_probes(session, lax).allowed == pytest.approx(share * largest, rel=1e-4)
+
+
+def test_answers_that_are_no_numbers_do_not_pass(spot_bundle: Callable[..., Path]) -> None:
+    session = Session(open_bundle(spot_bundle((3e38, -3e38))))
+    probes = dataclasses.replace(take_probes(session), tolerance=1e300)
+    odd = Session(open_bundle(spot_bundle((float("nan"), 1.0))))
+    endless = Session(open_bundle(spot_bundle((float("inf"), 1.0))))
+    assert compare_probes(session, probes).passed
+    assert not compare_probes(odd, probes).passed
+    assert not compare_probes(endless, probes).passed

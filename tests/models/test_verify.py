@@ -77,6 +77,18 @@ def test_other_answers_are_named(bundle: Path, change_card: Callable[..., None])
     assert "is allowed" in result.to_text()
 
 
+def test_a_card_cannot_allow_other_answers(bundle: Path, change_card: Callable[..., None]) -> None:
+    probes = open_bundle(bundle).card.probes
+    assert probes is not None
+    rows = [list(row) for row in probes.logits]
+    rows[2][1] += 3 * probes.tolerance
+    change_card(
+        bundle,
+        probes=dataclasses.replace(probes, logits=tuple(map(tuple, rows)), tolerance=1e9),
+    )
+    assert found(verify_bundle(bundle)) == {**WHOLE, "probes": False}
+
+
 def test_more_probes_than_are_drawn_are_no_crash(
     bundle: Path, change_card: Callable[..., None]
 ) -> None:

@@ -7,6 +7,7 @@ pictures are a formula and not pixels, so that nothing but numbers travels along
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from tumorlens.models.card import Probes
 from tumorlens.models.session import Session
 
-__all__ = ["DRAWING", "draw_probes", "largest_change", "take_probes"]
+__all__ = ["DRAWING", "Comparison", "compare_probes", "draw_probes", "take_probes"]
 
 DRAWING: Final = "probe/1"
 """Name and version of the formula in `draw_probes`."""
@@ -24,6 +25,28 @@ _COUNT: Final = 4
 # Of the largest logit. Float sums differ between processors in their last digits; int8 ones
 # by far more, since processors without VNNI let pairs of products saturate.
 _TOLERANCE: Final = {"float32": 1e-3, "int8": 0.1}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a network answers now, against what it answered at export.
+
+    Parameters
+    ----------
+    change
+        How far the farthest logit lies from where it lay.
+    allowed
+        How far it may: the card's tolerance, and never more than is usual for its
+        precision.
+    """
+
+    change: float
+    allowed: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answers are the same."""
+        return self.change <= self.allowed  # false for NaN too
 
 
 def draw_probes(size: int) -> NDArray[np.float32]:
@@ -57,20 +80,30 @@ def draw_probes(size: int) -> NDArray[np.float32]:
 def take_probes(session: Session) -> Probes:
     """Ask a network about the drawn pictures and write its answers down."""
     logits = session.logits(draw_probes(session.card.input.size))
-    tolerance = _TOLERANCE.get(session.card.precision, _TOLERANCE["int8"])
     return Probes(
         drawing=DRAWING,
         logits=tuple(tuple(float(f"{value:.6g}") for value in row) for row in logits),
-        tolerance=float(f"{tolerance * max(1.0, float(np.abs(logits).max())):.3g}"),
+        tolerance=float(f"{_usual(session.card.precision, logits):.3g}"),
     )
 
 
-def largest_change(session: Session, probes: Probes) -> float:
-    """Say how far the farthest logit lies from where it lay at export."""
+def compare_probes(session: Session, probes: Probes) -> Comparison:
+    """Ask a network about the drawn pictures again and compare the answers.
+
+    A card may ask for closer answers than usual. It cannot allow what is not: whoever
+    exchanges the network could write any tolerance beside it.
+    """
     logits = session.logits(draw_probes(session.card.input.size))
+    allowed = min(probes.tolerance, _usual(session.card.precision, logits))
     if np.shape(probes.logits) != logits.shape:
-        return float("inf")
-    return float(np.abs(logits - np.array(probes.logits)).max())
+        return Comparison(float("inf"), allowed)
+    return Comparison(float(np.abs(logits - np.array(probes.logits)).max()), allowed)
+
+
+def _usual(precision: str, logits: NDArray[np.float32]) -> float:
+    """Say how far logits of a network may lie apart on two machines."""
+    share = _TOLERANCE.get(precision, _TOLERANCE["float32"])
+    return share * max(1.0, float(np.abs(logits).max()))
 
 
 def _inside(radius: NDArray[np.float64], edge: float) -> NDArray[np.float64]:

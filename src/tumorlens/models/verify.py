@@ -11,7 +11,7 @@ from typing import Any
 from tumorlens.errors import ModelError
 from tumorlens.foreign import printable
 from tumorlens.models.card import CARD_NAME, Card
-from tumorlens.models.probes import DRAWING, largest_change
+from tumorlens.models.probes import DRAWING, compare_probes
 from tumorlens.models.session import Session
 from tumorlens.models.store import find_bundle, open_bundle, read_card
 from tumorlens.progress import Progress, silent
@@ -149,8 +149,8 @@ def _check_answers(folder: Path, card: Card) -> list[Check]:
         note = "the card has none that this version can draw; export the model again to add them"
         return [*done, Check("probes", passed=None, note=note)]
     try:
-        change = largest_change(session, card.probes)
+        found = compare_probes(session, card.probes)
     except ModelError as error:
         return [*done, Check("probes", passed=False, note=str(error))]
-    note = f"logits differ by up to {change:.2g}, {card.probes.tolerance:.2g} is allowed"
-    return [*done, Check("probes", passed=change <= card.probes.tolerance, note=note)]
+    note = f"logits differ by up to {found.change:.2g}, {found.allowed:.2g} is allowed"
+    return [*done, Check("probes", passed=found.passed, note=note)]
