@@ -248,12 +248,29 @@ def test_a_file_that_is_too_large_is_not_fetched(
         "hf://lab/tiny@a b",
         "hf://.hidden/tiny",
         "hf://lab/ti\nny",
+        "hf://lab/.git",
+        "hf://lab/tiny.git",
+        "hf://lab/ti--ny",
+        "hf://lab/ti..ny",
+        "hf://lab/tiny-",
+        "hf://lab/tïny",
+        "hf://lab/" + "x" * 97,
+        "hf://lab/" + "x" * 97 + "@main",
+        "HF://lab/--",
     ],
+    ids=ascii,
 )
 def test_odd_references_are_refused_before_anything_is_asked(hub: Hub, reference: str) -> None:
-    with pytest.raises(ModelError, match="names no model on the hub; write hf://org/name"):
+    with pytest.raises(ModelError, match=r"names no (model|repository) on the hub") as caught:
         fetch_bundle(reference, endpoint=hub.url)
+    assert "try again" not in str(caught.value)
     assert hub.requests == []
+
+
+def test_the_scheme_may_be_written_large(hub: Hub, tiny_bundle: Path) -> None:
+    commit = hub.publish_folder(REPO, tiny_bundle)
+    place = tumorlens.load(f"HF://{REPO}@main", endpoint=hub.url).place
+    assert place.origin == f"hf://{REPO}@{commit}"
 
 
 def test_a_path_object_means_the_same(hub: Hub, tiny_bundle: Path) -> None:

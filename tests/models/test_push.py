@@ -110,10 +110,23 @@ def test_a_bundle_that_is_not_its_card_s_is_not_published(
         pack(bundle, REPO)
 
 
-@pytest.mark.parametrize("repo", ["tiny", "a/b/c", "../x", "lab/..", "hf://lab/tiny", ""])
-def test_odd_names_are_refused(tiny_bundle: Path, repo: str) -> None:
+@pytest.mark.parametrize(
+    "repo",
+    [
+        *("tiny", "a/b/c", "../x", "lab/..", "", "/", "lab/", "lab/tiny@main"),
+        *("lab/.git", "lab/tiny.git", "lab/a..b", "lab/a--b", "lab/--", "lab/-a", "lab/ä"),
+        *("lab/" + "x" * 97, "https://huggingface.co/lab/tiny"),
+    ],
+    ids=ascii,
+)
+def test_odd_names_are_refused(repo: str) -> None:
     with pytest.raises(ModelError, match="names no repository on the hub"):
-        pack(tiny_bundle, repo)
+        pack(DEFAULT_MODEL, repo)
+
+
+@pytest.mark.parametrize("repo", ["hf://lab/tiny", "HF://lab/tiny", "lab/tiny"])
+def test_a_repository_may_be_named_as_it_is_loaded(repo: str) -> None:
+    assert pack(DEFAULT_MODEL, repo).repo == "lab/tiny"
 
 
 # the page

@@ -25,11 +25,18 @@ from tumorlens.models.card import CARD_NAME, Card
 from tumorlens.models.store import CARD_LIMIT, ONNX_NAME, Place, read_card
 from tumorlens.progress import Progress, silent
 
-__all__ = ["Cached", "cached_models", "fetch_bundle", "first_line", "hub_client", "require_hub"]
+__all__ = [
+    "Cached",
+    "cached_models",
+    "check_repository",
+    "fetch_bundle",
+    "first_line",
+    "hub_client",
+    "require_hub",
+]
 
-_REFERENCE = re.compile(  # pathlib makes one slash of two
-    r"hf:/{1,2}(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w][\w./-]*))?"
-)
+_SCHEME = re.compile("hf:/{1,2}", re.IGNORECASE)  # pathlib makes one slash of two
+_REVISION = re.compile(r"[\w][\w./-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ENDINGS: Final = (".onnx", ".safetensors", ".json", ".npz", ".csv", ".txt")
 _MOST_FILES: Final = 16
@@ -93,7 +100,7 @@ def fetch_bundle(
         When the card names files that no bundle has.
     """
     hub = require_hub(f"{reference}: a model on the hub")
-    repo, revision = _parse(reference)
+    repo, revision = _parse(hub, reference)
     name = f"hf://{repo}@{revision}"
     api = hub_client(hub, endpoint)
     with _explained(hub, name):
@@ -139,7 +146,7 @@ def require_hub(feature: str) -> Any:
     if importlib.util.find_spec("huggingface_hub") is None:
         raise MissingExtraError(feature, "hub")
     hub = importlib.import_module("huggingface_hub")
-    for part in ("constants", "errors"):  # which it loads only when asked
+    for part in ("constants", "errors", "utils"):  # which it loads only when asked
         importlib.import_module(f"huggingface_hub.{part}")
     return hub
 
@@ -151,14 +158,46 @@ def hub_client(hub: Any, endpoint: str | None) -> Any:
     )
 
 
-def _parse(reference: str) -> tuple[str, str]:
-    match = _REFERENCE.fullmatch(reference)
-    if match is None or ".." in reference:
+def check_repository(hub: Any, name: str) -> str:
+    """Check the name of a repository by the hub's own rule, before anything is asked.
+
+    Parameters
+    ----------
+    hub
+        What `require_hub` gave.
+    name
+        ``org/name``, or ``hf://org/name``.
+
+    Returns
+    -------
+    str
+        ``org/name``.
+
+    Raises
+    ------
+    ModelError
+        When no repository can have that name.
+    """
+    repo = _SCHEME.sub("", name, count=1)
+    if repo.count("/") != 1:
+        raise ModelError(f"{name!r} names no repository on the hub; write org/name")
+    try:
+        hub.utils.validate_repo_id(repo)
+    except hub.errors.HFValidationError as error:
         raise ModelError(
-            f"{reference!r} names no model on the hub; write hf://org/name or "
-            "hf://org/name@revision"
+            f"{name!r} names no repository on the hub: {first_line(error)} Write org/name"
+        ) from error
+    return repo
+
+
+def _parse(hub: Any, reference: str) -> tuple[str, str]:
+    repo, at, revision = _SCHEME.sub("", reference, count=1).partition("@")
+    if at and (not _REVISION.fullmatch(revision) or ".." in revision):
+        raise ModelError(
+            f"{reference!r} names no model on the hub: {revision!r} is no branch, tag or commit; "
+            "write hf://org/name@revision"
         )
-    return match["repo"], match["revision"] or "main"
+    return check_repository(hub, repo), revision or "main"
 
 
 def _last_commit(hub: Any, repo: str, revision: str) -> str | None:
@@ -283,7 +322,7 @@ def _explained(hub: Any, name: str) -> Iterator[None]:
         raise ModelError(
             f"{name} is no tumorlens bundle: a file is missing there ({first_line(error)})"
         ) from error
-    except (errors.HFValidationError, errors.HTTPError, OSError) as error:
+    except (errors.HTTPError, OSError) as error:
         raise _failed(name, error) from error
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from tumorlens.errors import ModelError
 from tumorlens.models.card import CARD_NAME
-from tumorlens.models.hub import first_line, hub_client, require_hub
+from tumorlens.models.hub import check_repository, first_line, hub_client, require_hub
 from tumorlens.models.hub_card import hub_card
 from tumorlens.models.store import read_card
 from tumorlens.models.verify import verify_bundle
 
 __all__ = ["Parcel", "pack", "push"]
-
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ def pack(bundle: str | os.PathLike[str], repo: str) -> Parcel:
     bundle
         The name of a model that ships, or the path of a bundle.
     repo
-        Where it shall go: ``org/name``.
+        Where it shall go: ``org/name``, or ``hf://org/name``.
 
     Raises
     ------
@@ -65,8 +62,7 @@ def pack(bundle: str | os.PathLike[str], repo: str) -> Parcel:
     MissingExtraError
         When huggingface_hub is not installed.
     """
-    if not _REPO.fullmatch(repo) or ".." in repo:
-        raise ModelError(f"{repo!r} names no repository on the hub; write org/name")
+    repo = check_repository(require_hub("publishing a model"), repo)
     checked = verify_bundle(bundle)
     if not checked.passed:
         wrong = next(check for check in checked.checks if check.passed is False)

@@ -184,7 +184,7 @@ def find_bundle(
     name = os.fspath(DEFAULT_MODEL if model is None else model)
     if name in bundled_models():
         return Place(_bundled() / name, name)
-    if name.startswith("hf:/"):
+    if name[:4].lower() == "hf:/":
         # Imported on call: it needs this module, and most models are no such.
         from tumorlens.models.hub import fetch_bundle  # noqa: PLC0415
 
@@ -196,7 +196,8 @@ def find_bundle(
     found = "has no model.json in it" if os.path.isdir(path) else "is no folder"  # noqa: PTH112
     raise ModelError(
         f"there is no model {name!r}: it is none of those that ship "
-        f"({', '.join(bundled_models())}), and as a path it {found}"
+        f"({', '.join(bundled_models())}), and as a path it {found}; a model on the hub is "
+        "called hf://org/name"
     )
 
 
