@@ -256,7 +256,8 @@ def test_a_library_that_lies_in_the_current_folder_is_not_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "requests.py").write_text("raise SystemExit('hijacked')")
+    for name in ("requests", "kagglehub", "kaggle", "tumorlens", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('hijacked')")
     monkeypatch.chdir(tmp_path)
     assert download(out, expected=expected).comparison.exact
     assert kaggle.requests

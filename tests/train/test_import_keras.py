@@ -278,6 +278,31 @@ def test_a_size_that_is_not_the_file_s_is_refused(file: Path) -> None:
     refuse(file, "takes pictures of 64 pixels, not of 299", size=299)
 
 
+def test_a_size_beyond_all_networks_must_be_confirmed(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[object] = []
+
+    def note(*_: object, size: int | None, **__: object) -> None:
+        built.append(size)
+        raise ModelError("far enough")
+
+    def grow(config: dict[str, Any]) -> None:
+        config["config"]["layers"][0]["config"]["batch_shape"] = [None, 4096, 4096, 3]
+
+    monkeypatch.setattr(import_keras, "build_network", note)
+    change_config(file, grow)
+    refuse(file, r"wants pictures of 4096 × 4096 pixels.*say so with --size 4096")
+    assert built == []
+    refuse(file, "far enough", size=4096)
+    assert built == [4096]
+
+
+@pytest.mark.parametrize("size", [0, -1, 7, 4097, 10**9])
+def test_a_size_that_cannot_be_is_refused(file: Path, size: int) -> None:
+    refuse(file, "`size` must be from 8 to 4096", size=size)
+
+
 @pytest.mark.parametrize("shape", [[None, 64, 32, 3], [None, 64, 64, 1], [None, None, None, 3], 5])
 def test_an_input_of_another_kind_is_refused(file: Path, shape: object) -> None:
     def change(config: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ import click
 
 from tumorlens.apps.compare_command import compare as compare_command
 from tumorlens.apps.data_commands import data as data_commands
+from tumorlens.apps.ending import orderly_end
 from tumorlens.apps.evaluate_command import evaluate as evaluate_command
 from tumorlens.apps.gui_command import gui
 from tumorlens.apps.hub_options import hub_options, tell, where
@@ -44,8 +45,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def main() -> None:
     """Run the command line; errors become one sentence and an exit status."""
     try:
-        # Not standalone, so that our errors get our exit status; click then returns its own.
-        sys.exit(cli(standalone_mode=False) or 0)
+        with orderly_end():
+            # Not standalone, so that our errors get our exit status; click returns its own.
+            sys.exit(cli(standalone_mode=False) or 0)
     except click.ClickException as error:
         said = io.StringIO()
         error.show(said)

@@ -36,6 +36,10 @@ from tumorlens.trust.prediction_set import softmax
 __all__ = ["import_checkpoint", "load_checkpoint_weights"]
 
 _AGREE: Final = 1e-4  # of a probability, between Keras and the exported network
+_SIDES: Final = range(8, 4097)
+# Memory and time go with the square of the side: at 4096 pixels the probes take gigabytes. The
+# networks were made for 224 to 299; whoever has one for more knows it, and may say so.
+_LARGEST_UNASKED: Final = 512
 _AUTOMATIC: Final = re.compile(r"(conv2d|batch_normalization|dense)(_\d+)?")
 _LIMITATIONS: Final = (
     "Trained elsewhere, on pictures prepared in another way than here; how well it does on "
@@ -68,7 +72,8 @@ def import_checkpoint(
     network
         Which of our networks it is.
     size
-        Side of its input in pixels; the config's when ``None``, or the network's own.
+        Side of its input in pixels; the config's when ``None``, or the network's own. A
+        config's beyond 512 must be confirmed by giving it.
     name, version, description
         For the card; the network's name when ``None``.
 
@@ -138,15 +143,15 @@ def load_checkpoint_weights(
         As `import_checkpoint` raises them.
     """
     feature_layer(network)  # a misspelt name before anything is read
+    if size is not None and size not in _SIDES:
+        raise ModelError(f"`size` must be from {_SIDES[0]} to {_SIDES[-1]} pixels, got {size}")
     source = os.fspath(file)
     with open_parts(file) as parts:
         config = None if parts.config is None else read_config(parts.config, source=source)
         inner_config, stored = look_through(parts.weights, source=source)
         if config is None and inner_config is not None:
             config = read_config(inner_config, source=source)
-        if config is not None and size not in (None, config.size):
-            raise ModelError(f"{source} takes pictures of {config.size} pixels, not of {size}")
-        side = size if config is None else config.size
+        side = size if config is None else _agreed_size(config.size, size, source)
         model = build_network(network, classes=classes, size=side)
         if config is not None:
             check_architecture(config, model)
@@ -157,6 +162,18 @@ def load_checkpoint_weights(
     with Path(file).open("rb") as opened_file:
         digest = hashlib.file_digest(opened_file, "sha256").hexdigest()
     return model, {"sha256": digest, "kind": kind, "architecture_compared": config is not None}
+
+
+def _agreed_size(found: int, wanted: int | None, source: str) -> int:
+    """Take the side that the file says, unless it is not the one asked for, or is absurd."""
+    if wanted not in (None, found):
+        raise ModelError(f"{source} takes pictures of {found} pixels, not of {wanted}")
+    if wanted is None and found > _LARGEST_UNASKED:
+        raise ModelError(
+            f"{source} wants pictures of {found} × {found} pixels, which would take much memory; "
+            f"if that is right, say so with --size {found} (`size={found}`)"
+        )
+    return found
 
 
 def _named(layers: list[StoredLayer], config: Config | None) -> list[StoredLayer]:
