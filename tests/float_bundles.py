@@ -24,7 +24,7 @@ def write_float_bundle(model: Any, network: str, folder: Path) -> Path:
     size, spec = model.input.shape[1], NETWORKS[network]
     same = build_network(network, size=size)
     load_weights(same, read_weights(folder / "weights.safetensors"))
-    write_onnx(same, network, folder / "model.onnx", keras_head(same, network))
+    write_onnx(same, network, folder / "model.onnx", keras_head(same, network), CLASSES)
     grid = cell_grid(same, spec.feature_layer)
     card = Card(
         name=network,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tumorlens.errors import ModelError, UnsafeModelError
 from tumorlens.models import onnx_check
 from tumorlens.models.card import Card
-from tumorlens.models.onnx_check import OPERATORS, check_onnx
+from tumorlens.models.onnx_check import CLASSES_KEY, OPERATORS, check_onnx
 from tumorlens.models.session import Session
 from tumorlens.models.store import Bundle, bundled_models, open_bundle
 
@@ -349,3 +350,51 @@ def test_a_card_that_promises_other_pictures_is_refused(bundle: Bundle) -> None:
     card: Card = dataclasses.replace(bundle.card, input=size)
     with pytest.raises(ModelError, match=r"\(any, 64, 64, 1\), the card wants \(any, 32, 32, 1\)"):
         check_onnx(bundle.onnx, card, source="it")
+
+
+def saying(*values: str) -> Change:
+    def change(model: onnx.ModelProto) -> None:
+        for value in values:
+            model.metadata_props.add(key=CLASSES_KEY, value=value)
+
+    return change
+
+
+def test_the_classes_of_the_network_are_those_of_the_card(bundle: Bundle) -> None:
+    assert bundle.card.classes == ("a", "b")
+    check_onnx(bundle.onnx, bundle.card, source="it")  # as of before: it says none
+    check_onnx(spoil(bundle, saying('["a", "b"]')), bundle.card, source="it")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '["b", "a"]',
+        '["a"]',
+        '["a", "b", "c"]',
+        '"ab"',
+        "",
+        "{",
+        "[NaN]",
+        "[" * 10**5,
+        "\x1b" * 9999,
+    ],
+    ids=lambda said: said[:10],
+)
+def test_classes_in_another_order_are_refused(bundle: Bundle, said: str) -> None:
+    refuse(bundle, saying(said), "does not fit its card: the network answers for", ModelError)
+    refuse(bundle, saying('["a", "b"]', said), "does not fit its card", ModelError)
+    refuse(bundle, saying(said, '["a", "b"]'), "does not fit its card", ModelError)
+
+
+@pytest.mark.parametrize("which", ["tiny_bundle", "tiny_bundle_int8"])
+def test_a_card_cannot_exchange_the_classes(which: str, request: pytest.FixtureRequest) -> None:
+    """Not even one whose every other word was changed to fit."""
+    opened = open_bundle(request.getfixturevalue(which))
+    values = json.loads(opened.card.to_json())
+    values["classes"].reverse()
+    values["training"]["classes"] = values["classes"]
+    values["probes"]["logits"] = [row[::-1] for row in values["probes"]["logits"]]
+    other = Card.from_json(json.dumps(values), source="it")
+    with pytest.raises(ModelError, match=r"the network answers for the classes \[\"glioma"):
+        Session(dataclasses.replace(opened, card=other))

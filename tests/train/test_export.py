@@ -13,12 +13,17 @@ import onnx
 import pytest
 
 from tumorlens.classify import Classifier, load
+from tumorlens.data.download import DATASET
 from tumorlens.data.folder import CLASSES, find_examples
+from tumorlens.data.published import Published
 from tumorlens.errors import ModelError, OutputError, RunError
 from tumorlens.models.card import Card
 from tumorlens.models.head import HEAD_KEY, Head
+from tumorlens.models.hub_card import hub_card
+from tumorlens.models.onnx_check import CLASSES_KEY
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
+from tumorlens.train import export
 from tumorlens.train.batches import as_tensors
 from tumorlens.train.export import export_run, keras_head
 from tumorlens.train.geometry import cell_grid
@@ -64,6 +69,8 @@ def test_a_bundle_has_the_outputs_and_the_head(which: str, request: Any, tiny_mo
     graph = onnx.load(bundle / "model.onnx")
     assert {output.name for output in graph.graph.output} == {"logits", "features"}
     assert len(graph.graph.input) == 1
+    (classes,) = [entry.value for entry in graph.metadata_props if entry.key == CLASSES_KEY]
+    assert json.loads(classes) == list(CLASSES)
     (text,) = [entry.value for entry in graph.metadata_props if entry.key == HEAD_KEY]
     kernel, bias = Head.from_text(text).layers[0]
     np.testing.assert_array_equal(kernel, np.asarray(tiny_model.get_layer("logits").kernel))
@@ -150,6 +157,20 @@ def test_an_unfinished_run_says_which_epoch_it_is(
     assert set(cards[0]["files"]) == {"model.onnx"}
     hashes = {card["files"]["model.onnx"]["sha256"] for card in cards}
     assert len(hashes) == 2
+
+
+def test_the_card_names_the_data_set_when_its_files_are_known(
+    tiny_run: Path, phantom_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = export_run(tiny_run, tmp_path / "bare", precision="float32", weights=False)
+    assert "datasets" not in open_bundle(bare).card.training
+    file = max((phantom_data / "Training" / "notumor").iterdir())
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    entry = Published(digest, "notumor", "C1", 1)
+    monkeypatch.setattr(export, "published", lambda: {digest: entry})
+    known = export_run(tiny_run, tmp_path / "known", precision="float32", weights=False)
+    assert open_bundle(known).card.training["datasets"] == [DATASET]
+    assert f"datasets:\n- {DATASET}\n" in hub_card(open_bundle(known).card, "lab/tiny")
 
 
 def test_without_test_pictures_there_are_no_scores(

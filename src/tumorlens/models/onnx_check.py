@@ -13,6 +13,7 @@ elsewhere can still ask for much memory and time when it runs.
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from collections.abc import Iterator
@@ -20,9 +21,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tumorlens.errors import ModelError, UnsafeModelError
+from tumorlens.foreign import printable, read_json
 from tumorlens.models.card import Card
 
-__all__ = ["OPERATORS", "check_onnx"]
+__all__ = ["CLASSES_KEY", "OPERATORS", "check_onnx"]
+
+CLASSES_KEY: Final = "tumorlens.classes"
+"""Key of the classes, in the order of the logits, among the metadata of an ONNX file."""
 
 OPERATORS: Final = frozenset(
     {
@@ -172,19 +177,40 @@ def check_onnx(content: bytes, card: Card, *, source: str) -> None:
         When it reads other files, holds other operators than `OPERATORS`, networks
         inside the network, or tensors larger than what the file holds.
     ModelError
-        When it is no ONNX file, or its input and outputs are not those of the card.
+        When it is no ONNX file, or its input, outputs and classes are not those of the
+        card. Files of before do not say their classes; nothing is compared then.
     """
     reader = _Reader(source)
     graphs = []
     for number, value in reader.fields(memoryview(content)):
         if number == 7:
             graphs.append(value)
+        elif number == 14:
+            _check_classes(reader, value, card)
         elif number in (20, 25):
             raise reader.unsafe("it brings functions or training steps of its own")
     if len(graphs) != 1:
         raise reader.broken()
     inputs, outputs = _check_graph(reader, graphs[0])
     _check_ends(reader, inputs, outputs, card)
+
+
+def _check_classes(reader: _Reader, entry: _Bytes, card: Card) -> None:
+    """Compare an entry of the metadata with the card, if it is that of the classes."""
+    parts = reader.parts(entry)
+    if reader.text(parts.get(1, [b""])[-1]) != CLASSES_KEY:
+        return
+    said = reader.text(parts.get(2, [b""])[-1])
+    try:
+        same = read_json(said) == list(card.classes)
+    except ValueError:
+        same = False
+    if not same:
+        raise ModelError(
+            f"{reader.source} does not fit its card: the network answers for the classes "
+            f"{printable(said, 500)}, in this order, the card says {json.dumps(card.classes)}; "
+            "fetch or export the model again"
+        )
 
 
 def _check_graph(reader: _Reader, graph: _Bytes) -> tuple[dict[str, _Value], dict[str, _Value]]:

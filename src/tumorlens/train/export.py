@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib
+import json
 import os
 import tempfile
 import warnings
@@ -19,14 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.classify import Classifier
+from tumorlens.data.download import DATASET
 from tumorlens.data.folder import CLASSES, Example
-from tumorlens.data.published import TEST_FOLD
+from tumorlens.data.published import TEST_FOLD, published
 from tumorlens.data.split import Selection, select
 from tumorlens.errors import ModelError, UnreadableImageError
 from tumorlens.files import new_folder
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat
 from tumorlens.models.head import HEAD_KEY, Head
+from tumorlens.models.onnx_check import CLASSES_KEY
 from tumorlens.models.probes import take_probes
 from tumorlens.models.session import Session
 from tumorlens.models.store import ONNX_NAME, WEIGHTS_NAME, open_bundle
@@ -122,7 +125,7 @@ def export_run(
             name=name or recipe.network,
             version=version,
             classes=CLASSES,
-            training=_training(recipe, epoch, note),
+            training={**_training(recipe, epoch, note), **_datasets(chosen.training)},
             description=description,
             limitations=limitations,
         )
@@ -167,7 +170,7 @@ def write_bundle(
         The card as it was written, and the network ready to run.
     """
     onnx_path = bundle / ONNX_NAME
-    write_onnx(model, network, onnx_path, keras_head(model, network))
+    write_onnx(model, network, onnx_path, keras_head(model, network), card_fields["classes"])
     if calibration is not None:
         quantise(onnx_path, calibration, network)
     if weights:
@@ -190,10 +193,11 @@ def write_bundle(
     return card, session
 
 
-def write_onnx(model: Any, network: str, path: Path, head: Head) -> None:
+def write_onnx(model: Any, network: str, path: Path, head: Head, classes: Sequence[str]) -> None:
     """Write a Keras network as ONNX with the outputs ``logits`` and ``features``.
 
-    The head goes along as metadata, so that explanations need nothing else.
+    The head goes along as metadata, so that explanations need nothing else, and so do
+    the classes in the order of the logits, so that no card can exchange them.
     """
     keras = require_keras("exporting")
     onnx = importlib.import_module("onnx")
@@ -208,6 +212,7 @@ def write_onnx(model: Any, network: str, path: Path, head: Head) -> None:
         both.export(str(raw), format="onnx", verbose=False)
         graph = onnx.load(str(raw))
     graph.metadata_props.add(key=HEAD_KEY, value=head.to_text())
+    graph.metadata_props.add(key=CLASSES_KEY, value=json.dumps(list(classes)))
     onnx.checker.check_model(graph)
     onnx.save(graph, str(path))
 
@@ -299,6 +304,19 @@ def _training(recipe: Recipe, epoch: int, note: dict[str, Any]) -> dict[str, Any
     asked["weights"] = Path(recipe.weights).name
     known = {key: value for key, value in note.items() if key not in ("data", "unreadable")}
     return {"recipe": asked, "epoch": epoch, **known, "unreadable": len(note["unreadable"])}
+
+
+def _datasets(examples: Sequence[Example]) -> dict[str, list[str]]:
+    """Name the data set that pictures come from, when their files are known."""
+    known = published()
+    for example in examples:
+        try:
+            digest = example.sha256 or hashlib.sha256(example.path.read_bytes()).hexdigest()
+        except OSError:  # it could not be trained on either
+            continue
+        if digest in known:
+            return {"datasets": [DATASET]}
+    return {}
 
 
 def _feature_layer(model: Any, network: str) -> FeatureLayer:
