@@ -10,16 +10,16 @@ import base64
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from huggingface_hub import constants
+
+from local_server import LocalServer, SilentHandler, running
 
 LARGE = (".onnx", ".safetensors")
 
@@ -59,16 +59,13 @@ class Hub:
         return self.publish(repo, {p.name: p.read_bytes() for p in folder.iterdir()}, ref)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
+class _Server(LocalServer):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.hub = Hub(port=self.server_address[1])
+        super().__init__(_Handler)
+        self.hub = Hub(port=self.port)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(SilentHandler):
     server: _Server
 
     def do_HEAD(self) -> None:
@@ -237,33 +234,20 @@ class _Handler(BaseHTTPRequestHandler):
         headers: dict[str, str] | None = None,
         stop_after: int | None = None,
     ) -> None:
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Connection", "close")  # or the client would keep a stopped server alive
-        self.end_headers()
+        # Closed, or the client would keep a stopped server alive.
+        self.begin(status, {**(headers or {}), "Connection": "close"}, len(body))
         if self.command != "HEAD":
             with suppress(ConnectionError):
                 self.wfile.write(body[:stop_after])
         self.close_connection = True
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 @contextmanager
 def serve() -> Iterator[Hub]:
     """Run the server as long as the block."""
     server = _Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with running(server):
         yield server.hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def use_cache(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:

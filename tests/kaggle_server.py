@@ -17,11 +17,12 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
+from local_server import LocalServer, SilentHandler, running
 
 API = "http://localhost/api/v1/datasets.DatasetApiService/DownloadDataset"
 STORAGE = "http://storage.test/archive"
@@ -51,14 +52,12 @@ class Kaggle:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{self.port}")
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(LocalServer):
     """Serves what `kaggle` says."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.kaggle = Kaggle(port=self.server_address[1])
+        super().__init__(_Handler)
+        self.kaggle = Kaggle(port=self.port)
         self.stopped = threading.Event()
 
     def hang(self) -> None:
@@ -66,8 +65,7 @@ class _Server(ThreadingHTTPServer):
             pass
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(SilentHandler):
     server: _Server
 
     def do_POST(self) -> None:
@@ -104,11 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers: dict[str, str] | None = None,
         stop_after: int | None = None,
     ) -> None:
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
+        self.begin(status, headers, len(body))
         with suppress(ConnectionError):  # the client asks anew for the rest of an archive
             self.wfile.write(body[:stop_after])
         if stop_after is not None and stop_after < len(body):
@@ -116,23 +110,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.hang()
             self.close_connection = True
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
 
 @contextmanager
 def serve() -> Iterator[Kaggle]:
     """Run the server as long as the block."""
     server = _Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield server.kaggle
-    finally:
-        server.stopped.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with running(server):
+        try:
+            yield server.kaggle
+        finally:
+            server.stopped.set()
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

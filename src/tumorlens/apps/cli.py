@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tumorlens.apps.bundle_options import bundle_options, tell_made
 from tumorlens.apps.compare_command import compare as compare_command
 from tumorlens.apps.data_commands import data as data_commands
 from tumorlens.apps.ending import orderly_end
@@ -312,17 +313,14 @@ def train(
 
 @cli.command()
 @click.argument("run", metavar="RUN")
-@click.option("--out", required=True, metavar="DIR", help="The bundle to make.")
+@bundle_options
 @click.option(
     "--precision", type=click.Choice(["int8", "float32"]), default="int8", show_default=True
 )
 @click.option("--epoch", type=int, help="Which epoch; the last if not given.")
-@click.option("--name", help="What to call the model; its network's name if not given.")
-@click.option("--model-version", default="1", show_default=True, help="Its version.")
 @click.option("--data", metavar="DIR", help="The data trained on, if it has moved.")
 @click.option("--weights/--no-weights", default=True, help="Add half-precision float weights.")
 @click.option("--open-test-fold", is_flag=True, help="Score the published test fold: once.")
-@click.option("--description", default="", help="A sentence for the card: what the model is.")
 @click.option("--limitations", default="", help="A sentence for the card: what to mind.")
 def export(
     run: str,
@@ -354,8 +352,7 @@ def export(
         open_test_fold=open_test_fold,
         progress=Meter(),
     )
-    click.echo(f"exported: {click.format_filename(bundle)}")
-    click.echo(f"next: tumorlens predict PATH --model {click.format_filename(bundle)}")
+    tell_made("exported", bundle)
 
 
 def _load(model: str | None) -> Classifier:

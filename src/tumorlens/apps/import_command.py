@@ -6,22 +6,23 @@ import sys
 
 import click
 
+from tumorlens.apps.bundle_options import bundle_options, tell_made
+
 __all__ = ["import_keras"]
 
 
 @click.command("import-keras")
 @click.argument("file", metavar="FILE")
-@click.option("--out", required=True, metavar="DIR", help="The bundle to make.")
+@bundle_options
 @click.option("--network", default="xception", show_default=True, help="Which network it is.")
 @click.option(
     "--classes",
     metavar="A,B,...",
     help="Labels in the order of the outputs; asked for on a terminal if not given.",
 )
-@click.option("--size", type=int, help="Side of the input in pixels, if the file does not say.")
-@click.option("--name", help="What to call the model; its network's name if not given.")
-@click.option("--model-version", default="1", show_default=True, help="Its version.")
-@click.option("--description", default="", help="A sentence for the card: what the model is.")
+@click.option(
+    "--size", type=int, help="Side of the input in pixels, if the file does not say or says much."
+)
 def import_keras(
     *,
     file: str,
@@ -51,11 +52,12 @@ def import_keras(
         version=model_version,
         description=description,
     )
-    shown = click.format_filename(bundle)
-    click.echo(f"imported: {shown}")
-    click.echo(f"same probabilities as in Keras on drawn pictures, to {difference:.1g}")
-    click.echo("It was trained on pictures prepared in another way: measure it before you trust it")
-    click.echo(f"next: tumorlens predict PATH --model {shown}")
+    tell_made(
+        "imported",
+        bundle,
+        f"same probabilities as in Keras on drawn pictures, to {difference:.1g}",
+        "It was trained on pictures prepared in another way: measure it before you trust it",
+    )
 
 
 def _ask() -> str:
