@@ -32,12 +32,15 @@ def command(file: Path, out: Path, *more: str) -> list[str]:
 def test_a_checkpoint_becomes_a_bundle(file: Path, tmp_path: Path) -> None:
     order = "pituitary, notumor, meningioma, glioma"
     done = CliRunner().invoke(
-        cli, command(file, tmp_path / "b", "--classes", order), catch_exceptions=False
+        cli,
+        command(file, tmp_path / "b", "--classes", order, "--licence", "MIT"),
+        catch_exceptions=False,
     )
     assert done.exit_code == 0, done.stderr
     assert "same probabilities as in Keras" in done.stdout
     assert "measure it before you trust it" in done.stdout
-    assert open_bundle(tmp_path / "b").card.classes == CLASSES[::-1]
+    card = open_bundle(tmp_path / "b").card
+    assert (card.classes, card.licence) == (CLASSES[::-1], "MIT")
 
 
 def test_without_an_order_and_a_terminal_it_is_asked_for(file: Path, tmp_path: Path) -> None:

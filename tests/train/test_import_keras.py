@@ -107,6 +107,7 @@ def test_a_keras_file_becomes_a_bundle_with_the_same_answers(
     assert (card.input.size, card.input.value_range) == (SIZE, (0.0, 1.0))
     assert card.features.name == "block14_sepconv2_act"
     assert card.metrics == {}
+    assert card.licence == "unknown"
     assert "not known until it is measured" in card.limitations
     digest = hashlib.sha256(saved["keras"].read_bytes()).hexdigest()
     assert card.training["imported"] == {

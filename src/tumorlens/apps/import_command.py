@@ -21,8 +21,9 @@ __all__ = ["import_keras"]
     help="Labels in the order of the outputs; asked for on a terminal if not given.",
 )
 @click.option(
-    "--size", type=int, help="Side of the input in pixels, if the file does not say or says much."
+    "--size", type=int, help="Side of the input in pixels, if the file says none, or above 512."
 )
+@click.option("--licence", default="unknown", show_default=True, help="Its author's, for the card.")
 def import_keras(
     *,
     file: str,
@@ -33,6 +34,7 @@ def import_keras(
     name: str | None,
     model_version: str,
     description: str,
+    licence: str,
 ) -> None:
     """Make a bundle of a Keras checkpoint from elsewhere, without running it.
 
@@ -51,6 +53,7 @@ def import_keras(
         name=name,
         version=model_version,
         description=description,
+        licence=licence,
     )
     tell_made(
         "imported",

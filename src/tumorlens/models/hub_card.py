@@ -21,6 +21,7 @@ _LICENCES: Final = frozenset(
     {
         *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "agpl-3.0", "lgpl-3.0"),
         *("cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0"),
+        "unknown",
     }
 )
 """Those that the hub knows by name, of the ones a model is likely to have."""

@@ -57,6 +57,7 @@ def import_checkpoint(
     name: str | None = None,
     version: str = "1",
     description: str = "",
+    licence: str = "unknown",
 ) -> tuple[Path, float]:
     """Make a bundle of a Keras checkpoint from elsewhere.
 
@@ -76,6 +77,8 @@ def import_checkpoint(
         config's beyond 512 must be confirmed by giving it.
     name, version, description
         For the card; the network's name when ``None``.
+    licence
+        Under which its author gave it away; ours would be a claim.
 
     Returns
     -------
@@ -109,6 +112,7 @@ def import_checkpoint(
             training={"imported": origin, "classes": list(labels)},
             description=description,
             limitations=_LIMITATIONS,
+            licence=licence,
         )
         difference = _difference(model, session)
         if not difference <= _AGREE:
