@@ -189,3 +189,11 @@ def test_what_does_not_fit_is_refused() -> None:
         Head("avg", ())
     with pytest.raises(ModelError, match="does not fit"):
         Head("avg", ((kernel, bias[:2]),))
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 10**5, '{"pooling": ' + "[" * 200 + "]" * 200 + "}", "[1e999]"]
+)
+def test_a_head_that_no_program_can_read_is_damaged(text: str) -> None:
+    with pytest.raises(ModelError, match="head in the model file is damaged"):
+        Head.from_text(text)

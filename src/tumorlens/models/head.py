@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.errors import ModelError
+from tumorlens.foreign import read_json
 
 __all__ = ["HEAD_KEY", "Head"]
 
@@ -137,7 +138,7 @@ class Head:
             When the text is not a head.
         """
         try:
-            values = json.loads(text)
+            values = read_json(text)
             layers = tuple((_decode(x["kernel"]), _decode(x["bias"])) for x in values["layers"])
             return cls(str(values["pooling"]), layers)
         except (ValueError, TypeError, KeyError) as error:
