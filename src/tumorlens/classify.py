@@ -21,8 +21,9 @@ from tumorlens.models.head import Head
 from tumorlens.models.session import Session
 from tumorlens.models.store import WEIGHTS_NAME, Place, open_bundle
 from tumorlens.progress import Progress, silent
+from tumorlens.trust.novelty import pool_features, read_novelty
 from tumorlens.trust.picture_check import check_picture
-from tumorlens.trust.prediction_set import gather_set, softmax
+from tumorlens.trust.prediction_set import choose_set, softmax
 
 if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
@@ -51,7 +52,9 @@ class Prediction:
     probabilities
         Of each class, in the model's order; they add up to 1.
     prediction_set
-        The most probable classes that together reach the level in the model's card.
+        The classes that the answer may be, the most probable first: those at least as
+        probable as the thresholds in the model's card, or, when it has none, the most
+        probable ones that together reach its level.
     assessable
         False when the picture is unlike anything the model can judge. The
         label then means nothing.
@@ -148,6 +151,7 @@ class Classifier:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._novelty = read_novelty(session.folder, session.card)
         self._head: Head | None = None
         self._float_network: FloatNetwork | None = None
         self._building = threading.Lock()
@@ -224,8 +228,10 @@ class Classifier:
 
     def predict_prepared(self, batch: list[Slice], prepared: list[Prepared]) -> list[Prediction]:
         """Classify slices that are prepared already, all in one go."""
+        if self._novelty is not None:
+            return self.features(batch, prepared)[0]
         logits = self._session.logits(np.stack([p.pixels for p in prepared]))
-        return self._answers(batch, prepared, logits)
+        return self._answers(batch, logits, self._reasons(batch, prepared))
 
     def explain(
         self,
@@ -318,7 +324,8 @@ class Classifier:
         """Classify prepared slices and keep their last feature maps ``(n, h, w, channels)``."""
         pixels = np.stack([p.pixels for p in prepared])
         logits, features = self._session.logits_and_features(pixels)
-        return self._answers(batch, prepared, logits), features
+        reasons = self._reasons(batch, prepared, features)
+        return self._answers(batch, logits, reasons), features
 
     def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give the logits ``(n, classes)`` of prepared pictures ``(n, size, size)``, 0 to 1."""
@@ -372,14 +379,31 @@ class Classifier:
             )
         return slices[0]
 
+    def _reasons(
+        self,
+        batch: list[Slice],
+        prepared: list[Prepared],
+        features: NDArray[np.float32] | None = None,
+    ) -> list[str | None]:
+        """Say of each slice why it cannot be assessed: what is plain to see comes first."""
+        reasons = [check_picture(*pair) for pair in zip(batch, prepared, strict=True)]
+        limit = self.card.novelty
+        if self._novelty is None or limit is None or features is None:
+            return reasons
+        scores = self._novelty.score(pool_features(features)).tolist()
+        return [
+            reason if reason or score <= limit.limit else _unlike(score, limit.limit)
+            for reason, score in zip(reasons, scores, strict=True)
+        ]
+
     def _answers(
-        self, batch: list[Slice], prepared: list[Prepared], logits: NDArray[np.float32]
+        self, batch: list[Slice], logits: NDArray[np.float32], reasons: list[str | None]
     ) -> list[Prediction]:
         card = self.card
         rows = softmax(logits, card.temperature)
         return [
-            _answer(card, picture, check_picture(picture, seen), row, raw)
-            for picture, seen, row, raw in zip(batch, prepared, rows, logits, strict=True)
+            _answer(card, picture, reason, row, raw)
+            for picture, reason, row, raw in zip(batch, reasons, rows, logits, strict=True)
         ]
 
 
@@ -409,6 +433,13 @@ def _batches(sources: Iterable[Source], batch_size: int) -> Iterator[list[Slice]
         yield batch
 
 
+def _unlike(score: float, limit: float) -> str:
+    return (
+        "the picture is unlike the slices the model knows "
+        f"(novelty {score:.2f}, at most {limit:.2f} is usual)"
+    )
+
+
 def _answer(
     card: Card,
     picture: Slice,
@@ -417,13 +448,14 @@ def _answer(
     logits: NDArray[np.float32],
 ) -> Prediction:
     best = int(row.argmax())
+    chosen = choose_set(row, card.classes, level=card.set_level, thresholds=card.set_thresholds)
     return Prediction(
         path=picture.path,
         slice=picture.index,
         label=card.classes[best],
         confidence=float(row[best]),
         probabilities=dict(zip(card.classes, row.tolist(), strict=True)),
-        prediction_set=tuple(gather_set(row, card.classes, card.set_level)),
+        prediction_set=tuple(chosen),
         assessable=reason is None,
         reason=reason,
         model=card.id,

@@ -11,7 +11,7 @@ import pytest
 
 from tumorlens.errors import ModelError
 from tumorlens.images.prepare import PREPARATION
-from tumorlens.models.card import SCHEMA, Card, FeatureLayer, InputFormat, Probes
+from tumorlens.models.card import SCHEMA, Card, FeatureLayer, InputFormat, NoveltyLimit, Probes
 
 CARD = Card(
     name="model",
@@ -20,7 +20,7 @@ CARD = Card(
     classes=("glioma", "meningioma", "notumor", "pituitary"),
     input=InputFormat(64, 3, "NHWC", (-1.0, 1.0), PREPARATION),
     features=FeatureLayer("relu_4", 16.0, 15.0, "NHWC"),
-    files={"model.onnx": {"sha256": "ab" * 32, "bytes": 12}},
+    files={"model.onnx": {"sha256": "ab" * 32, "bytes": 12}, "far.safetensors": {"bytes": 5}},
     precision="int8",
     temperature=1.5,
     set_level=0.9,
@@ -30,6 +30,8 @@ CARD = Card(
     limitations="many",
     layers=("relu_1", "relu_4"),
     probes=Probes("probe/1", ((1.5, -2.0, 0.0, 3.0), (0.0, 0.0, 1.0, 0.0)), 0.1),
+    set_thresholds=(0.3, 0.25, 0.5, 0.0),
+    novelty=NoveltyLimit("far.safetensors", 0.4, 0.99),
 )
 
 
@@ -71,6 +73,16 @@ WRONG: list[tuple[str, Any]] = [
     ("probes.logits", [[1.0, 2.0]]),
     ("probes.logits", [[1.0, 2.0, 3.0, "four"]]),
     ("probes.tolerance", 0),
+    ("set_thresholds", 5),
+    ("set_thresholds", [0.5]),
+    ("set_thresholds", [0.5, 0.5, 0.5, 1.5]),
+    ("set_thresholds", [0.5, 0.5, 0.5, "half"]),
+    ("novelty", 5),
+    ("novelty.file", "other.npz"),
+    ("novelty.file", "../far.safetensors"),
+    ("novelty.limit", 0),
+    ("novelty.limit", "far"),
+    ("novelty.accepted", 1.5),
     ("classes", ["one"]),
     ("classes", ["one", "one"]),
     ("classes", []),
@@ -166,9 +178,10 @@ def test_classes_in_another_order_than_they_were_trained_in_are_refused() -> Non
 
 def test_a_card_of_the_first_schema_is_brought_up_to_date() -> None:
     old = {**values(), "schema": 1}
-    del old["probes"]
+    for later in ("probes", "set_thresholds", "novelty"):
+        del old[later]
     card = Card.from_json(json.dumps(old), source="here")
-    assert card == dataclasses.replace(CARD, probes=None)
+    assert card == dataclasses.replace(CARD, probes=None, set_thresholds=(), novelty=None)
     assert json.loads(card.to_json())["schema"] == SCHEMA
 
 
@@ -205,3 +218,11 @@ def test_an_unknown_field_cannot_command_a_terminal() -> None:
         Card.from_json(json.dumps({**values(), "\x1b[2J" + "x" * 10**6: 1}), source="here")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 10**4
+
+
+def test_a_card_of_the_second_schema_is_not_calibrated() -> None:
+    old = {**values(), "schema": 2}
+    for later in ("set_thresholds", "novelty"):
+        del old[later]
+    card = Card.from_json(json.dumps(old), source="here")
+    assert card == dataclasses.replace(CARD, set_thresholds=(), novelty=None)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tumorlens.trust.prediction_set import gather_set, softmax
+from tumorlens.trust.prediction_set import choose_set, gather_set, softmax
 
 NAMES = ("a", "b", "c", "d")
 
@@ -77,3 +77,21 @@ def test_a_set_reaches_the_level_and_not_one_class_further(raw: np.ndarray, leve
     assert sum(values[:-1]) < level
     left_out = set(NAMES) - set(chosen)
     assert all(probabilities[NAMES.index(name)] <= values[-1] for name in left_out)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "wanted"),
+    [
+        ([0.1, 0.6, 0.25, 0.05], ["b", "c"]),  # c by its own low threshold
+        ([0.1, 0.3, 0.1, 0.5], ["d"]),  # never empty: the most probable is in all the same
+        ([0.3, 0.3, 0.2, 0.2], ["a", "c"]),  # at the threshold counts
+    ],
+)
+def test_thresholds_by_hand(probabilities: list[float], wanted: list[str]) -> None:
+    row = np.array(probabilities)
+    assert choose_set(row, NAMES, level=0.95, thresholds=(0.3, 0.5, 0.2, 0.6)) == wanted
+
+
+def test_a_model_without_thresholds_gathers() -> None:
+    row = np.array([0.1, 0.6, 0.25, 0.05])
+    assert choose_set(row, NAMES, level=0.95) == gather_set(row, NAMES, 0.95)

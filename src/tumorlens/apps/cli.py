@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tumorlens.apps.bundle_options import bundle_options, tell_made
+from tumorlens.apps.calibrate_command import calibrate as calibrate_command
 from tumorlens.apps.compare_command import compare as compare_command
 from tumorlens.apps.data_commands import data as data_commands
 from tumorlens.apps.ending import orderly_end
@@ -197,6 +198,7 @@ def demo(out: str, model: str | None) -> None:
     click.echo(run_demo(_load(model), out))
 
 
+cli.add_command(calibrate_command)
 cli.add_command(data_commands)
 cli.add_command(compare_command)
 cli.add_command(evaluate_command)

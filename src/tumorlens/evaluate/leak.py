@@ -45,6 +45,12 @@ def judge_leak(card: Card, data: LabelledSet, public: Mapping[int, int]) -> Leak
     public
         How many of the pictures are files of the published set, by published fold.
     """
+    if _calibrated_on(card.metrics.get("calibration"), data):
+        return Leak(
+            leaky=True,
+            reason="The model was calibrated on pictures of this set: its calibration error, its "
+            "prediction sets and the share it can assess look better than they are.",
+        )
     kept, manifest_sha256 = _selection(card.training)
     pictures = sum(public.values())
     # Of a leaky model only somebody else's pictures can be new.
@@ -79,6 +85,17 @@ def judge_leak(card: Card, data: LabelledSet, public: Mapping[int, int]) -> Leak
         reason="It is not known whether the model has seen these pictures or patients in "
         f"training{'; ' + known if known else ''}.",
     )
+
+
+def _calibrated_on(calibration: Any, data: LabelledSet) -> bool:
+    """Say whether the temperature and thresholds were fitted on some of the set's folds."""
+    chosen = calibration.get("data") if isinstance(calibration, dict) else None
+    if not isinstance(chosen, dict) or data.manifest is None:
+        return False
+    if chosen.get("manifest_sha256") != data.manifest.sha256:
+        return False
+    theirs, ours = chosen.get("folds"), data.origin.get("folds")
+    return not theirs or not ours or bool(set(theirs) & set(ours))
 
 
 def _selection(training: Mapping[str, Any]) -> tuple[tuple[int, ...] | None, str | None]:

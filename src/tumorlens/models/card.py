@@ -17,12 +17,12 @@ from tumorlens.errors import ModelError
 from tumorlens.foreign import is_number, is_whole, read_json
 from tumorlens.images.prepare import PREPARATION
 
-__all__ = ["CARD_NAME", "SCHEMA", "Card", "FeatureLayer", "InputFormat", "Probes"]
+__all__ = ["CARD_NAME", "SCHEMA", "Card", "FeatureLayer", "InputFormat", "NoveltyLimit", "Probes"]
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """Version of the card's layout. Older ones are brought up to it when they are read.
 
-2 adds `probes`.
+2 adds `probes`; 3 adds `set_thresholds` and `novelty`.
 """
 
 CARD_NAME: Final = "model.json"
@@ -137,6 +137,33 @@ class Probes:
 
 
 @dataclass(frozen=True, slots=True)
+class NoveltyLimit:
+    """How far a slice may lie from those the model was calibrated on.
+
+    Parameters
+    ----------
+    file
+        The file of the bundle that measures it; see `tumorlens.trust.novelty`.
+    limit
+        The largest distance of what can be assessed.
+    accepted
+        Share of unseen valid slices that lie within, as it was chosen.
+    """
+
+    file: str
+    limit: float
+    accepted: float
+
+    def __post_init__(self) -> None:
+        _require(_is_file_name(self.file), "`novelty.file` must be a name of a file")
+        _require(is_number(self.limit) and self.limit > 0, "`novelty.limit` must be above 0")
+        _require(
+            is_number(self.accepted) and 0 < self.accepted <= 1,
+            "`novelty.accepted` must be above 0 and at most 1",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """What a model promises.
 
@@ -159,7 +186,8 @@ class Card:
     temperature
         The logits are divided by it before softmax.
     set_level
-        Probability that a prediction set gathers, from 0 to 1.
+        How often a prediction set shall hold the truth, from 0 to 1. Without
+        `set_thresholds` a set gathers that much probability, which promises nothing.
     training, metrics
         How it was trained and how it scored; free form, for people and reports.
     description, intended_use, limitations, licence
@@ -169,6 +197,11 @@ class Card:
         last being that of `features`; empty when the bundle has no float weights.
     probes
         Answers to compare with on another machine, or ``None``.
+    set_thresholds
+        Lowest probability that puts each class into a prediction set, in class order;
+        empty when the model is not calibrated.
+    novelty
+        How far a slice may lie from what the model knows, or ``None``.
     """
 
     name: str
@@ -189,6 +222,8 @@ class Card:
     licence: str = "Apache-2.0"
     layers: tuple[str, ...] = ()
     probes: Probes | None = None
+    set_thresholds: tuple[float, ...] = ()
+    novelty: NoveltyLimit | None = None
 
     def __post_init__(self) -> None:
         _require(len(set(self.classes)) == len(self.classes) > 1, "`classes` must differ")
@@ -226,6 +261,15 @@ class Card:
         _require(
             all(len(row) == len(self.classes) for row in rows),
             "`probes.logits` must hold one number a class",
+        )
+        _require(
+            all(is_number(x) and 0 <= x <= 1 for x in self.set_thresholds)
+            and len(self.set_thresholds) in (0, len(self.classes)),
+            "`set_thresholds` must be one number from 0 to 1 a class, or none",
+        )
+        _require(
+            self.novelty is None or self.novelty.file in self.files,
+            "`novelty.file` must be one of `files`",
         )
 
     @property
@@ -267,6 +311,12 @@ class Card:
             values["input"] = InputFormat(**values["input"])
             values["features"] = FeatureLayer(**values["features"])
             values["probes"] = _read_probes(values["probes"])
+            thresholds = values["set_thresholds"]
+            _require(isinstance(thresholds, list), "`set_thresholds` must be a list")
+            values["set_thresholds"] = tuple(thresholds)
+            if values["novelty"] is not None:
+                _require(isinstance(values["novelty"], dict), "`novelty` must be a table")
+                values["novelty"] = NoveltyLimit(**values["novelty"])
             return cls(**values)
         except _NOT_A_CARD as error:
             missing = "it lacks " if isinstance(error, KeyError) else ""
@@ -282,6 +332,8 @@ def _migrate(values: dict[str, Any]) -> None:
     )
     if schema < 2:
         values["probes"] = None
+    if schema < 3:
+        values |= {"set_thresholds": [], "novelty": None}
 
 
 def _read_probes(value: Any) -> Probes | None:

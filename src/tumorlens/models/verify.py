@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tumorlens.errors import ModelError
 from tumorlens.foreign import printable
 from tumorlens.models.card import CARD_NAME, Card
@@ -15,6 +17,7 @@ from tumorlens.models.probes import DRAWING, compare_probes
 from tumorlens.models.session import Session
 from tumorlens.models.store import find_bundle, open_bundle, read_card
 from tumorlens.progress import Progress, silent
+from tumorlens.trust.novelty import pool_features, read_novelty
 
 __all__ = ["Check", "Verification", "verify_bundle"]
 
@@ -28,7 +31,7 @@ class Check:
     Parameters
     ----------
     name
-        What: ``"card"``, ``"network"``, ``"probes"`` or the name of a file.
+        What: ``"card"``, ``"network"``, ``"novelty"``, ``"probes"`` or the name of a file.
     passed
         Whether it is as it should be; ``None`` when that cannot be known.
     note
@@ -138,6 +141,19 @@ def _check_file(path: Path, row: dict[str, Any]) -> Check:
     return Check(path.name, passed=True, note=f"SHA-256 {digest.hexdigest()}")
 
 
+def _check_novelty(folder: Path, card: Card, session: Session) -> list[Check]:
+    """See that the novelty score can be read and fits the network, where there is one."""
+    blank = np.zeros((1, card.input.size, card.input.size), dtype=np.float32)
+    try:
+        if (novelty := read_novelty(folder, card)) is None:
+            return []
+        novelty.score(pool_features(session.logits_and_features(blank)[1]))
+    except ModelError as error:
+        return [Check("novelty", passed=False, note=str(error))]
+    note = f"{len(novelty.axes)} axes of {novelty.mean.size} features, which the network has"
+    return [Check("novelty", passed=True, note=note)]
+
+
 def _check_answers(folder: Path, card: Card) -> list[Check]:
     try:
         session = Session(open_bundle(folder))
@@ -145,6 +161,7 @@ def _check_answers(folder: Path, card: Card) -> list[Check]:
     except ModelError as error:
         return [Check("network", passed=False, note=str(error))]
     done = [Check("network", passed=True, note="a plain network that fits its card, with its head")]
+    done += _check_novelty(folder, card, session)
     if card.probes is None or card.probes.drawing != DRAWING:
         note = "the card has none that this version can draw; export the model again to add them"
         return [*done, Check("probes", passed=None, note=note)]

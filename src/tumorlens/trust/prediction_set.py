@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["gather_set", "softmax"]
+__all__ = ["choose_set", "gather_set", "softmax"]
 
 
 def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
@@ -29,6 +29,38 @@ def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float
     scaled -= scaled.max(axis=1, keepdims=True)
     grown = np.exp(scaled)
     return np.asarray(grown / grown.sum(axis=1, keepdims=True))
+
+
+def choose_set(
+    probabilities: NDArray[np.float64],
+    classes: Sequence[str],
+    *,
+    level: float,
+    thresholds: Sequence[float] = (),
+) -> list[str]:
+    """Choose the prediction set of a slice, in whichever way its model's card allows.
+
+    Parameters
+    ----------
+    probabilities
+        ``(classes,)``.
+    classes
+        Their names.
+    level
+        For models without thresholds; see `gather_set`.
+    thresholds
+        Lowest probability that puts each class into the set; see
+        `tumorlens.trust.conformal`, which finds them.
+
+    Returns
+    -------
+    list of str
+        At least one class, the most probable first.
+    """
+    if not thresholds:
+        return gather_set(probabilities, classes, level)
+    order = np.argsort(-probabilities, kind="stable").tolist()
+    return [classes[c] for i, c in enumerate(order) if i == 0 or probabilities[c] >= thresholds[c]]
 
 
 def gather_set(

@@ -1,0 +1,201 @@
+"""How unlike the slices that a model was calibrated on a picture is, by what the network sees.
+
+The last feature map is averaged over its cells and brought to length 1. Such vectors of real
+slices lie close to a plane of a few dozen dimensions; those of photographs, drawings, noise
+or other organs stick out of it. The distance from that plane is the score: the residual of
+H. Wang et al., "ViM: Out-of-Distribution with Virtual-logit Matching" (CVPR 2022), section
+3.1, which scores features and not probabilities, since a network can be sure of anything.
+
+Scoring needs NumPy alone. Fitting needs scikit-learn.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorlens.errors import MissingExtraError, ModelError
+from tumorlens.models.card import Card
+from tumorlens.models.store import read_listed
+from tumorlens.models.tensors import parse_tensors
+from tumorlens.trust.weighting import own_groups
+
+__all__ = ["NOVELTY_NAME", "Novelty", "fit_novelty", "pool_features", "read_novelty"]
+
+NOVELTY_NAME: Final = "novelty.safetensors"
+"""Name of the file in a bundle."""
+
+_VARIANCE: Final = 0.9  # of the vectors, that the plane holds
+_MOST_DIMENSIONS: Final = 64  # 2,048 channels then make a file of 260 KB
+_FOLDS: Final = 5
+
+_Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Novelty:
+    """The plane that known slices lie close to.
+
+    Parameters
+    ----------
+    mean
+        float32, ``(channels,)``: its origin.
+    axes
+        float32, ``(dimensions, channels)``: orthogonal vectors of length 1.
+
+    Raises
+    ------
+    ModelError
+        When the arrays do not fit together.
+    """
+
+    mean: _Vectors
+    axes: _Vectors
+
+    def __post_init__(self) -> None:
+        if self.mean.ndim != 1 or self.axes.ndim != 2 or self.axes.shape[1:] != self.mean.shape:
+            raise ModelError(
+                f"the plane of the novelty score has axes {self.axes.shape} and the mean "
+                f"{self.mean.shape}, which do not fit; calibrate the model again"
+            )
+
+    def score(self, vectors: _Vectors) -> NDArray[np.float64]:
+        """Measure how far pictures lie from the plane.
+
+        Parameters
+        ----------
+        vectors
+            ``(n, channels)``; see `pool_features`.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64, ``(n,)``, from 0; more is stranger.
+
+        Raises
+        ------
+        ModelError
+            When the vectors are of another network.
+        """
+        if vectors.shape[1:] != self.mean.shape:
+            raise ModelError(
+                f"the novelty score is for {self.mean.size} features, the network has "
+                f"{vectors.shape[-1]}; calibrate the model again"
+            )
+        away = _to_length_one(vectors) - self.mean
+        rest = away - (away @ self.axes.T) @ self.axes
+        return np.asarray(np.linalg.norm(rest, axis=1), dtype=np.float64)
+
+    def to_bytes(self) -> bytes:
+        """Write it as a safetensors file in half precision.
+
+        Raises
+        ------
+        MissingExtraError
+            When safetensors is not installed.
+        """
+        library = _require("safetensors.numpy")
+        # In C order: the library writes the bytes as they lie in memory, whatever their order.
+        arrays = {"mean": self.mean, "axes": self.axes}
+        content: bytes = library.save(
+            {name: np.ascontiguousarray(x, dtype=np.float16) for name, x in arrays.items()}
+        )
+        return content
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, source: str) -> Self:
+        """Read back what `to_bytes` wrote.
+
+        Raises
+        ------
+        ModelError
+            When it is not such a file; `source` is named.
+        """
+        arrays = parse_tensors(data, source=source)
+        if set(arrays) != {"mean", "axes"}:
+            raise ModelError(f"{source} holds {sorted(arrays)} where mean and axes are wanted")
+        return cls(arrays["mean"], arrays["axes"])
+
+
+def read_novelty(folder: Path, card: Card) -> Novelty | None:
+    """Read the plane of a bundle; ``None`` when its card names none.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing or not what the card says.
+    """
+    if card.novelty is None:
+        return None
+    name = card.novelty.file
+    return Novelty.from_bytes(read_listed(folder, card, name), source=str(folder / name))
+
+
+def pool_features(features: NDArray[np.float32]) -> _Vectors:
+    """Average last feature maps ``(n, height, width, channels)`` over their cells."""
+    return np.asarray(features.mean(axis=(1, 2)), dtype=np.float32)
+
+
+def fit_novelty(vectors: _Vectors, groups: Sequence[str]) -> tuple[Novelty, NDArray[np.float64]]:
+    """Lay the plane through slices, and score each of them as if it were not known.
+
+    Parameters
+    ----------
+    vectors
+        ``(n, channels)``, of slices that did not train the network; see `pool_features`.
+    groups
+        Patient or cluster of each; one with an empty text stands for itself.
+
+    Returns
+    -------
+    Novelty
+        From all slices: as many axes as hold nine tenths of the variance, 64 at most.
+    numpy.ndarray
+        float64, ``(n,)``: the score of each slice by a plane through the others' groups
+        (5 folds), since slices lie closer to a plane that was laid through them.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two groups.
+    MissingExtraError
+        When scikit-learn is not installed.
+    """
+    selection = _require("sklearn.model_selection")
+    named = own_groups(groups)
+    folds = min(_FOLDS, len(set(named)))
+    if folds < 2:
+        raise ValueError("a novelty score needs slices of at least two groups")
+    scores = np.empty(len(vectors))
+    for others, these in selection.GroupKFold(folds).split(vectors, groups=named):
+        scores[these] = _lay(vectors[others]).score(vectors[these])
+    return _lay(vectors), scores
+
+
+def _lay(vectors: _Vectors) -> Novelty:
+    """Fit a plane by principal components, as exact as the file will hold it."""
+    most = min(_MOST_DIMENSIONS, *vectors.shape)
+    pca = _require("sklearn.decomposition").PCA(most, svd_solver="full")
+    pca.fit(_to_length_one(vectors))
+    enough = int(np.searchsorted(pca.explained_variance_ratio_.cumsum(), _VARIANCE)) + 1
+    mean, axes = (x.astype(np.float16) for x in (pca.mean_, pca.components_[:enough]))
+    return Novelty(mean.astype(np.float32), axes.astype(np.float32))
+
+
+def _to_length_one(vectors: _Vectors) -> _Vectors:
+    """Scale vectors to length 1; one of zeros stays."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, np.finfo(np.float32).tiny), dtype=np.float32)
+
+
+def _require(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError("calibrating a model", "evaluate") from error
