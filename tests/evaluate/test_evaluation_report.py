@@ -61,6 +61,9 @@ def test_the_files_agree(evaluation: Make, tmp_path: Path) -> None:
     assert metrics["accuracy"] == pytest.approx(right / 24)
     assert sum(row["assessable"] == "false" for row in rows) == 1
     assert metrics["not_assessable"] == {"n": 1, "share": 1 / 24}
+    assert (metrics["accepted"]["n"], metrics["accepted"]["share"]) == (23, 23 / 24)
+    assert metrics["prediction_sets"]["calibrated"] is False
+    assert set(metrics["prediction_sets"]["intervals"]) == {"mean_size", "coverage"}
     for row in rows:
         given = {key[2:]: float(row[key]) for key in row if key.startswith("p_")}
         assert max(given, key=lambda name: given[name]) == row["predicted"]

@@ -19,6 +19,7 @@ from tumorlens.errors import MissingExtraError
 from tumorlens.evaluate.metrics import (
     Part,
     break_down,
+    describe_acceptance,
     describe_sets,
     reliability,
     summarise,
@@ -337,3 +338,31 @@ def test_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
     with pytest.raises(MissingExtraError, match=r"tumorlens\[evaluate\]"):
         summarise([0], [[1, 0, 0, 0]], classes=CLASSES)
+
+
+def test_shares_have_intervals_over_groups() -> None:
+    labels = np.tile([0, 1], 30)
+    sets = np.zeros((60, 4), dtype=bool)
+    sets[np.arange(60), labels] = np.arange(60) >= 12  # six of the thirty pairs miss both
+    sets[:, 3] = True
+    pairs = [f"P{i // 2}" for i in range(60)]
+    found = describe_sets(labels, sets, classes=CLASSES, groups=pairs, bootstrap=400, seed=1)
+    assert found["coverage"] == 0.8
+    low, high = found["intervals"]["coverage"]
+    # Of 30 pairs: 0.8 +- 1.96 * sqrt(0.8 * 0.2 / 30), twice as wide in variance as of 60 slices.
+    assert low == pytest.approx(0.8 - 0.143, abs=0.04)
+    assert high == pytest.approx(0.8 + 0.143, abs=0.04)
+    assert found["per_class"]["glioma"]["mean_size"] == pytest.approx(1.8)
+    assert found["per_class"]["notumor"]["coverage"] is None
+    assert found["per_class"]["notumor"]["intervals"] == {"mean_size": None, "coverage": None}
+    alone = describe_sets(labels, sets, classes=CLASSES, bootstrap=400, seed=1)
+    assert np.ptp(alone["intervals"]["coverage"]) < 0.85 * (high - low)
+
+
+def test_the_accepted_share_has_an_interval() -> None:
+    assessable = np.arange(50) >= 5
+    found = describe_acceptance(assessable, bootstrap=300)
+    assert (found["n"], found["share"]) == (45, 0.9)
+    assert 0.78 < found["interval"][0] < 0.9 < found["interval"][1] < 0.99
+    assert describe_acceptance(assessable)["interval"] is None
+    assert describe_acceptance(np.ones(50, bool), bootstrap=9)["interval"] == (1.0, 1.0)

@@ -113,6 +113,15 @@ def _summary(found: Evaluation) -> str:
         if interval is not None:
             text += f"  ({interval[0]:.4f} to {interval[1]:.4f})"
         lines.append(f"{name.replace('_', ' ').replace('.', ' '):<18}{text}")
+    sets, accepted = found.prediction_sets(), found.acceptance()
+    kind = "" if sets["calibrated"] else ", not calibrated"
+    lines.append(
+        f"{'prediction sets':<18}coverage {sets['coverage']:.4f} of {sets['level']:g}, "
+        f"mean size {sets['mean_size']:.2f}{kind}"
+    )
+    ends = accepted["interval"]
+    shown = f"  ({ends[0]:.4f} to {ends[1]:.4f})" if ends else ""
+    lines.append(f"{'assessable':<18}{accepted['share']:.4f}{shown}")
     if summary.resamples and not found.grouped:
         lines.append("no groups are known: the intervals are too narrow")
     leaky = {True: "LEAKY", False: "unseen patients", None: "not known whether it leaks"}

@@ -16,6 +16,7 @@ from tumorlens.evaluate.metrics import (
     Part,
     Summary,
     break_down,
+    describe_acceptance,
     describe_sets,
     require_metrics,
     summarise,
@@ -85,9 +86,24 @@ class Evaluation:
         parts.pop("", None)
         return parts
 
+    def acceptance(self) -> dict[str, Any]:
+        """Say which share of the pictures the model calls assessable, with its interval."""
+        return describe_acceptance(self.answers.assessable, **self._resampled())
+
+    def prediction_sets(self) -> dict[str, Any]:
+        """Say how often prediction sets hold the truth and how large they are."""
+        answers, card = self.answers, self.card
+        return {
+            "level": card.set_level,
+            "calibrated": bool(card.set_thresholds),
+            **describe_sets(
+                answers.labels, answers.sets, classes=answers.classes, **self._resampled()
+            ),
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Give everything but the rows, for JSON."""
-        answers, sets = self.answers, self.answers.sets
+        answers = self.answers
         found = self.summary.to_dict()
         doubtful = int((~answers.assessable).sum())
         groups = {
@@ -99,10 +115,8 @@ class Evaluation:
             **found,
             "seed": self.seed,
             "not_assessable": {"n": doubtful, "share": doubtful / self.summary.n},
-            "prediction_sets": {
-                "level": self.card.set_level,
-                **describe_sets(answers.labels, sets, classes=answers.classes),
-            },
+            "accepted": self.acceptance(),
+            "prediction_sets": self.prediction_sets(),
             "by_source": {name: _described(part) for name, part in self.by_source().items()},
             "by_group": groups or None,
             "model": {
@@ -132,6 +146,11 @@ class Evaluation:
                 **{name: version(name) for name in _PACKAGES},
             },
         }
+
+    def _resampled(self) -> dict[str, Any]:
+        """Give what draws the same groups as the summary did."""
+        groups = self.answers.groups
+        return {"groups": groups, "bootstrap": self.summary.resamples, "seed": self.seed}
 
     def _parts(self, keys: Sequence[str]) -> dict[str, Part]:
         answers = self.answers

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tumorlens.errors import MissingExtraError
-from tumorlens.evaluate.resample import BINS, NO_TUMOUR, confidence_bins, resample
+from tumorlens.evaluate.resample import BINS, NO_TUMOUR, confidence_bins, resample, resample_ratios
 from tumorlens.progress import Progress, silent
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Part",
     "Summary",
     "break_down",
+    "describe_acceptance",
     "describe_sets",
     "reliability",
     "require_metrics",
@@ -38,6 +39,7 @@ LEVEL: Final = 0.95
 _SHARE_DEFINED: Final = 0.9  # of the resamples, for an interval to be given
 
 Interval = tuple[float, float]
+_Share = tuple[float | None, Interval | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -315,7 +317,13 @@ def break_down(
 
 
 def describe_sets(
-    labels: ArrayLike, sets: NDArray[np.bool_], *, classes: Sequence[str]
+    labels: ArrayLike,
+    sets: NDArray[np.bool_],
+    *,
+    classes: Sequence[str],
+    groups: Sequence[str] | None = None,
+    bootstrap: int = 0,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Say how large prediction sets are and how often they hold the truth.
 
@@ -327,26 +335,57 @@ def describe_sets(
         ``(n, classes)``: which classes are in the set of each picture.
     classes
         Their names.
+    groups, bootstrap, seed
+        See `summarise`.
 
     Returns
     -------
     dict
         ``mean_size`` and ``coverage`` of all pictures, and ``per_class`` the same by true
-        class; ``None`` for a class without pictures.
+        class; ``None`` for a class without pictures. With `bootstrap` also the 95 %
+        ``intervals`` of each.
     """
     truth = np.asarray(labels)
     sizes, hits = sets.sum(axis=1), sets[np.arange(truth.size), truth]
+    members = np.stack([np.ones(truth.size), *(truth == c for c in range(len(classes)))], axis=1)
+    above = np.concatenate([members * sizes[:, None], members * hits[:, None]], axis=1)
+    shares = _shares(above, np.tile(members, 2), groups, bootstrap, seed)
+    each = list(zip(shares[: len(classes) + 1], shares[len(classes) + 1 :], strict=True))
 
-    def of(mask: NDArray[np.bool_]) -> dict[str, float | None]:
-        empty = not mask.any()
-        return {
-            "mean_size": None if empty else float(sizes[mask].mean()),
-            "coverage": None if empty else float(hits[mask].mean()),
-        }
+    def of(size: _Share, hit: _Share) -> dict[str, Any]:
+        described: dict[str, Any] = {"mean_size": size[0], "coverage": hit[0]}
+        if bootstrap:
+            described["intervals"] = {"mean_size": size[1], "coverage": hit[1]}
+        return described
 
-    everywhere = np.ones(truth.size, dtype=bool)
-    per_class = {name: of(truth == c) for c, name in enumerate(classes)}
-    return {**of(everywhere), "per_class": per_class}
+    per_class = {name: of(*pair) for name, pair in zip(classes, each[1:], strict=True)}
+    return {**of(*each[0]), "per_class": per_class}
+
+
+def describe_acceptance(
+    assessable: NDArray[np.bool_],
+    *,
+    groups: Sequence[str] | None = None,
+    bootstrap: int = 0,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Say which share of the pictures the model calls assessable.
+
+    Parameters
+    ----------
+    assessable
+        ``(n,)``.
+    groups, bootstrap, seed
+        See `summarise`.
+
+    Returns
+    -------
+    dict
+        ``n``, ``share``, and ``interval``: 95 %, ``None`` without `bootstrap`.
+    """
+    above = assessable[:, None].astype(np.float64)
+    share, interval = _shares(above, np.ones_like(above), groups, bootstrap, seed)[0]
+    return {"n": int(assessable.sum()), "share": share, "interval": interval}
 
 
 def _checked(
@@ -496,6 +535,28 @@ def _intervals(
             low, high = np.percentile(good, ends)
             found[name] = (float(low), float(high))
     return found, reasons
+
+
+def _shares(
+    above: NDArray[np.float64],
+    below: NDArray[np.float64],
+    groups: Sequence[str] | None,
+    bootstrap: int,
+    seed: int,
+) -> list[_Share]:
+    """Divide sums over pictures, each with its interval over resampled groups."""
+    units = _units(groups, len(above))
+    drawn = resample_ratios(above, below, units, resamples=bootstrap, seed=seed)
+    ends = (50 * (1 - LEVEL), 50 * (1 + LEVEL))
+    found: list[_Share] = []
+    for column, (upper, lower) in enumerate(zip(above.sum(axis=0), below.sum(axis=0), strict=True)):
+        good = drawn[:, column][~np.isnan(drawn[:, column])]
+        interval = None
+        if bootstrap and units.max() > 0 and good.size >= _SHARE_DEFINED * bootstrap:
+            low, high = np.percentile(good, ends)
+            interval = (float(low), float(high))
+        found.append((float(upper / lower) if lower else None, interval))
+    return found
 
 
 def _nested(flat: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from tumorlens.evaluate.figures import (
     draw_reliability,
     draw_roc,
 )
-from tumorlens.evaluate.metrics import Interval, Part, describe_sets, reliability, wilson_interval
+from tumorlens.evaluate.metrics import Interval, Part, reliability, wilson_interval
 from tumorlens.evaluate.resample import NO_TUMOUR
 from tumorlens.figure_style import class_name, figure_style, to_png
 from tumorlens.html_page import drawing, listing, table, thumbnail, whole_page
@@ -374,23 +374,36 @@ def _part_rows(parts: dict[str, Part]) -> list[tuple[str, ...]]:
 
 
 def _trust(found: Evaluation) -> str:
-    answers = found.answers
-    sets = describe_sets(answers.labels, answers.sets, classes=answers.classes)
+    sets, accepted = found.prediction_sets(), found.acceptance()
     rows = [
-        (name, _number(row["coverage"]), _number(row["mean_size"], 2))
+        (
+            name,
+            _number(row["coverage"]),
+            _interval(row.get("intervals", {}).get("coverage")),
+            _number(row["mean_size"], 2),
+            _interval(row.get("intervals", {}).get("mean_size")),
+        )
         for name, row in (
             *((class_name(name), row) for name, row in sets["per_class"].items()),
             ("all", sets),
         )
     ]
-    doubtful = int((~answers.assessable).sum())
+    how = (
+        f"Every class that is probable enough, by thresholds calibrated for "
+        f"{100 * sets['level']:.0f} %"
+        if sets["calibrated"]
+        else f"The most probable classes that together reach {100 * sets['level']:.0f} %; the "
+        "model is not calibrated, and they promise nothing"
+    )
+    doubtful = found.summary.n - accepted["n"]
+    head = ("true class", "coverage", "95 %, resampled", "mean size", "95 %, resampled")
     return (
         "<h2>Prediction sets, and pictures that cannot be assessed</h2>"
-        f"<p>The most probable classes that together reach {100 * found.card.set_level:.0f} %: "
-        "how often the truth is among them, and how many they are.</p>"
-        f"{table(('true class', 'coverage', 'mean size'), rows)}"
-        f"<p>Called not assessable: {doubtful:,} of {found.summary.n:,} "
-        f"({100 * doubtful / found.summary.n:.1f} %). They count in all figures above.</p>"
+        f"<p>{how}: how often the truth is among them, and how many they are.</p>"
+        f"{table(head, rows)}"
+        f"<p>Assessable: {_number(accepted['share'])} {_interval(accepted['interval'])} of the "
+        f"pictures. Called not assessable: {doubtful:,} of {found.summary.n:,}. They count in all "
+        "figures above.</p>"
     )
 
 

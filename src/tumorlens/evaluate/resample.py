@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from tumorlens.progress import Progress, silent
 
-__all__ = ["BINS", "NO_TUMOUR", "confidence_bins", "figures_by_weight", "resample"]
+__all__ = [
+    "BINS",
+    "NO_TUMOUR",
+    "confidence_bins",
+    "figures_by_weight",
+    "resample",
+    "resample_ratios",
+]
 
 BINS: Final = 15
 """Bins of equal width for the calibration error."""
@@ -74,6 +81,35 @@ def resample(
         found.append(compute(weights.astype(np.float64)))
         progress("resampling", min(start + block, resamples), resamples)
     return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+
+def resample_ratios(
+    above: _Floats, below: _Floats, units: NDArray[np.int64], *, resamples: int, seed: int
+) -> _Floats:
+    """Draw whole units with replacement and compute ratios of sums, such as shares.
+
+    Parameters
+    ----------
+    above, below
+        ``(n, ratios)``: what each picture adds to the upper and to the lower sum.
+    units, resamples, seed
+        As `resample` takes them; the same seed draws the same units.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, ``(resamples, ratios)``; NaN where nothing is below.
+    """
+    count = int(units.max()) + 1
+    sums = np.zeros((2, count, above.shape[1]))
+    np.add.at(sums[0], units, above)
+    np.add.at(sums[1], units, below)
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(resamples):
+        drawn = np.bincount(random.integers(count, size=count), minlength=count)
+        found.append(_divide(drawn @ sums[0], drawn @ sums[1]))
+    return np.array(found).reshape(resamples, above.shape[1])
 
 
 def figures_by_weight(
