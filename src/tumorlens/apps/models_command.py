@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,8 +19,22 @@ __all__ = ["models"]
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a model, a line each.")
-def models(*, as_json: bool) -> None:
-    """List the models that ship and those fetched from the hub before."""
+@click.option("--card", metavar="MODEL", help="Write the model card of one model instead.")
+@click.option(
+    "--metrics",
+    metavar="JSON",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --card: metrics.json of an evaluation; may be repeated.",
+)
+def models(*, as_json: bool, card: str | None, metrics: tuple[Path, ...]) -> None:
+    """List the models that ship and those fetched from the hub before.
+
+    With --card, print one model's card as Markdown: its data, protocol, results, limits.
+    """
+    if card is not None:
+        click.echo(_model_card(card, metrics), nl=False)
+        return
     from tumorlens.errors import MissingExtraError
     from tumorlens.models.hub import cached_models
     from tumorlens.models.store import bundled_models, find_bundle, read_card
@@ -31,6 +46,24 @@ def models(*, as_json: bool) -> None:
             _show("cached", cached.reference, cached.names, cached.card, as_json=as_json)
     except MissingExtraError as error:
         click.echo(f"note: {error}", err=True)
+
+
+def _model_card(model: str, metrics: tuple[Path, ...]) -> str:
+    from tumorlens.apps.hub_options import tell, where
+    from tumorlens.errors import DataError
+    from tumorlens.models.model_card import model_card
+    from tumorlens.models.store import find_bundle, read_card
+
+    place = find_bundle(model, **where())
+    tell(place.notes)
+    try:
+        evaluations = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
+        return model_card(read_card(place.folder), evaluations)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"the model card cannot be written: {error}; give what `tumorlens evaluate` wrote for "
+            "this very model"
+        ) from error
 
 
 def _show(kind: str, model: str, names: tuple[str, ...], card: Card, *, as_json: bool) -> None:

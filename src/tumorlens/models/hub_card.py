@@ -15,7 +15,7 @@ from tumorlens.foreign import is_number, printable
 from tumorlens.models.card import Card
 from tumorlens.models.hub import require_hub
 
-__all__ = ["hub_card"]
+__all__ = ["code", "escaped", "facts", "hub_card", "matrix", "scores_of", "table"]
 
 _LICENCES: Final = frozenset(
     {
@@ -32,7 +32,7 @@ _METRICS: Final = {"accuracy": "accuracy", "macro_f1": "f1", "mcc": "matthews_co
 _MARKS: Final = re.compile(r"[\\`*_\[\]{}<>|#~&!$]")
 """What begins or ends something in Markdown, HTML or mathematics; a backslash takes that away."""
 
-_LIST: Final = re.compile(r"^(\d{0,9})([-+=.)])")
+_LIST: Final = re.compile(r"^(\d{0,9})([-+=.)])(?!\d)")
 """What makes a list, a rule or a heading of a line that begins with it."""
 
 _TAGS: Final = ("tumorlens", "onnx", "medical-imaging", "mri", "brain-tumor")
@@ -98,73 +98,76 @@ def _results(hub: Any, card: Card) -> Iterator[Any]:
 
 
 def _page(card: Card, repo: str) -> Iterator[str]:
-    yield f"# {_text(card.id)}\n"
+    yield f"# {escaped(card.id)}\n"
     yield "**Research use only. It is not a medical device.**\n"
     for text in (card.description, card.intended_use):
         if text:
-            yield f"{_text(text)}\n"
+            yield f"{escaped(text)}\n"
     yield "```python"
     yield 'import tumorlens  # pip install "tumorlens[hub]"\n'
     yield f'classifier = tumorlens.load("hf://{repo}")'
     yield 'classifier.predict("slice.png").label'
     yield "```\n"
-    yield from _table("What it is", _facts(card))
+    yield from table("What it is", facts(card))
     if card.limitations:
-        yield f"## How far to trust it\n\n{_text(card.limitations)}\n"
-    yield from _table("How it scored", _scores(card))
-    yield from _matrix(card)
+        yield f"## How far to trust it\n\n{escaped(card.limitations)}\n"
+    yield from table("How it scored", scores_of(card))
+    yield from matrix(card)
     yield "## Files\n\n| file | SHA-256 |\n|---|---|"
     for name, row in card.files.items():
-        yield f"| `{name}` | `{_code(row.get('sha256'))}` |"
-    licence = _text(card.licence)
+        yield f"| `{name}` | `{code(row.get('sha256'))}` |"
+    licence = escaped(card.licence)
     yield f"\nEverything else there is to know is in `model.json`. Licence: {licence}."
     yield ""
 
 
-def _facts(card: Card) -> dict[str, object]:
+def facts(card: Card) -> dict[str, object]:
+    """Say what the network is: titles and texts for `table`."""
     training = card.training
     recipe = training.get("recipe")
-    facts: dict[str, object] = {
+    found: dict[str, object] = {
         "network": f"{card.network}, {card.precision}",
         "classes, in the order of its logits": ", ".join(card.classes),
         "input": f"{card.input.size} × {card.input.size}, prepared as {card.input.preparation}",
     }
     if isinstance(recipe, dict):
-        facts["trained"] = f"epoch {training.get('epoch')} of {recipe.get('epochs')}"
+        found["trained"] = f"epoch {training.get('epoch')} of {recipe.get('epochs')}"
     if is_number(training.get("pictures")):
-        facts["on"] = f"{training['pictures']} pictures"
-    return facts
+        found["on"] = f"{training['pictures']} pictures"
+    return found
 
 
-def _scores(card: Card) -> dict[str, object]:
+def scores_of(card: Card) -> dict[str, object]:
+    """Give the scores on the card: titles and texts for `table`."""
     scores = card.metrics
-    facts = {name: f"{scores[name]:.4f}" for name in _METRICS if is_number(scores.get(name))}
-    facts |= {f"recall of {_line(label)}": f"{value:.3f}" for label, value in _recall(card).items()}
-    if not facts:
+    found = {name: f"{scores[name]:.4f}" for name in _METRICS if is_number(scores.get(name))}
+    found |= {f"recall of {_line(label)}": f"{value:.3f}" for label, value in _recall(card).items()}
+    if not found:
         return {}
     where = f"{_line(scores.get('n'))} pictures of {_line(scores.get('data'))}"
     where += ", a split that leaks" if scores.get("leaky") else ""
-    return {"measured on": where, **facts}
+    return {"measured on": where, **found}
 
 
-def _matrix(card: Card) -> Iterator[str]:
+def matrix(card: Card) -> Iterator[str]:
     """Write the confusion matrix as a table, when the card has one that fits its classes."""
     rows = card.metrics.get("confusion_matrix")
     if not isinstance(rows, list) or len(rows) != len(card.classes):
         return
     if not all(isinstance(row, list) for row in rows):
         return
-    yield f"| true ↓ said → | {' | '.join(map(_text, card.classes))} |"
+    yield f"| true ↓ said → | {' | '.join(map(escaped, card.classes))} |"
     yield "|---|" + "---|" * len(card.classes)
     for label, row in zip(card.classes, rows, strict=True):
-        yield f"| **{_text(label)}** | {' | '.join(map(_text, row))} |"
+        yield f"| **{escaped(label)}** | {' | '.join(map(escaped, row))} |"
     yield ""
 
 
-def _table(title: str, facts: dict[str, object]) -> Iterator[str]:
-    if facts:
+def table(title: str, rows: dict[str, object]) -> Iterator[str]:
+    """Write a section with a table of two columns, when there is anything in it."""
+    if rows:
         yield f"## {title}\n\n| | |\n|---|---|"
-        yield from (f"| {_text(name)} | {_text(value)} |" for name, value in facts.items())
+        yield from (f"| {escaped(name)} | {escaped(value)} |" for name, value in rows.items())
         yield ""
 
 
@@ -180,12 +183,12 @@ def _line(value: object) -> str:
     return printable(" ".join(str(value).split()), 200)
 
 
-def _text(value: object) -> str:
+def escaped(value: object) -> str:
     """Write anything as Markdown that shows it letter by letter, in a cell of a table too."""
     line = printable(" ".join(str(value).split()))
     return _LIST.sub(r"\1\\\2", _MARKS.sub(r"\\\g<0>", line))
 
 
-def _code(value: object) -> str:
+def code(value: object) -> str:
     """Write anything so that it stands between two backticks, in a cell of a table too."""
     return _line(value).replace("`", "'").replace("|", "/")
