@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tumorlens.apps.hub_options import tell, where
+from tumorlens.foreign import printable
 
 if TYPE_CHECKING:
     from tumorlens.models.card import Card
@@ -93,15 +94,10 @@ def calibrate(
     click.echo(_summary(card))
     click.echo(f"calibrated: {click.format_filename(out)}")
     for name, reason in answers.unreadable[:_LISTED]:
-        click.echo(f"unreadable  {_printable(name)}: {_printable(reason)}", err=True)
+        click.echo(f"unreadable  {printable(name)}: {printable(reason)}", err=True)
     if answers.unreadable:
         click.echo(f"{len(answers.unreadable)} files could not be read", err=True)
         raise click.exceptions.Exit(1)
-
-
-def _printable(text: str) -> str:
-    """File names may hold anything; a terminal or a pipe may not take it."""
-    return "".join(c if c.isprintable() else "�" for c in text)
 
 
 def _summary(card: Card) -> str:
