@@ -41,6 +41,7 @@ import json, sys, time
 began = float(sys.argv[1])
 import tkinter as tk
 from dataclasses import replace
+from tumorlens.apps.desktop.app import quick_turns
 from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.view_model import ViewModel
 from tumorlens.apps.desktop.window import Window
@@ -95,7 +96,8 @@ model.start()
 window.tick()
 turn()
 watch()
-root.mainloop()
+with quick_turns():
+    root.mainloop()
 model.close()
 print(json.dumps({"times": found, "gaps": gaps, "files": len(model.rows)}))
 """
