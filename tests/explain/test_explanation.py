@@ -154,6 +154,12 @@ def is_grey(image: Image.Image) -> bool:
     return bool((pixels == pixels[..., :1]).all())
 
 
+def is_nearly_grey(image: Image.Image) -> bool:
+    """Is there no colour but the bluish tinge of the sheet?"""
+    pixels = np.asarray(image.convert("RGB")).astype(int)
+    return bool((pixels.max(axis=-1) - pixels.min(axis=-1)).max() < 12)
+
+
 @pytest.mark.parametrize("target", ["a", "b"])
 def test_a_flat_map_is_zero_said_so_and_never_coloured(
     spot_bundle: Callable[..., Path], target: str, tmp_path: Path
@@ -179,6 +185,31 @@ def test_a_blank_picture_is_explained_and_marked(classifier: Classifier, tmp_pat
     manifest = json.loads((explained.save(tmp_path / "record") / "manifest.json").read_text())
     assert manifest["flags"]["assessable"] is False
     assert manifest["reason"] == "the picture is blank"
+    with Image.open(tmp_path / "record" / "overlay.png") as figure:
+        assert is_nearly_grey(figure)
+
+
+def test_no_colour_bar_where_there_is_no_map(
+    classifier: Classifier, spot_bundle: Callable[..., Path]
+) -> None:
+    pixels = draw_phantom("glioma", 1).pixels
+    flat = load(spot_bundle((0.0, -1.0))).explain(pixels, target="a")
+    assert is_nearly_grey(flat.figure())
+    assert not is_nearly_grey(classifier.explain(pixels).figure())
+
+
+def test_a_figure_without_a_map_claims_none(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(
+        "tumorlens.explain.explanation.panel", lambda *arguments: said.extend(arguments[2:4])
+    )
+    classifier.explain(np.full((90, 70), 40, np.uint8)).figure()
+    assert said == [
+        "not assessable: the picture is blank",
+        "No map is shown. tiny-float@1. Research use only.",
+    ]
 
 
 def test_the_overlay_is_colourful_at_the_peak_only(explanation: Explanation) -> None:

@@ -82,6 +82,8 @@ def draw_depth(explained: Sequence[Explanation]) -> Image.Image:
     ]
     what = first.describe(with_layer=False)
     footer = f"{what}, {len(tiles)} layers early to late, each scaled by itself. Research use only."
+    if not answer.assessable:
+        footer = f"No maps are shown. {answer.model}. Research use only."
     return contact_sheet(tiles, title, footer)
 
 

@@ -93,8 +93,9 @@ class Explanation:
     def figure(self, alpha: float = 0.6, colormap: str = "inferno") -> Image.Image:
         """Show the slice and its overlay side by side, with colour bar and caption.
 
-        A slice that is not assessable is shown without its map. The parameters are
-        those of `overlay`.
+        A slice that is not assessable is shown without its map, and the caption says so.
+        Where there is no map to see there is no colour bar. The parameters are those of
+        `overlay`.
         """
         answer = self.prediction
         title = f"{answer.label} {answer.confidence:.1%}"
@@ -102,11 +103,13 @@ class Explanation:
         if asked and METHODS[self.method].of_class:
             title += f"; evidence for {self.target} ({answer.probabilities[self.target]:.1%})"
             title += "" if self.versus is None else f" rather than {self.versus}"
-        overlay = self.overlay(alpha, colormap)
         if not answer.assessable:  # a map would lend weight to an answer that has none
-            title, overlay = f"not assessable: {answer.reason}", self.overlay(0)
+            title = f"not assessable: {answer.reason}"
+            footer = f"No map is shown. {answer.model}. Research use only."
+            return panel(self.picture, self.overlay(0), title, footer, None)
         footer = f"{self.describe()}. Research use only."
-        return panel(self.picture, overlay, title, footer, colormap)
+        bar = None if self.flat else colormap
+        return panel(self.picture, self.overlay(alpha, colormap), title, footer, bar)
 
     def describe(self, *, with_layer: bool = True) -> str:
         """Say in a line what the map shows: method, class, layer and model."""

@@ -81,7 +81,7 @@ def blend(
 
 
 def panel(
-    picture: Slice, overlay: Image.Image, title: str, footer: str, colormap: str = "inferno"
+    picture: Slice, overlay: Image.Image, title: str, footer: str, colormap: str | None = "inferno"
 ) -> Image.Image:
     """Put the slice, its overlay and a colour bar side by side, with a title.
 
@@ -94,7 +94,8 @@ def panel(
     title, footer
         One line above and one below.
     colormap
-        Of the colour bar; a key of `tumorlens.explain.colormaps.COLORMAPS`.
+        Of the colour bar; a key of `tumorlens.explain.colormaps.COLORMAPS`. ``None`` for
+        an overlay that shows no map: then there is no bar.
 
     Returns
     -------
@@ -114,7 +115,8 @@ def panel(
     draw.text((_GAP, 10), title, fill=_INK, font=font)
     sheet.paste(left, (_GAP, top))
     sheet.paste(right, (2 * _GAP + size[0], top))
-    _draw_bar(sheet, draw, (3 * _GAP + 2 * size[0], top), size[1], small, colormap)
+    if colormap is not None:
+        _draw_bar(sheet, draw, (3 * _GAP + 2 * size[0], top), size[1], small, colormap)
     draw.text((_GAP, top + size[1] + 12), footer, fill=_FAINT, font=small)
     return sheet
 
