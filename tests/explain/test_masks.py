@@ -84,7 +84,7 @@ def test_columns_may_have_other_names_and_say_more(data: Path) -> None:
     arguments = (data / "pictures", data / "masks", data / "other.csv")
     (one,) = find_masked(*arguments, mask_column="slice")
     assert (one.mask.name, one.label, one.group) == ("8.png", "meningioma", "P9")
-    with pytest.raises(DataError, match="lacks the columns mask; it has image, slice"):
+    with pytest.raises(DataError, match=r"lacks the columns mask; it has image, slice.*--mask-column"):
         find_masked(*arguments)
 
 
@@ -92,6 +92,7 @@ def test_columns_may_have_other_names_and_say_more(data: Path) -> None:
     ("change", "message"),
     [
         ({"mask": "9"}, "line 2: there is no mask"),
+        ({"mask": ""}, "line 2: no mask is named for Training/glioma/a.png"),
         ({"label": "flu"}, "line 2: 'flu' is no class"),
         ({"image": "nowhere.png"}, "none of the pictures"),
     ],

@@ -102,8 +102,10 @@ def find_masked(
         named = class_named(label)
         if named is None:
             raise DataError(f"{source}, line {line}: {label!r} is no class; name one in `label`")
-        mask = folder / (row[mask_column] or "")
-        mask = mask if mask.suffix else mask.with_suffix(".png")
+        if not row[mask_column]:
+            raise DataError(f"{source}, line {line}: no mask is named for {row['image']}")
+        mask = folder / str(row[mask_column])
+        mask = mask if mask.suffix else mask.with_name(f"{mask.name}.png")
         if not mask.is_file():
             raise DataError(f"{source}, line {line}: there is no mask {mask}")
         mirrored = (row.get("mirrored") or "0").strip() not in ("0", "false", "no", "")
@@ -172,7 +174,8 @@ def _rows(source: Path, mask_column: str) -> list[dict[str, str | None]]:
     missing = [name for name in ("image", mask_column) if name not in columns]
     if missing:
         raise DataError(
-            f"{source} lacks the columns {', '.join(missing)}; it has {', '.join(columns)}"
+            f"{source} lacks the columns {', '.join(missing)}; it has {', '.join(columns)}. "
+            "The masks' column may be named with --mask-column"
         )
     return rows
 
