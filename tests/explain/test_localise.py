@@ -16,7 +16,7 @@ from float_bundles import look_at_brightness, write_float_bundle
 from tumorlens.apps.cli import cli
 from tumorlens.classify import Classifier, load
 from tumorlens.data.phantom import draw_phantom
-from tumorlens.errors import DataError
+from tumorlens.errors import DataError, OutputError
 from tumorlens.explain.localise import CENTRE, CHANCE, Localisation, localise
 from tumorlens.explain.localise_page import choose_cases, draw_outline, write_localisation
 from tumorlens.explain.masks import MaskedPicture, find_masked
@@ -214,7 +214,9 @@ def test_the_folder_holds_numbers_figures_and_a_page_of_its_own(
     assert summary["model"] == "tiny-float@1"
 
 
-def test_the_command(outlined: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_the_command(
+    outlined: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def run(*more: Any) -> Any:
         arguments = ["localise", outlined, "--masks", outlined / "masks", "--model", tiny_bundle]
         arguments += ["--table", outlined / "table.csv", *more]
@@ -229,3 +231,7 @@ def test_the_command(outlined: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     missing = run("--out", out / "x", "--mask-column", "nothing")
     assert isinstance(missing.exception, DataError)
     assert not (out / "x").exists()
+    measured: list[str] = []
+    monkeypatch.setattr("tumorlens.explain.localise._measure", measured.append)
+    assert isinstance(run("--out", out).exception, OutputError)  # before hours of work, not after
+    assert not measured

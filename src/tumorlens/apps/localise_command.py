@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import click
 
@@ -78,6 +79,7 @@ def localise(
     from tumorlens.explain.masks import find_masked
     from tumorlens.explain.sanity import check_sanity, choose_pictures
     from tumorlens.figure_style import require_matplotlib
+    from tumorlens.files import new_folder
 
     require_matplotlib("measuring explanations")
     if importlib.util.find_spec("scipy") is None:
@@ -90,17 +92,25 @@ def localise(
     if limit is not None and limit < len(pictures):
         pictures = [pictures[i * len(pictures) // limit] for i in range(limit)]
     meter = Meter()
-    try:
-        found = measure(
-            classifier, pictures, methods, layer=layer, curves=curves, hiding=hiding, progress=meter
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    checked = None
-    if sanity:
-        chosen = choose_pictures(classifier, pictures, sanity)
-        checked = check_sanity(classifier, chosen, methods, layer=layer, progress=meter)
-    page = write_localisation(classifier, found, out, sanity=checked, layer=layer)
+    with new_folder(out) as folder:  # first, so that no measurement ends with no place to write
+        try:
+            found = measure(
+                classifier,
+                pictures,
+                methods,
+                layer=layer,
+                curves=curves,
+                hiding=hiding,
+                progress=meter,
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+        checked = None
+        if sanity:
+            chosen = choose_pictures(classifier, pictures, sanity)
+            checked = check_sanity(classifier, chosen, methods, layer=layer, progress=meter)
+        write_localisation(classifier, found, folder, sanity=checked, layer=layer)
+    page = Path(out) / "index.html"
     if found.skipped:
         click.echo(f"{len(found.skipped)} of {len(pictures)} pictures were not measured", err=True)
     click.echo(f"{len(found.cases)} pictures measured: {click.format_filename(page)}")
