@@ -91,6 +91,13 @@ def test_what_cannot_be_explained_is_refused(
         list(classifier.explain_batch([picture], **wrong))  # type: ignore[arg-type]
 
 
+def test_of_many_layers_those_that_may_have_been_meant_are_named() -> None:
+    with pytest.raises(ValueError, match="no layer 'block_5_expand' to explain") as refused:
+        load().explain(draw_phantom("glioma", 1).pixels, layer="block_5_expand")
+    assert "there are 52, among them block_5_expand_relu" in str(refused.value)
+    assert len(str(refused.value)) < 250
+
+
 def test_occlusion_knows_no_layers(classifier: Classifier, picture: Path) -> None:
     with pytest.raises(ValueError, match="knows no layers"):
         explain_layers(classifier, read_slices(picture)[0], Question("occlusion"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = ["ENGINE", "InnerNetwork", "Question", "explain_layers", "explain_slic
 
 Map: TypeAlias = NDArray[np.float32]
 
+_NAMED: Final = 12  # layers in an error
 ENGINE: Final = "onnxruntime"
 """What last layers are explained with."""
 
@@ -81,7 +83,7 @@ class Question:
         if self.layer is not None and self.layer not in classifier.layers:
             raise ValueError(
                 f"there is no layer {self.layer!r} to explain; there are "
-                f"{', '.join(classifier.layers)}"
+                f"{_some(self.layer, classifier.layers)}"
             )
         for name in (self.target, self.versus):
             if name is not None and name not in classifier.card.classes:
@@ -200,6 +202,15 @@ def explain_layers(
     case = _Case(classifier, question, picture, prepared, prediction)
     looks = case.look_inside(classifier.float_network, names)
     return [case.explain(evidence) for evidence in looks]
+
+
+def _some(asked: str, layers: Sequence[str]) -> str:
+    """Name the layers, or of many those that may have been meant."""
+    if len(layers) <= _NAMED:
+        return ", ".join(layers)
+    near = get_close_matches(asked, layers)
+    meant = f", among them {', '.join(near)}" if near else ""
+    return f"{len(layers)}{meant} (`tumorlens explain --list-layers`, or `layers`, names all)"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
