@@ -299,6 +299,33 @@ def test_layers_are_listed_and_shown_on_one_sheet(
         )
         assert status == 2
         assert "--layers goes neither" in err
+    status, _, err = run(
+        "explain",
+        picture,
+        "--layers",
+        "relu_1, relu_4,relu_1",
+        "--out",
+        out_folder / "two",
+        "--model",
+        tiny_bundle,
+    )
+    assert status == 0
+    manifest = json.loads((out_folder / "two" / picture.stem / "manifest.json").read_text())
+    assert list(manifest["layers"]) == ["relu_1", "relu_4"]
+    status, _, err = run(
+        "explain",
+        picture,
+        "--layer",
+        "relu_1",
+        "--method",
+        "occlusion",
+        "--out",
+        out_folder,
+        "--model",
+        tiny_bundle,
+    )
+    assert status == 2
+    assert "leave --layer out" in err
 
 
 def test_a_place_that_cannot_be_written_is_said(

@@ -153,8 +153,7 @@ def explain(
     if layers is None:
         results = explain_files(classifier, files, str(out), question)
     else:
-        names = None if layers == "all" else layers.split(",")
-        results = explain_depth(classifier, files, str(out), question, names)
+        results = explain_depth(classifier, files, str(out), question, _layer_names(layers))
     meter = Meter() if len(files) > 1 and not sys.stdout.isatty() else None
     failed = done = 0
     for result in results:
@@ -378,13 +377,22 @@ def _line(result: Prediction | Failure) -> str:
     return f"{result.label:<12}{result.confidence:>6.1%}  {name}{maybe}"
 
 
+def _layer_names(layers: str | None) -> list[str] | None:
+    """Read --layers; ``None`` for all of them."""
+    if layers in (None, "all"):
+        return None
+    return list(dict.fromkeys(name.strip() for name in str(layers).split(",")))
+
+
 def _check_question(classifier: Classifier, question: Question, layers: str | None) -> None:
     """Refuse what cannot be explained before any work is done."""
     import dataclasses
 
-    names = [] if layers in (None, "all") else str(layers).split(",")
+    names = _layer_names(layers) or []
     if layers is not None and (question.layer is not None or question.method == "occlusion"):
         raise click.UsageError("--layers goes neither with --layer nor with occlusion")
+    if question.layer is not None and question.method == "occlusion":
+        raise click.UsageError("occlusion hides parts of the picture itself: leave --layer out")
     try:
         for name in [question.layer, *names]:
             dataclasses.replace(question, layer=name).check(classifier)
