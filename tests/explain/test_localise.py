@@ -203,6 +203,7 @@ def test_the_folder_holds_numbers_figures_and_a_page_of_its_own(
     for name in figures:
         assert f'alt="{name}"' in text
     assert "Worst" in text
+    assert "These pictures may have been in training." in text  # the bundle's card says so
     with (page.parent / "cases.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == [p.name for p in pictures]
@@ -212,6 +213,7 @@ def test_the_folder_holds_numbers_figures_and_a_page_of_its_own(
     summary = json.loads((page.parent / "localisation.json").read_text())
     assert summary["sanity"]["pictures"] == 2
     assert summary["model"] == "tiny-float@1"
+    assert summary["training"] == {"leaky": True}
 
 
 def test_the_command(

@@ -77,6 +77,7 @@ def write_localisation(
         When the folder is there already or cannot be written.
     """
     summary = summarise(found)
+    summary["training"] = {"leaky": classifier.card.training.get("leaky")}
     if sanity is not None:
         summary["sanity"] = sanity.to_dict()
     figures = dict(draw_all(found, summary, sanity))
@@ -141,7 +142,7 @@ def _draw_page(
         f"{summary['right']:.1%} right; its layer <code>{html.escape(found.layer)}</code>. "
         "What is explained is always the true class.</p>"
     )
-    parts = [words, _table(summary)]
+    parts = [_banner(classifier.card.training), words, _table(summary)]
     for name, text in _FIGURES.items():
         if name in figures:
             parts.append(drawing(figures[name], name, text))
@@ -158,6 +159,28 @@ def _draw_page(
         "far from one it is. Outlines are drawn in blue. Research use only.",
         "".join(parts),
         "tumorlens localise",
+    )
+
+
+def _banner(training: Mapping[str, Any]) -> str:
+    """Say what the model's card tells of whether it has seen these patients."""
+    if training.get("leaky"):
+        return (
+            '<div class="banner warn" role="note"><b>These pictures may have been in training.</b> '
+            "The model's card says that it was trained without keeping patients apart: this page "
+            "does not tell what its maps do on a patient that it has not seen.</div>"
+        )
+    selection = training.get("selection")
+    folds = selection.get("test_folds") if isinstance(selection, dict) else None
+    kept = (
+        f"Its card says that it was trained without fold {', '.join(map(str, folds))[:80]} of its "
+        "manifest."
+        if isinstance(folds, list) and folds
+        else "Its card does not tell what it was trained without."
+    )
+    return (
+        '<div class="banner" role="note"><b>Only patients that the model has not seen count.</b> '
+        f"{html.escape(kept)}</div>"
     )
 
 
