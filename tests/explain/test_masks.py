@@ -84,7 +84,9 @@ def test_columns_may_have_other_names_and_say_more(data: Path) -> None:
     arguments = (data / "pictures", data / "masks", data / "other.csv")
     (one,) = find_masked(*arguments, mask_column="slice")
     assert (one.mask.name, one.label, one.group) == ("8.png", "meningioma", "P9")
-    with pytest.raises(DataError, match=r"lacks the columns mask; it has image, slice.*--mask-column"):
+    with pytest.raises(
+        DataError, match=r"lacks the columns mask; it has image, slice.*--mask-column"
+    ):
         find_masked(*arguments)
 
 
