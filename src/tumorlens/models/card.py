@@ -102,6 +102,7 @@ class FeatureLayer:
     layout: str
 
     def __post_init__(self) -> None:
+        _require(_is_name(self.name), f"`features.name` {_NAME_RULE}")
         _require(is_number(self.stride) and self.stride > 0, "`features.stride` must be above 0")
         _require(is_number(self.offset), "`features.offset` must be a number")
         _require(self.layout in ("NHWC", "NCHW"), "`features.layout` must be NHWC or NCHW")
@@ -226,15 +227,18 @@ class Card:
     novelty: NoveltyLimit | None = None
 
     def __post_init__(self) -> None:
-        _require(len(set(self.classes)) == len(self.classes) > 1, "`classes` must differ")
+        _require(
+            len(set(self.classes)) == len(self.classes) > 1 and len(self.classes) <= _MOST_CLASSES,
+            f"`classes` must differ, and be from 2 to {_MOST_CLASSES}",
+        )
         for name in ("name", "version", "network", "precision"):
-            _require(_is_line(getattr(self, name)), f"`{name}` must be a line of text")
+            _require(_is_name(getattr(self, name)), f"`{name}` {_NAME_RULE}")
         for name in ("description", "intended_use", "limitations", "licence"):
             text = getattr(self, name)
             _require(text == "" or _is_line(text), f"`{name}` must be a line of text")
         for name in ("training", "metrics"):
             _require(isinstance(getattr(self, name), dict), f"`{name}` must be a table")
-        _require(all(map(_is_line, self.classes)), "`classes` must be lines of text")
+        _require(all(map(_is_name, self.classes)), f"each of `classes` {_NAME_RULE}")
         trained = self.training.get("classes", list(self.classes))
         _require(trained == list(self.classes), "`classes` differ from those it was trained on")
         _require(
@@ -250,8 +254,8 @@ class Card:
             "the last of `layers` must be that of `features`",
         )
         _require(
-            all(map(_is_line, self.layers)) and len(set(self.layers)) == len(self.layers),
-            "`layers` must be lines of text that differ",
+            all(map(_is_name, self.layers)) and len(set(self.layers)) == len(self.layers),
+            f"`layers` must differ, and each {_NAME_RULE}",
         )
         _require(_is_table(self.files), "`files` must hold sha256 and bytes for each file")
         _require(
@@ -348,6 +352,11 @@ def _read_probes(value: Any) -> Probes | None:
     return Probes(**{**value, "logits": tuple(map(tuple, rows))})
 
 
+_MOST_CLASSES: Final = 1000
+_LONGEST_NAME: Final = 200
+"""Characters. Names are drawn into figures, which get as wide as they are long."""
+
+_NAME_RULE: Final = f"must be a line of text of at most {_LONGEST_NAME} characters"
 _COLDEST = 1e-3  # colder, softmax is no more than a choice, and overflows in the end
 
 
@@ -363,6 +372,11 @@ def _is_range(value: object) -> bool:
 def _is_line(value: object) -> bool:
     """Say whether a value is text that can be shown on one line of any terminal."""
     return isinstance(value, str) and value != "" and value.isprintable()
+
+
+def _is_name(value: object) -> bool:
+    """Say whether a value is such text, and short."""
+    return isinstance(value, str) and len(value) <= _LONGEST_NAME and _is_line(value)
 
 
 def _is_file_name(name: object) -> bool:
