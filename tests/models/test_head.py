@@ -189,6 +189,20 @@ def test_what_does_not_fit_is_refused() -> None:
         Head("avg", ())
     with pytest.raises(ModelError, match="does not fit"):
         Head("avg", ((kernel, bias[:2]),))
+    with pytest.raises(ModelError, match=r"layer \(2, 3\) does not follow \(2, 3\)"):
+        Head("avg", ((kernel, bias), (kernel, bias)))
+    with pytest.raises(ModelError, match="not finite"):
+        Head("avg", ((kernel * np.float32(np.nan), bias),))
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max", "lse"])
+@pytest.mark.parametrize("shape", [(4, 4, 5), (0, 4, 2), (4, 2)])
+def test_features_of_other_channels_are_refused(pooling: str, shape: tuple[int, ...]) -> None:
+    head, features = Head(pooling, layers(2, 3)), np.ones(shape, np.float32)
+    with pytest.raises(ModelError, match="the head takes 2 channels"):
+        head.logits(features)
+    with pytest.raises(ModelError, match="the head takes 2 channels"):
+        head.gradient(features, np.ones(3, np.float32))
 
 
 @pytest.mark.parametrize(

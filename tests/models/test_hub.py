@@ -230,7 +230,7 @@ def test_a_file_that_is_too_large_is_not_fetched(
     hub: Hub, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.publish_folder(REPO, tiny_bundle)
-    monkeypatch.setattr(hub_module, "_LARGEST", 2**20 // 64)
+    monkeypatch.setattr(hub_module, "LARGEST_FILE", 2**20 // 64)
     with pytest.raises(ModelError, match=r"model\.onnx is larger than"):
         fetch_bundle(f"hf://{REPO}", endpoint=hub.url)
     assert hub.ranges == []

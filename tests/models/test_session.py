@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from tumorlens.errors import ModelError
-from tumorlens.models.head import HEAD_KEY
+from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.session import Session
 from tumorlens.models.store import Bundle, open_bundle
 
@@ -107,6 +107,52 @@ def test_logits_of_another_number_than_promised_are_refused(
 
     with pytest.raises(ModelError, match=r"gave logits \(3, 2\) for 3 pictures and 3 classes"):
         Session(spoilt(folder, hide)).logits(PICTURES)
+
+
+def test_texts_that_are_none_are_refused(spot_bundle: Callable[..., Path]) -> None:
+    bundle = open_bundle(spot_bundle())
+    content = bundle.onnx.replace(b'"pooling"', b'"pool\xffng"')
+    assert content != bundle.onnx
+    with pytest.raises(ModelError, match="ONNX Runtime refuses the model"):
+        Session(dataclasses.replace(bundle, onnx=content))
+
+
+def rename(model: onnx.ModelProto, name: str) -> str:
+    """Call an output otherwise, so that another node can make it."""
+    for node in model.graph.node:
+        node.output[:] = ["before" if one == name else one for one in node.output]
+    return "before"
+
+
+def test_features_of_another_number_of_pictures_are_refused(
+    spot_bundle: Callable[..., Path],
+) -> None:
+    def merge(model: onnx.ModelProto) -> None:
+        node = onnx.helper.make_node(
+            "ReduceMean", [rename(model, "features")], ["features"], axes=[0], keepdims=1
+        )
+        model.graph.node.append(node)
+
+    with pytest.raises(ModelError, match=r"gave features \(1, 16, 16, 1\) for 3 pictures"):
+        Session(spoilt(spot_bundle(), merge)).logits_and_features(PICTURES)
+
+
+def test_logits_that_are_no_numbers_are_refused(spot_bundle: Callable[..., Path]) -> None:
+    def divide(model: onnx.ModelProto) -> None:
+        zero = onnx.helper.make_tensor("zero", onnx.TensorProto.FLOAT, [1], [0.0])
+        model.graph.initializer.append(zero)
+        node = onnx.helper.make_node("Div", [rename(model, "logits"), "zero"], ["logits"])
+        model.graph.node.append(node)
+
+    session = Session(spoilt(spot_bundle(), divide))
+    with pytest.raises(ModelError, match="gave logits that are no numbers"):
+        session.logits(PICTURES)
+
+
+def test_a_head_for_other_classes_is_refused(spot_bundle: Callable[..., Path]) -> None:
+    head = Head("avg", ((np.ones((1, 3), np.float32), np.zeros(3, np.float32)),))
+    with pytest.raises(ModelError, match="a head of 3 logits for 2 classes"):
+        Session(open_bundle(spot_bundle(head=head))).head()
 
 
 def test_pictures_of_another_size_are_refused(spot_bundle: Callable[..., Path]) -> None:

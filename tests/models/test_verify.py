@@ -8,10 +8,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tumorlens.errors import ModelError
-from tumorlens.models.store import bundled_models, open_bundle
+from tumorlens.models.head import Head
+from tumorlens.models.store import bundled_models, open_bundle, read_card
 from tumorlens.models.verify import Verification, verify_bundle
 
 
@@ -87,6 +89,33 @@ def test_a_card_cannot_allow_other_answers(bundle: Path, change_card: Callable[.
         probes=dataclasses.replace(probes, logits=tuple(map(tuple, rows)), tolerance=1e9),
     )
     assert found(verify_bundle(bundle)) == {**WHOLE, "probes": False}
+
+
+def test_a_head_that_is_not_the_network_s_is_named(spot_bundle: Callable[..., Path]) -> None:
+    own = verify_bundle(spot_bundle((2.0, -1.0)))
+    assert found(own)["network"] is True
+    kernel = np.array([[-1.0, 2.0]], np.float32)  # each class explained by the other's evidence
+    lie = Head("avg", ((kernel, np.zeros(2, np.float32)),))
+    result = verify_bundle(spot_bundle((2.0, -1.0), head=lie))
+    assert found(result)["network"] is False
+    assert "the head that explains it is another's" in result.to_text()
+
+
+def test_a_card_that_changes_while_it_is_read_is_read_once(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = read_card(bundle)
+    cards = iter([card])
+    monkeypatch.setattr("tumorlens.models.verify.read_card", lambda _: next(cards))
+    (bundle / "model.json").write_text("changed")
+    assert found(verify_bundle(bundle)) == WHOLE
+
+
+def test_a_file_too_large_is_not_hashed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tumorlens.models.verify.LARGEST_FILE", 100)
+    result = verify_bundle(bundle)
+    assert found(result)["weights.safetensors"] is False
+    assert "weights.safetensors: larger than 0 MiB, and not read" in result.to_text()
 
 
 def test_more_probes_than_are_drawn_are_no_crash(

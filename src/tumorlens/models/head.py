@@ -8,6 +8,7 @@ a closed form and explaining needs no deep-learning framework.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from dataclasses import dataclass
 from typing import Final, Self
@@ -55,9 +56,21 @@ class Head:
         for kernel, bias in self.layers:
             if kernel.ndim != 2 or bias.shape != kernel.shape[1:]:
                 raise ModelError(f"the head's layer {kernel.shape} does not fit {bias.shape}")
+            if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+                raise ModelError("the head holds numbers that are not finite")
+        for (before, _), (after, _) in itertools.pairwise(self.layers):
+            if before.shape[1] != after.shape[0]:
+                raise ModelError(f"the head's layer {after.shape} does not follow {before.shape}")
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compute the logits of one feature map ``(height, width, channels)``."""
+        """Compute the logits of one feature map ``(height, width, channels)``.
+
+        Raises
+        ------
+        ModelError
+            When it has another number of channels than the head takes.
+        """
+        self._take(features)
         if self.pooling == "lse":
             evidence = self._evidence(features)
             top = evidence.max(axis=(0, 1))
@@ -87,7 +100,13 @@ class Head:
         numpy.ndarray
             ``(height, width, channels)``, before softmax. Where several places
             share a channel's maximum, they share its gradient equally.
+
+        Raises
+        ------
+        ModelError
+            When the feature map has another number of channels than the head takes.
         """
+        self._take(features)
         if self.pooling == "lse":
             evidence = self._evidence(features)
             share = np.exp(evidence - evidence.max(axis=(0, 1)))
@@ -99,6 +118,14 @@ class Head:
             return np.broadcast_to(slope / np.float32(height * width), features.shape)
         top = features == features.max(axis=(0, 1), keepdims=True)
         return np.asarray(top / top.sum(axis=(0, 1), keepdims=True) * slope, dtype=np.float32)
+
+    def _take(self, features: NDArray[np.float32]) -> None:
+        wanted = self.layers[0][0].shape[0]
+        if features.ndim != 3 or features.shape[2] != wanted or not features.size:
+            raise ModelError(
+                f"the head takes {wanted} channels, the network gives features of shape "
+                f"{features.shape}; export the model again"
+            )
 
     def _evidence(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Evidence for each class at each place, ``(height, width, classes)``."""

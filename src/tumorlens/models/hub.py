@@ -22,7 +22,7 @@ from typing import Any, Final, Self
 
 from tumorlens.errors import MissingExtraError, ModelError, UnsafeModelError
 from tumorlens.models.card import CARD_NAME, Card
-from tumorlens.models.store import CARD_LIMIT, ONNX_NAME, Place, read_card
+from tumorlens.models.store import CARD_LIMIT, LARGEST_FILE, ONNX_NAME, Place, read_card
 from tumorlens.progress import Progress, silent
 
 __all__ = [
@@ -40,7 +40,6 @@ _REVISION = re.compile(r"[\w][\w./-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ENDINGS: Final = (".onnx", ".safetensors", ".json", ".npz", ".csv", ".txt")
 _MOST_FILES: Final = 16
-_LARGEST: Final = 2 * 2**30  # bytes of one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ def fetch_bundle(
         folder = get(CARD_NAME, most=CARD_LIMIT).parent
         card = read_card(folder)
         for file, row in _named_files(card, name).items():
-            get(file, most=_LARGEST, sha256=row.get("sha256"))
+            get(file, most=LARGEST_FILE, sha256=row.get("sha256"))
     return Place(folder, f"hf://{repo}@{commit}", tuple(_notes(repo, revision, before, commit)))
 
 

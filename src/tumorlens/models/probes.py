@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.models.card import Probes
+from tumorlens.models.head import Head
 from tumorlens.models.session import Session
 
-__all__ = ["DRAWING", "Comparison", "compare_probes", "draw_probes", "take_probes"]
+__all__ = ["DRAWING", "Comparison", "compare_head", "compare_probes", "draw_probes", "take_probes"]
 
 DRAWING: Final = "probe/1"
 """Name and version of the formula in `draw_probes`."""
@@ -98,6 +99,17 @@ def compare_probes(session: Session, probes: Probes) -> Comparison:
     if np.shape(probes.logits) != logits.shape:
         return Comparison(float("inf"), allowed)
     return Comparison(float(np.abs(logits - np.array(probes.logits)).max()), allowed)
+
+
+def compare_head(session: Session, head: Head) -> Comparison:
+    """Compare the logits that the head makes of the features with those of the network.
+
+    Last layers are explained by the head. One that is not the network's own would
+    explain another network.
+    """
+    logits, features = session.logits_and_features(draw_probes(session.card.input.size))
+    made = np.stack([head.logits(one) for one in features])
+    return Comparison(float(np.abs(made - logits).max()), _usual(session.card.precision, logits))
 
 
 def _usual(precision: str, logits: NDArray[np.float32]) -> float:

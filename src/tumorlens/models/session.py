@@ -64,12 +64,13 @@ class Session:
             self._session: Any = ort.InferenceSession(
                 bundle.onnx, options, providers=["CPUExecutionProvider"]
             )
+            # Texts that are not UTF-8 are noticed here.
+            self._input: str = self._session.get_inputs()[0].name
+            self._metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         except _RUNTIME_ERRORS as error:
             raise ModelError(
                 f"{bundle.folder}: ONNX Runtime refuses the model: {_first_line(error)}"
             ) from error
-        self._input = self._session.get_inputs()[0].name
-        self._metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     def head(self) -> Head:
         """Read the head that travels inside the model.
@@ -77,12 +78,17 @@ class Session:
         Raises
         ------
         ModelError
-            When the model carries none.
+            When the model carries none, or one for another number of classes.
         """
         text = self._metadata.get(HEAD_KEY)
         if text is None:
             raise ModelError(f"{self.card.id} carries no head; export it again with tumorlens")
-        return Head.from_text(text)
+        head = Head.from_text(text)
+        if (units := head.layers[-1][0].shape[1]) != len(self.card.classes):
+            raise ModelError(
+                f"{self.card.id} has a head of {units} logits for {len(self.card.classes)} classes"
+            )
+        return head
 
     def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Classify prepared pictures.
@@ -110,6 +116,10 @@ class Session:
             Logits ``(n, classes)``, features ``(n, height, width, channels)``.
         """
         logits, features = self._run(["logits", "features"], pixels)
+        if features.ndim != 4 or len(features) != len(pixels):
+            raise ModelError(
+                f"{self.card.id} gave features {features.shape} for {len(pixels)} pictures"
+            )
         if self.card.features.layout == "NCHW":
             features = np.moveaxis(features, 1, -1)
         return logits, features
@@ -131,6 +141,8 @@ class Session:
                 f"{self.card.id} gave logits {results[0].shape} for {len(pixels)} pictures and "
                 f"{len(self.card.classes)} classes"
             )
+        if not np.isfinite(results[0]).all():
+            raise ModelError(f"{self.card.id} gave logits that are no numbers; do not use it")
         return results
 
 

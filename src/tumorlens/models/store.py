@@ -17,6 +17,7 @@ from tumorlens.progress import Progress, silent
 __all__ = [
     "CARD_LIMIT",
     "DEFAULT_MODEL",
+    "LARGEST_FILE",
     "ONNX_NAME",
     "WEIGHTS_NAME",
     "Bundle",
@@ -24,6 +25,7 @@ __all__ = [
     "bundled_models",
     "find_bundle",
     "open_bundle",
+    "open_network",
     "read_card",
     "read_listed",
 ]
@@ -39,6 +41,9 @@ WEIGHTS_NAME: Final = "weights.safetensors"
 
 CARD_LIMIT: Final = 4 * 2**20
 """Largest card that is read, in bytes."""
+
+LARGEST_FILE: Final = 2 * 2**30
+"""Largest file of a bundle that is fetched or hashed, in bytes."""
 
 _MODEL_LIMIT = 512 * 2**20
 
@@ -116,8 +121,19 @@ def open_bundle(
         When a model on the hub needs a package that is not installed.
     """
     place = find_bundle(name, offline=offline, endpoint=endpoint, progress=progress)
+    return open_network(place, read_card(place.folder))
+
+
+def open_network(place: Place, card: Card) -> Bundle:
+    """Read the network beside a card that was read already.
+
+    Raises
+    ------
+    ModelError
+        When the card names none, or the file is missing, too large or differs from
+        what the card says.
+    """
     folder = place.folder
-    card = read_card(folder)
     if ONNX_NAME not in card.files:
         raise ModelError(f"{folder / CARD_NAME} names no {ONNX_NAME}")
     return Bundle(folder, card, read_listed(folder, card, ONNX_NAME), place)

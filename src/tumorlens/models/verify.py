@@ -13,9 +13,9 @@ import numpy as np
 from tumorlens.errors import ModelError
 from tumorlens.foreign import printable
 from tumorlens.models.card import CARD_NAME, Card
-from tumorlens.models.probes import DRAWING, compare_probes
+from tumorlens.models.probes import DRAWING, compare_head, compare_probes
 from tumorlens.models.session import Session
-from tumorlens.models.store import find_bundle, open_bundle, read_card
+from tumorlens.models.store import LARGEST_FILE, Place, find_bundle, open_network, read_card
 from tumorlens.progress import Progress, silent
 from tumorlens.trust.novelty import pool_features, read_novelty
 
@@ -109,7 +109,8 @@ def verify_bundle(
     ModelError
         When there is no bundle, or its card cannot be read.
     """
-    folder = find_bundle(name, offline=offline, endpoint=endpoint, progress=progress).folder
+    place = find_bundle(name, offline=offline, endpoint=endpoint, progress=progress)
+    folder = place.folder
     card = read_card(folder)
     checks = [Check("card", passed=True, note=f"{card.id}, {card.network}, {card.precision}")]
     checks += [_check_file(folder / file, row) for file, row in card.files.items()]
@@ -117,7 +118,7 @@ def verify_bundle(
     if extra:
         note = f"{', '.join(extra)}: not named by the card, and never read"
         checks.append(Check("other files", passed=None, note=note))
-    return Verification(folder, card.id, (*checks, *_check_answers(folder, card)))
+    return Verification(folder, card.id, (*checks, *_check_answers(place, card)))
 
 
 def _check_file(path: Path, row: dict[str, Any]) -> Check:
@@ -125,6 +126,9 @@ def _check_file(path: Path, row: dict[str, Any]) -> Check:
     if not path.is_file():
         return Check(path.name, passed=False, note="missing, or no regular file")
     try:
+        if path.stat().st_size > LARGEST_FILE:  # to hash terabytes of nothing takes hours
+            most = f"{LARGEST_FILE // 2**20} MiB"
+            return Check(path.name, passed=False, note=f"larger than {most}, and not read")
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
@@ -154,14 +158,20 @@ def _check_novelty(folder: Path, card: Card, session: Session) -> list[Check]:
     return [Check("novelty", passed=True, note=note)]
 
 
-def _check_answers(folder: Path, card: Card) -> list[Check]:
+def _check_answers(place: Place, card: Card) -> list[Check]:
+    """Look at the network beside the card that was read: both may change meanwhile."""
     try:
-        session = Session(open_bundle(folder))
-        session.head()
+        session = Session(open_network(place, card))
+        own = compare_head(session, session.head())
     except ModelError as error:
         return [Check("network", passed=False, note=str(error))]
+    if not own.passed:
+        note = (
+            f"the head that explains it is another's: its logits differ by up to {own.change:.2g}"
+        )
+        return [Check("network", passed=False, note=note)]
     done = [Check("network", passed=True, note="a plain network that fits its card, with its head")]
-    done += _check_novelty(folder, card, session)
+    done += _check_novelty(place.folder, card, session)
     if card.probes is None or card.probes.drawing != DRAWING:
         note = "the card has none that this version can draw; export the model again to add them"
         return [*done, Check("probes", passed=None, note=note)]
