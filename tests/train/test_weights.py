@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from safetensors.numpy import save_file
 
 from tumorlens.errors import MissingExtraError, ModelError
 from tumorlens.train.network import build_network
-from tumorlens.train.weights import load_weights, read_weights, save_weights
+from tumorlens.train.weights import load_weights, parse_weights, read_weights, save_weights
 
 
 @pytest.fixture
@@ -94,6 +95,26 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(ModelError, match="garbage is not a safetensors file"):
             read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "size"),
+    [
+        ("BF16", [2], 4),  # which NumPy does not know
+        ("F8_E4M3", [2], 2),
+        ("C64", [2], 16),
+        ("BOOL", [2], 2),
+        ("F32", [1] * 100, 4),  # more axes than an array may have
+        ("F32", [0, 2**62, 2**62], 0),
+    ],
+)
+def test_numbers_that_are_no_weights_are_refused(kind: str, shape: list[int], size: int) -> None:
+    head = {"a\x1b": {"dtype": kind, "shape": shape, "data_offsets": [0, size]}}
+    text = json.dumps(head).encode()
+    content = len(text).to_bytes(8, "little") + text + bytes(size)
+    with pytest.raises(ModelError, match="here") as refused:
+        parse_weights(content, source="here")
+    assert str(refused.value).isprintable()
 
 
 def test_without_the_library_the_extra_is_named(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tumorlens.errors import MissingExtraError, ModelError
 from tumorlens.files import write_whole
+from tumorlens.foreign import printable
 from tumorlens.train.network import FUSING
 
 __all__ = ["load_weights", "parse_weights", "read_weights", "save_weights"]
@@ -56,16 +57,24 @@ def parse_weights(data: bytes, *, source: str) -> dict[str, NDArray[Any]]:
     Raises
     ------
     ModelError
-        When they are not safetensors; `source` is named.
+        When they are not safetensors, or hold other than real numbers that NumPy knows;
+        `source` is named.
     """
     library = _safetensors()
     error_type = importlib.import_module("safetensors").SafetensorError
     try:
         arrays: dict[str, NDArray[Any]] = library.load(data)
-    except error_type as error:
+    except (error_type, KeyError, ValueError) as error:  # of a type, or a shape, unknown to NumPy
         raise ModelError(
-            f"{source} is not a safetensors file ({error}); give one written by `tumorlens export`"
+            f"{source} is not a safetensors file of ours ({printable(error, 200)}); give one "
+            "written by `tumorlens export`"
         ) from error
+    for name, array in arrays.items():
+        if array.dtype.kind != "f":
+            raise ModelError(
+                f"{source}: {printable(name, 200)} holds {array.dtype}; weights are of float16, "
+                "float32 or float64"
+            )
     return arrays
 
 
