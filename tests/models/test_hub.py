@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -234,6 +235,20 @@ def test_a_file_that_is_too_large_is_not_fetched(
     with pytest.raises(ModelError, match=r"model\.onnx is larger than"):
         fetch_bundle(f"hf://{REPO}", endpoint=hub.url)
     assert hub.ranges == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_cache_that_cannot_be_written_is_explained(
+    hub: Hub, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    hub.publish_folder(REPO, tiny_bundle)
+    monkeypatch.setattr("huggingface_hub.HfApi.hf_hub_download", fail)
+    with pytest.raises(ModelError, match=r"cannot be kept: .*HF_HUB_CACHE") as refused:
+        fetch_bundle(f"hf://{REPO}", endpoint=hub.url)
+    assert os.strerror(number) in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ may be, each compared with the card's SHA-256. Nothing that is fetched is run.
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import importlib
@@ -40,6 +41,7 @@ _REVISION = re.compile(r"[\w][\w./-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ENDINGS: Final = (".onnx", ".safetensors", ".json", ".npz", ".csv", ".txt")
 _MOST_FILES: Final = 16
+_OF_THE_DISK: Final = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +328,11 @@ def _explained(hub: Any, name: str) -> Iterator[None]:
 
 
 def _failed(name: str, error: BaseException) -> ModelError:
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        return ModelError(
+            f"{name} cannot be kept: {first_line(error)}; make room for the cache of "
+            "huggingface_hub, or name another folder for it with HF_HUB_CACHE"
+        )
     return ModelError(f"{name} cannot be fetched: {first_line(error)}; try again later")
 
 
