@@ -15,10 +15,15 @@ from tumorlens.apps.ending import orderly_end
 
 WORK = textwrap.dedent(
     """
-    import sys, time
+    import signal, sys, time
     import click
     from tumorlens.apps import cli
     from tumorlens.files import new_folder
+
+    # Whoever runs the tests may be told to ignore them, under nohup or in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     @cli.cli.command()
     @click.argument("out")
