@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from tumorlens.errors import TumorLensError
 
@@ -20,6 +22,9 @@ Report: TypeAlias = Callable[[object], None]
 
 Job: TypeAlias = Callable[[Report], None]
 """Reports its results one by one, and can be stopped whenever it does."""
+
+
+_NICE: Final = 10
 
 
 class JobStoppedError(Exception):
@@ -122,6 +127,7 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        _stand_back()
         while (taken := self._take()) is not None:
             job, epoch = taken
             with suppress(JobStoppedError):
@@ -154,3 +160,14 @@ class Worker:
             if epoch != self._epoch:
                 raise JobStoppedError
             self._results.put(result)
+
+
+def _stand_back() -> None:
+    """Let the window's thread go first where there are more threads than cores.
+
+    Reading ahead and the network's own threads, which this one starts, inherit it. Only
+    Linux has priorities of threads.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
