@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tumorlens.apps.hub_options import tell, where
-from tumorlens.foreign import printable
+from tumorlens.apps.labelled_options import choose_source, labelled_options, tell_unreadable
 
 if TYPE_CHECKING:
     from tumorlens.models.card import Card
 
 __all__ = ["calibrate"]
 
-_LISTED = 20  # files named
 _SHARE = click.FloatRange(0.5, 1, max_open=True)
 
 
@@ -22,24 +21,7 @@ _SHARE = click.FloatRange(0.5, 1, max_open=True)
 @click.argument("bundle", metavar="BUNDLE")
 @click.option("--data", metavar="MANIFEST|DIR", help="Labelled slices it was not trained on.")
 @click.option("--out", required=True, metavar="DIR", help="The bundle to make.")
-@click.option(
-    "--fold",
-    "folds",
-    type=click.IntRange(min=0),
-    multiple=True,
-    help="Fold of the manifest; may be repeated. All pictures if not given.",
-)
-@click.option(
-    "--split",
-    type=click.Choice(["Training", "Testing", "Validation"], case_sensitive=False),
-    help="Only this official split.",
-)
-@click.option("--external", metavar="DIR", help="Somebody else's data set, in place of --data.")
-@click.option(
-    "--class-map",
-    metavar="JSON|NAME=CLASS,...",
-    help="What its folders hold; NAME=- leaves a folder out.",
-)
+@labelled_options
 @click.option(
     "--level",
     type=_SHARE,
@@ -73,9 +55,7 @@ def calibrate(
     beyond which a picture is called not assessable. Exit status 1: some files could not
     be read; the rest was used.
     """
-    source = data if external is None else external
-    if source is None or (data is not None and external is not None):
-        raise click.UsageError("name either --data MANIFEST|DIR or --external DIR")
+    source = choose_source(data, external, "--data MANIFEST|DIR")
     from tumorlens.evaluate.calibrate import calibrate as run_calibration
     from tumorlens.evaluate.cases import read_class_map
     from tumorlens.models.store import find_bundle
@@ -93,11 +73,7 @@ def calibrate(
     )
     click.echo(_summary(card))
     click.echo(f"calibrated: {click.format_filename(out)}")
-    for name, reason in answers.unreadable[:_LISTED]:
-        click.echo(f"unreadable  {printable(name)}: {printable(reason)}", err=True)
-    if answers.unreadable:
-        click.echo(f"{len(answers.unreadable)} files could not be read", err=True)
-        raise click.exceptions.Exit(1)
+    tell_unreadable(answers.unreadable)
 
 
 def _summary(card: Card) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tumorlens.apps.hub_options import tell, where
+from tumorlens.apps.labelled_options import choose_source, labelled_options, tell_unreadable
 from tumorlens.apps.meter import Meter
 from tumorlens.foreign import printable
 
@@ -16,31 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 _SHOWN = ("accuracy", "macro_f1", "mcc", "auc.macro", "ece", "brier", "tumour_miss_rate")
-_LISTED = 20  # files named; the rest is in metrics.json
 
 
 @click.command()
 @click.argument("data", required=False, metavar="[DATA]")
 @click.option("--out", required=True, metavar="DIR", help="The folder to make.")
 @click.option("--model", metavar="NAME|PATH", help="A model that ships, or the path of a bundle.")
-@click.option(
-    "--fold",
-    "folds",
-    type=click.IntRange(min=0),
-    multiple=True,
-    help="Fold of the manifest; may be repeated. All pictures if not given.",
-)
-@click.option(
-    "--split",
-    type=click.Choice(["Training", "Testing", "Validation"], case_sensitive=False),
-    help="Only this official split.",
-)
-@click.option("--external", metavar="DIR", help="Somebody else's data set, in place of DATA.")
-@click.option(
-    "--class-map",
-    metavar="JSON|NAME=CLASS,...",
-    help="What its folders hold; NAME=- leaves a folder out.",
-)
+@labelled_options
 @click.option(
     "--bootstrap",
     type=click.IntRange(min=0),
@@ -67,9 +50,7 @@ def evaluate(
     DIR will hold report.html, metrics.json, predictions.csv and the figures. Exit status
     1: some files could not be read; the rest was measured.
     """
-    source = data if external is None else external
-    if source is None or (data is not None and external is not None):
-        raise click.UsageError("name either DATA or --external DIR")
+    source = choose_source(data, external, "DATA")
     from tumorlens.classify import load
     from tumorlens.evaluate.cases import read_class_map
     from tumorlens.evaluate.evaluation import evaluate as run_evaluation
@@ -95,12 +76,7 @@ def evaluate(
         write_evaluation(found, folder, progress=Meter())
     click.echo(_summary(found))
     click.echo(f"written: {click.format_filename(out)}")
-    unreadable = found.answers.unreadable
-    for name, reason in unreadable[:_LISTED]:
-        click.echo(f"unreadable  {printable(name)}: {printable(reason)}", err=True)
-    if unreadable:
-        click.echo(f"{len(unreadable)} files could not be read; metrics.json lists them", err=True)
-        raise click.exceptions.Exit(1)
+    tell_unreadable(found.answers.unreadable, "; metrics.json lists them")
 
 
 def _summary(found: Evaluation) -> str:
