@@ -28,7 +28,7 @@ _OPTIONS: Final = (
         type=click.Choice(["Training", "Testing", "Validation"], case_sensitive=False),
         help="Only this official split.",
     ),
-    click.option("--external", metavar="DIR", help="Somebody else's data set, in place of those."),
+    click.option("--external", metavar="DIR", help="Somebody else's data set, in place of yours."),
     click.option(
         "--class-map",
         metavar="JSON|NAME=CLASS,...",
