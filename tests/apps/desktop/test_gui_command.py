@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 from screen import Hands, missing_programs, open_screen
@@ -75,10 +76,8 @@ def many(heads: list[Path], tmp_path: Path) -> Path:
     return folder
 
 
-def children(process: subprocess.Popen[str]) -> list[str]:
-    command = ["ps", "--ppid", str(process.pid), "-o", "pid="]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.split()
+def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children()
 
 
 @needs_screen
@@ -96,7 +95,7 @@ def test_closing_while_it_works_leaves_nothing(
         hands.key(how)
     assert process.communicate(timeout=8) == ("", "")
     assert process.returncode == 0
-    assert not [pid for pid in below if Path("/proc", pid).exists()]
+    assert not [child for child in below if child.is_running()]
     kept = json.loads((tmp_path / "config" / "tumorlens" / "window.json").read_text())
     assert kept == {"folder": str(many), "appearance": "dark", "scale": None}
 
@@ -115,7 +114,7 @@ def test_closing_while_keras_loads_leaves_nothing(
     hands.key("ctrl+q")
     assert process.communicate(timeout=20) == ("", "")
     assert process.returncode == 0
-    assert not [pid for pid in below if Path("/proc", pid).exists()]
+    assert not [child for child in below if child.is_running()]
 
 
 @needs_screen

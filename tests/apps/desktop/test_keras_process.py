@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from tumorlens.apps.desktop.frames import read_frame, write_frame
@@ -44,10 +45,12 @@ def ask(
     return next(explain_slices(classifier, [picture], question, network=network))
 
 
-def children() -> set[str]:
-    command = ["ps", "--ppid", str(os.getpid()), "-o", "pid=,args="]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return {line.split()[0] for line in done.stdout.splitlines() if "keras_child" in line}
+def children() -> set[int]:
+    return {
+        child.pid
+        for child in psutil.Process().children()
+        if any("keras_child" in word for word in child.cmdline())
+    }
 
 
 def test_the_maps_are_those_of_the_core_and_what_is_given_up_does_no_harm(
@@ -100,7 +103,7 @@ def test_a_child_that_was_killed_is_told_and_replaced(
     def kill(*_: object) -> None:
         if not killed:
             killed.update(children())
-            os.kill(int(next(iter(killed))), signal.SIGKILL)
+            os.kill(next(iter(killed)), signal.SIGKILL)
 
     with pytest.raises(TumorLensError, match="has ended"):
         ask(process, classifier, question, kill)
