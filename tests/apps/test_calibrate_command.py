@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tumorlens.apps.cli import main
 from tumorlens.data.phantom import write_phantoms
 
 Run = Callable[..., tuple[int, str, str]]
@@ -17,22 +15,6 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_phantoms(tmp_path_factory.mktemp("data") / "set", training=2, testing=2, size=96)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process: exit status, standard output, standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tumorlens", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        assert isinstance(stopped.value.code, int)
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return stopped.value.code, out, err
-
-    return call
 
 
 def test_somebody_elses_slices(run: Run, folder: Path, tiny_bundle: Path, tmp_path: Path) -> None:

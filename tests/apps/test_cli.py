@@ -14,29 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tumorlens.apps.cli import main
 from tumorlens.classify import Classifier
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.models.store import open_bundle
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process: exit status, standard output, standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tumorlens", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        assert isinstance(stopped.value.code, int)
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return stopped.value.code, out, err
-
-    return call
 
 
 def outside(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:

@@ -6,11 +6,11 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tumorlens.apps.cli import main
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.manifest import make_manifest, write_manifest
 from tumorlens.data.phantom import write_phantoms
@@ -25,19 +25,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process: exit status, standard output, standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tumorlens", "evaluate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        assert isinstance(stopped.value.code, int)
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return stopped.value.code, out, err
-
-    return call
+def run(run: Run) -> Run:
+    return partial(run, "evaluate")
 
 
 def test_the_shipped_model_on_a_folder(run: Run, folder: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def _summary(found: Evaluation) -> str:
         if interval is not None:
             text += f"  ({interval[0]:.4f} to {interval[1]:.4f})"
         lines.append(f"{name.replace('_', ' ').replace('.', ' '):<18}{text}")
-    sets, accepted = found.prediction_sets(), found.acceptance()
+    sets, accepted = found.prediction_sets, found.accepted
     kind = "" if sets["calibrated"] else ", not calibrated"
     lines.append(
         f"{'prediction sets':<18}coverage {sets['coverage']:.4f} of {sets['level']:g}, "

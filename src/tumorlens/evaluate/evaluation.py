@@ -7,7 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from tumorlens.classify import Classifier, load
 from tumorlens.evaluate.cases import LabelledSet, find_cases
@@ -52,6 +52,10 @@ class Evaluation:
         Whether it is too good to be true.
     seed
         Of the bootstrap.
+    accepted
+        Which share of the pictures the model calls assessable, with its interval.
+    prediction_sets
+        How often prediction sets hold the truth and how large they are.
     """
 
     card: Card
@@ -60,6 +64,40 @@ class Evaluation:
     summary: Summary
     leak: Leak
     seed: int
+    accepted: Mapping[str, Any]
+    prediction_sets: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        card: Card,
+        data: LabelledSet,
+        answers: Answers,
+        summary: Summary,
+        leak: Leak,
+        seed: int,
+    ) -> Self:
+        """Add to a summary what the model accepted and what its sets held, on the same draws."""
+        draws: dict[str, Any] = {
+            "groups": answers.groups,
+            "bootstrap": summary.resamples,
+            "seed": seed,
+        }
+        sets = describe_sets(answers.labels, answers.sets, classes=answers.classes, **draws)
+        return cls(
+            card,
+            data,
+            answers,
+            summary,
+            leak,
+            seed,
+            accepted=describe_acceptance(answers.assessable, **draws),
+            prediction_sets={
+                "level": card.set_level,
+                "calibrated": bool(card.set_thresholds),
+                **sets,
+            },
+        )
 
     @property
     def grouped(self) -> int:
@@ -86,21 +124,6 @@ class Evaluation:
         parts.pop("", None)
         return parts
 
-    def acceptance(self) -> dict[str, Any]:
-        """Say which share of the pictures the model calls assessable, with its interval."""
-        return describe_acceptance(self.answers.assessable, **self._resampled())
-
-    def prediction_sets(self) -> dict[str, Any]:
-        """Say how often prediction sets hold the truth and how large they are."""
-        answers, card = self.answers, self.card
-        return {
-            "level": card.set_level,
-            "calibrated": bool(card.set_thresholds),
-            **describe_sets(
-                answers.labels, answers.sets, classes=answers.classes, **self._resampled()
-            ),
-        }
-
     def to_dict(self) -> dict[str, Any]:
         """Give everything but the rows, for JSON."""
         answers = self.answers
@@ -115,8 +138,8 @@ class Evaluation:
             **found,
             "seed": self.seed,
             "not_assessable": {"n": doubtful, "share": doubtful / self.summary.n},
-            "accepted": self.acceptance(),
-            "prediction_sets": self.prediction_sets(),
+            "accepted": dict(self.accepted),
+            "prediction_sets": dict(self.prediction_sets),
             "by_source": {name: _described(part) for name, part in self.by_source().items()},
             "by_group": groups or None,
             "model": {
@@ -146,11 +169,6 @@ class Evaluation:
                 **{name: version(name) for name in _PACKAGES},
             },
         }
-
-    def _resampled(self) -> dict[str, Any]:
-        """Give what draws the same groups as the summary did."""
-        groups = self.answers.groups
-        return {"groups": groups, "bootstrap": self.summary.resamples, "seed": self.seed}
 
     def _parts(self, keys: Sequence[str]) -> dict[str, Part]:
         answers = self.answers
@@ -203,7 +221,7 @@ def evaluate(
         progress=progress,
     )
     leak = judge_leak(classifier.card, cases, answers.public)
-    return Evaluation(classifier.card, cases, answers, summary, leak, seed)
+    return Evaluation.of(classifier.card, cases, answers, summary, leak, seed)
 
 
 def _described(part: Part) -> dict[str, Any]:

@@ -374,7 +374,7 @@ def _part_rows(parts: dict[str, Part]) -> list[tuple[str, ...]]:
 
 
 def _trust(found: Evaluation) -> str:
-    sets, accepted = found.prediction_sets(), found.acceptance()
+    sets, accepted = found.prediction_sets, found.accepted
     rows = [
         (
             name,

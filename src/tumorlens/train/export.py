@@ -6,7 +6,6 @@ Keras writes the ONNX graph, ONNX Runtime's tools quantise it.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib
 import json
 import os
@@ -25,7 +24,7 @@ from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.published import TEST_FOLD, published
 from tumorlens.data.split import Selection, select
 from tumorlens.errors import ModelError, UnreadableImageError
-from tumorlens.files import new_folder
+from tumorlens.files import hash_file, new_folder
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat
 from tumorlens.models.head import HEAD_KEY, Head
@@ -311,7 +310,7 @@ def _datasets(examples: Sequence[Example]) -> dict[str, list[str]]:
     known = published()
     for example in examples:
         try:
-            digest = example.sha256 or hashlib.sha256(example.path.read_bytes()).hexdigest()
+            digest = example.sha256 or hash_file(example.path)
         except OSError:  # it could not be trained on either
             continue
         if digest in known:
@@ -326,8 +325,7 @@ def _feature_layer(model: Any, network: str) -> FeatureLayer:
 
 
 def _describe(path: Path) -> dict[str, Any]:
-    data = path.read_bytes()
-    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    return {"sha256": hash_file(path), "bytes": path.stat().st_size}
 
 
 def _scores(session: Session, examples: Sequence[Example], progress: Progress) -> dict[str, Any]:

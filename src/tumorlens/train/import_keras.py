@@ -9,7 +9,6 @@ first of its kind; such layers are matched by their order, all others by name.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.errors import ModelError
-from tumorlens.files import new_folder
+from tumorlens.files import hash_file, new_folder
 from tumorlens.foreign import printable
 from tumorlens.images.prepare import to_tensor
 from tumorlens.models.probes import draw_probes
@@ -163,9 +162,11 @@ def load_checkpoint_weights(
         names = [name for _, layer in pairs for name in layer.arrays]
         _fill(pairs, take_arrays(parts.weights, names, source=source), source)
         kind = parts.kind
-    with Path(file).open("rb") as opened_file:
-        digest = hashlib.file_digest(opened_file, "sha256").hexdigest()
-    return model, {"sha256": digest, "kind": kind, "architecture_compared": config is not None}
+    return model, {
+        "sha256": hash_file(Path(file)),
+        "kind": kind,
+        "architecture_compared": config is not None,
+    }
 
 
 def _agreed_size(found: int, wanted: int | None, source: str) -> int:
