@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
-__all__ = ["arrow", "disc", "mark", "rounded", "tick_box", "track"]
+__all__ = ["arrow", "disc", "mark", "rounded", "stretched", "tick_box", "track"]
 
 _FINER = 4  # drawn that many times larger, then reduced: smooth edges
 
@@ -23,6 +24,21 @@ def rounded(
         )
 
     return _drawn(size, draw)
+
+
+def stretched(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Repeat the row and the column in the middle until a picture has at least that size.
+
+    Tk fills a control with copies of the middle of its picture, and for each copy of one
+    that is see-through it asks the screen what lies below: a small middle takes a second
+    to fill a window, a large one nothing.
+    """
+    pixels = np.asarray(image)
+    for axis, least in enumerate(reversed(size)):  # rows, then columns
+        counts = np.ones(pixels.shape[axis], int)
+        counts[len(counts) // 2] += max(0, least - len(counts))
+        pixels = pixels.repeat(counts, axis)
+    return Image.fromarray(pixels)
 
 
 def tick_box(

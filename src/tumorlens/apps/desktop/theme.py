@@ -83,6 +83,9 @@ LIGHT: Final = Palette(
 )
 
 
+_BOX: Final = 20  # least side of what has round corners, at 100 %
+
+
 class Theme:
     """One look at one scale, for one window.
 
@@ -177,10 +180,13 @@ class Theme:
         style.configure("Sash", sashthickness=self.px(6), gripcount=0, background=colours.ground)
 
     def _box(self, fill: str, line: str | None = None, width: float = 1) -> ImageTk.PhotoImage:
-        side, radius = self.px(20), self.px(5)
-        return self.photo(
-            drawn.rounded((side, side), radius, fill, line, max(1, width * self.scale))
-        )
+        side, radius = self.px(_BOX), self.px(5)
+        box = drawn.rounded((side, side), radius, fill, line, max(1, width * self.scale))
+        return self._wide(box, (360, 44))
+
+    def _wide(self, image: Image, size: tuple[float, float]) -> ImageTk.PhotoImage:
+        """Hand a picture to Tk in a size at 100 % that Tk needs not repeat to fill a control."""
+        return self.photo(drawn.stretched(image, (self.px(size[0]), self.px(size[1]))))
 
     def _add_buttons(self) -> None:
         style, colours = self._style, self.palette
@@ -203,6 +209,8 @@ class Theme:
                 ("focus", self._box(rest, ring, 2)),
                 ("active", self._box(hover, hover)),
                 border=border,
+                width=self.px(_BOX),
+                height=self.px(_BOX),
                 sticky="nsew",
             )
             label = _part("Button.padding", [_part("Button.label")])
@@ -240,6 +248,8 @@ class Theme:
             ("focus", self._box(colours.raised, colours.accent, 2)),
             ("active", self._box(colours.hover, colours.hover)),
             border=self.px(7),
+            width=self.px(_BOX),
+            height=self.px(_BOX),
             sticky="nsew",
         )
         style.element_create(
@@ -283,8 +293,9 @@ class Theme:
         style.element_create(
             "Lens.Scale.trough",
             "image",
-            self.photo(drawn.track((self.px(24), side), thick, colours.line)),
+            self._wide(drawn.track((self.px(24), side), thick, colours.line), (480, 1)),
             border=(self.px(4), 0),
+            width=self.px(24),
             sticky="ew",
         )
         on_track = [_part("Lens.Scale.slider", side="left", sticky="")]
@@ -294,18 +305,20 @@ class Theme:
             ("Lens.Progress.trough", colours.line),
             ("Lens.Progress.pbar", colours.accent),
         ):
-            box = self.photo(drawn.rounded((self.px(12), self.px(8)), self.px(4), fill))
-            style.element_create(element, "image", box, border=self.px(3), sticky="nsew")
+            width, height = self.px(12), self.px(8)
+            box = self._wide(drawn.rounded((width, height), self.px(4), fill), (480, 1))
+            style.element_create(
+                element, "image", box, border=self.px(3), width=width, height=height, sticky="nsew"
+            )
         bar = _part("Lens.Progress.pbar", side="left", sticky="ns")
         style.layout("Horizontal.TProgressbar", [_part("Lens.Progress.trough", [bar])])
 
-        for way, sticky in (("Vertical", "ns"), ("Horizontal", "ew")):
-            size = self.px(11)
+        size = self.px(11)
+        for way, sticky, long in (("Vertical", "ns", (1, 1200)), ("Horizontal", "ew", (1200, 1))):
 
-            def thumb(fill: str, size: int = size) -> ImageTk.PhotoImage:
-                return self.photo(
-                    drawn.rounded((size, size), size / 2, fill, self.palette.panel, self.px(2))
-                )
+            def thumb(fill: str, long: tuple[float, float] = long) -> ImageTk.PhotoImage:
+                disc = drawn.rounded((size, size), size / 2, fill, self.palette.panel, self.px(2))
+                return self._wide(disc, long)
 
             element = f"Lens.{way}.thumb"
             style.element_create(
@@ -315,6 +328,8 @@ class Theme:
                 ("disabled", thumb(colours.panel)),
                 ("active", thumb(colours.faint)),
                 border=self.px(5),
+                width=size,
+                height=size,
                 sticky="nsew",
             )
             trough = _part(f"{way}.Scrollbar.trough", [_part(element, expand="1")], sticky=sticky)
