@@ -1,0 +1,98 @@
+r"""Train, export and calibrate the network that ships, with the recipe that was chosen.
+
+    python scripts/final_model.py --data manifest.csv --root DATA --masks MASKS \
+        --table TABLE.csv --mask-column slice --weights start.safetensors --out final
+
+Half of the patients of fold 1, by which `campaign.py` chose the recipe, train together
+with folds 2 to 4. The other half are no network's: they set the temperature, the
+thresholds of the prediction sets and the limit of novelty. Fold 0 stays closed; it is
+opened once, by `tumorlens evaluate --fold 0` and `tumorlens localise --fold 0`.
+
+Stop it whenever you like; the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Final
+
+from campaign import CLOSED, MEASURED, STEPS, tries
+
+from tumorlens.apps.meter import Meter
+from tumorlens.data.manifest import Manifest, read_manifest, write_manifest
+from tumorlens.data.split import split_manifest
+from tumorlens.evaluate.calibrate import calibrate
+from tumorlens.explain.masks import find_masked
+from tumorlens.train.export import export_run
+from tumorlens.train.fit import train
+from tumorlens.train.recipe import replaced
+
+CALIBRATES: Final = 5
+"""The fold that half of the measured one becomes."""
+
+
+def main() -> None:
+    """Part the fold, train, export in both precisions, calibrate both."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", required=True, help="manifest with the published folds")
+    parser.add_argument("--root", required=True, help="folder the mask table's pictures are in")
+    parser.add_argument("--masks", required=True, help="folder of masks")
+    parser.add_argument("--table", required=True, help="which picture has which mask")
+    parser.add_argument("--mask-column", default="mask")
+    parser.add_argument("--weights", required=True, help="starting weights, or a run's")
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--name", default="mobilenetv2-evidence", help="of the bundles")
+    parser.add_argument("--like", default=STEPS[-1][0], choices=[name for name, _ in STEPS])
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--set", nargs="*", default=[], help="more of the recipe: NAME=VALUE")
+    parser.add_argument("--description", default="")
+    parser.add_argument("--limitations", default="")
+    given = parser.parse_args()
+    recipe = replaced(dict(tries(given))[given.like], given.set)
+    data = given.out / "folds.csv"
+    if not data.is_file():
+        given.out.mkdir(parents=True, exist_ok=True)
+        write_manifest(halved(read_manifest(given.data)), data)
+    meter = Meter()
+    outlines = find_masked(
+        given.root, given.masks, given.table, mask_column=given.mask_column, manifest=data
+    )
+    run = train(
+        recipe,
+        data,
+        given.out / "run",
+        test_folds=(CLOSED, CALIBRATES),
+        outlines=outlines,
+        progress=meter,
+    )
+    for precision in ("float32", "int8"):
+        bare, done = given.out / f"{precision}-bare", given.out / precision
+        if not bare.is_dir():
+            export_run(run, bare, name=given.name, precision=precision, progress=meter)
+        if not done.is_dir():
+            calibrate(
+                bare, data, done, folds=(CALIBRATES,), version="1",
+                limitations=given.limitations or None, progress=meter,
+            )  # fmt: skip
+        print(f"wrote {done}")
+
+
+def halved(manifest: Manifest) -> Manifest:
+    """Give half of the measured fold's groups of every class a fold of their own."""
+    entries = [entry for entry in manifest.entries if entry.fold == MEASURED]
+    halves = split_manifest(Manifest(tuple(entries), manifest.root), folds=2)
+    off = {entry.path for entry in halves.entries if entry.fold == 1}
+    folds = [CALIBRATES if e.path in off else e.fold for e in manifest.entries]
+    parted = [
+        dataclasses.replace(entry, fold=fold)
+        for entry, fold in zip(manifest.entries, folds, strict=True)
+    ]
+    return dataclasses.replace(manifest, entries=tuple(parted))
+
+
+if __name__ == "__main__":
+    main()
