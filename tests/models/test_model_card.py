@@ -101,6 +101,30 @@ def test_without_an_evaluation_it_has_what_the_card_says(card: Card) -> None:
         assert file["sha256"] in text
 
 
+def part(number: float) -> dict[str, Any]:
+    """One row of what ``localisation.json`` holds of a method."""
+    ends = {"pointing": [number - 0.01, number + 0.01]}
+    return {"all": {"pointing": number, "mass": 0.4, "iou_best": 0.3, "intervals": ends}}
+
+
+def test_where_the_evidence_lies_is_told(card: Card, metrics: dict[str, Any]) -> None:
+    hidden = {"n": 90, "stayed": 0.2345, "interval": [0.2, 0.3], "called_no_tumour": 0.7654}
+    found = {
+        "model": card.id,
+        "layer": "fused",
+        "n": 123,
+        "groups": 45,
+        "methods": {"gradcam": part(0.8123), "chance": part(0.0160)},
+        "hidden": {"all": {"right": 99, "tumour": hidden}, "glioma": {"right": 0}},
+    }
+    text = model_card(card, [metrics], [found])
+    assert "| gradcam | 0.8123 | 0.8023 to 0.8223 | 0.4000 | 0.3000 |" in text
+    assert "| the tumour is painted over, all (90) | 0.2345 | 0.2000 to 0.3000 | 0.7654 |" in text
+    assert "123 outlined tumour slices of 45 groups" in text
+    with pytest.raises(ValueError, match="is of another@1, not of"):
+        model_card(card, [], [{**found, "model": "another@1"}])
+
+
 def test_the_calibration_is_told(card: Card) -> None:
     calibrated = dataclasses.replace(
         card, temperature=1.234, metrics={**card.metrics, "calibration": CALIBRATION}

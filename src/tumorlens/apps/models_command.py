@@ -25,7 +25,7 @@ __all__ = ["models"]
     metavar="JSON",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="With --card: metrics.json of an evaluation; may be repeated.",
+    help="With --card: metrics.json of an evaluation, or localisation.json; may be repeated.",
 )
 def models(*, as_json: bool, card: str | None, metrics: tuple[Path, ...]) -> None:
     """List the models that ship and those fetched from the hub before.
@@ -57,12 +57,14 @@ def _model_card(model: str, metrics: tuple[Path, ...]) -> str:
     place = find_bundle(model, **where())
     tell(place.notes)
     try:
-        evaluations = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
-        return model_card(read_card(place.folder), evaluations)
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
+        localisations = [one for one in found if "hidden" in one]
+        evaluations = [one for one in found if "hidden" not in one]
+        return model_card(read_card(place.folder), evaluations, localisations)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"the model card cannot be written: {error}; give what `tumorlens evaluate` wrote for "
-            "this very model"
+            f"the model card cannot be written: {error}; give what `tumorlens evaluate` or "
+            "`tumorlens localise` wrote for this very model"
         ) from error
 
 

@@ -1,9 +1,10 @@
 """The model card: what a model is for, on what it was made and measured, and where it fails.
 
-Made of ``model.json`` and of what `tumorlens evaluate` wrote (``metrics.json``) and of
-nothing else, so that it cannot say what no run found. After M. Mitchell et al., "Model Cards
-for Model Reporting" (FAT* 2019), with the items of A. S. Tejani et al., "Checklist for
-Artificial Intelligence in Medical Imaging (CLAIM): 2024 Update" (Radiology: AI 6(4), 2024).
+Made of ``model.json`` and of what `tumorlens evaluate` (``metrics.json``) and `tumorlens
+localise` (``localisation.json``) wrote, and of nothing else, so that it cannot say what no
+run found. After M. Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019), with the
+items of A. S. Tejani et al., "Checklist for Artificial Intelligence in Medical Imaging
+(CLAIM): 2024 Update" (Radiology: AI 6(4), 2024).
 """
 
 from __future__ import annotations
@@ -40,12 +41,18 @@ _FIGURES: Final = {
     "ece": "calibration error (ECE)",
     "brier": "Brier score (0 to 2)",
 }
+_PAINTED: Final = {
+    "tumour": "the tumour is painted over",
+    "control": "a patch elsewhere is",
+}
 _UNKNOWN: Final = "not known"
 
 Metrics = Mapping[str, Any]
 
 
-def model_card(card: Card, evaluations: Sequence[Metrics] = ()) -> str:
+def model_card(
+    card: Card, evaluations: Sequence[Metrics] = (), localisations: Sequence[Metrics] = ()
+) -> str:
     """Write the model card.
 
     Parameters
@@ -54,6 +61,9 @@ def model_card(card: Card, evaluations: Sequence[Metrics] = ()) -> str:
         Of the model.
     evaluations
         What ``metrics.json`` holds, for each evaluation of this model.
+    localisations
+        What ``localisation.json`` holds, for each time its maps were held against
+        outlined tumours.
 
     Returns
     -------
@@ -65,17 +75,18 @@ def model_card(card: Card, evaluations: Sequence[Metrics] = ()) -> str:
     ValueError
         When an evaluation is of another model.
     """
-    for found in evaluations:
-        if found.get("model", {}).get("id") != card.id:
-            other = printable(found.get("model", {}).get("id"))
-            raise ValueError(f"an evaluation is of {other}, not of {card.id}")
+    measured = [found.get("model", {}).get("id") for found in evaluations]
+    measured += [found.get("model") for found in localisations]
+    for other in measured:
+        if other != card.id:
+            raise ValueError(f"an evaluation is of {printable(other)}, not of {card.id}")
     parts = (
         table(SECTIONS[0], facts(card)),
         _section(1, [escaped(card.intended_use or _UNKNOWN)]),
         _section(2, _out_of_scope()),
         _section(3, _data(card, evaluations)),
         _section(4, _protocol(card)),
-        _section(5, _results(card, evaluations)),
+        _section(5, [*_results(card, evaluations), *_evidence(localisations)]),
         _section(6, _calibration(card)),
         _section(7, _failures(card, evaluations)),
         _section(8, _claim(card, evaluations)),
@@ -171,6 +182,32 @@ def _evaluation(found: Metrics) -> Iterator[str]:
     yield f"| mean size of sets | {_number(sets.get('mean_size'))} | |"
     yield f"| assessable | {_number(accepted.get('share'))} | {_ends(accepted.get('interval'))} |"
     yield ""
+
+
+def _evidence(localisations: Sequence[Metrics]) -> Iterator[str]:
+    for found in localisations:
+        yield "### Where the evidence lies\n"
+        yield f"{_count(found['n'])} outlined tumour slices of {_count(found['groups'])} groups,"
+        yield f"maps of the layer {escaped(found['layer'])}.\n"
+        yield "| map | peak in the outline | 95 %, over groups | mass in it | best IoU |"
+        yield "|---|---|---|---|---|"
+        for name, parts in found["methods"].items():
+            row = parts["all"]
+            cells = (_number(row["pointing"]), _ends(row["intervals"]["pointing"]))
+            more = (_number(row["mass"]), _number(row["iou_best"]))
+            yield f"| {escaped(name)} | {' | '.join((*cells, *more))} |"
+        yield ""
+        yield "| right answers that stay when | share | 95 %, over groups | called no tumour |"
+        yield "|---|---|---|---|"
+        for part, title in _PAINTED.items():
+            for kind, rows in found["hidden"].items():
+                row = rows.get(part)
+                if row is not None:
+                    cells = (_number(row["stayed"]), _ends(row["interval"]))
+                    lost = _number(row["called_no_tumour"])
+                    name = f"{title}, {escaped(kind)} ({row['n']})"
+                    yield f"| {name} | {' | '.join(cells)} | {lost} |"
+        yield ""
 
 
 def _calibration(card: Card) -> Iterator[str]:
