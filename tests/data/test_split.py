@@ -15,6 +15,7 @@ from tumorlens.data.folder import CLASSES
 from tumorlens.data.folds import assign_folds, imbalance
 from tumorlens.data.manifest import Entry, Manifest, write_manifest
 from tumorlens.data.phantom import write_phantoms
+from tumorlens.data.published import published
 from tumorlens.data.split import check_leaks, select, split_manifest
 from tumorlens.errors import DataError
 
@@ -177,6 +178,17 @@ def test_pictures_without_a_fold_are_left_out_and_counted(tmp_path: Path) -> Non
     chosen = select(tmp_path / "m.csv")
     assert (len(chosen.training), len(chosen.testing)) == (1, 1)
     assert chosen.origin["without_fold"] == 1
+
+
+def test_it_is_noted_which_published_folds_training_left_alone(tmp_path: Path) -> None:
+    rows = list(published().values())
+    seen = next(row for row in rows if row.fold == 3)
+    pictures = (
+        replace(entry(1, fold=1), sha256=seen.sha256, group=seen.group),
+        entry(2, fold=0),
+    )
+    write_manifest(Manifest(pictures, tmp_path), tmp_path / "m.csv")
+    assert select(tmp_path / "m.csv").origin["published_folds_kept"] == [0, 1, 2, 4]
 
 
 def test_a_folder_is_leaky_whatever_it_holds(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tumorlens.data.manifest import Entry
-from tumorlens.evaluate.cases import LabelledSet
+from tumorlens.evaluate.cases import Case, LabelledSet
 from tumorlens.evaluate.leak import judge_leak
 from tumorlens.models.card import Card
 from tumorlens.models.store import open_bundle
@@ -61,6 +61,20 @@ def test_another_manifest_is_not_known(rows: tuple[Entry, ...], labelled: Make) 
     data = labelled(*rows, chosen=rows[:1])
     other = card(selection={"manifest_sha256": "0" * 64, "test_folds": [0]})
     assert judge_leak(other, data, {}).leaky is None
+
+
+def test_a_published_fold_that_no_training_saw_is_clean_in_any_manifest(
+    rows: tuple[Entry, ...], labelled: Make
+) -> None:
+    cases = (Case("a.png", "glioma"), Case("b.png", "glioma"))
+    data = dataclasses.replace(labelled(*rows, chosen=rows[:2]), cases=cases)
+    selection = {"manifest_sha256": "0" * 64, "test_folds": [0, 5], "published_folds_kept": [0]}
+    other = card(selection=selection)
+    assert judge_leak(other, data, {0: 2}).leaky is False
+    assert judge_leak(other, data, {0: 1}).leaky is None  # nothing is known of the other one
+    assert judge_leak(other, data, {0: 1, 1: 1}).leaky is True
+    odd = card(selection={**selection, "published_folds_kept": "0"})
+    assert judge_leak(odd, data, {0: 2}).leaky is None
 
 
 def test_a_leaky_card(rows: tuple[Entry, ...], labelled: Make) -> None:

@@ -36,7 +36,8 @@ def pair(
 ) -> Iterator[dict[str, Classifier]]:
     """A classifier for each kind of head, whose two engines have the same numbers.
 
-    The second has the head of Xception: the maximum, and a hidden layer.
+    The second has the head of Xception: the maximum, and a hidden layer. The third pools
+    evidence.
     """
     NETWORKS["tiny-max"] = Network("Tiny", "max", (24,), (0.0, 0.0), "relu_4", (0.0, 1.0), 64)
     folder = tmp_path_factory.mktemp("floats")
@@ -46,14 +47,20 @@ def pair(
         layer.set_weights([random.normal(0.05, 0.4, w.shape) ** 2 for w in layer.get_weights()])
     last = maximum.get_layer("logits")
     last.set_weights([random.normal(size=w.shape) for w in last.get_weights()])
+    evidence = build_network("tiny-fpn")
+    for layer in evidence.layers:
+        layer.set_weights([random.normal(0.05, 0.4, w.shape) ** 2 for w in layer.get_weights()])
+    last = evidence.get_layer("evidence")
+    last.set_weights([random.normal(size=w.shape) for w in last.get_weights()])
     yield {
         "avg": load(write_float_bundle(tiny_model, "tiny", folder / "avg"), threads=1),
         "max": load(write_float_bundle(maximum, "tiny-max", folder / "max"), threads=1),
+        "lse": load(write_float_bundle(evidence, "tiny-fpn", folder / "lse"), threads=1),
     }
     del NETWORKS["tiny-max"]
 
 
-@pytest.mark.parametrize("head", ["avg", "max"])
+@pytest.mark.parametrize("head", ["avg", "max", "lse"])
 @pytest.mark.parametrize("versus", [None, "notumor"])
 def test_both_engines_give_the_same_last_layer_map(
     pair: dict[str, Classifier], head: str, versus: str | None
@@ -66,10 +73,11 @@ def test_both_engines_give_the_same_last_layer_map(
             picture = read_slices(draw_phantom(label, 100_003).pixels)[0]
             closed = classifier.explain(picture, method=method, target=label, versus=versus)
             question = Question(method, target=label, versus=versus)
-            (keras,) = explain_layers(classifier, picture, question, ["relu_4"])
+            name = classifier.layers[-1]
+            (keras,) = explain_layers(classifier, picture, question, [name])
             assert (closed.engine, closed.float_label) == ("onnxruntime", None)
             assert keras.engine.startswith("keras-")
-            assert (keras.layer, keras.float_label) == ("relu_4", closed.prediction.label)
+            assert (keras.layer, keras.float_label) == (name, closed.prediction.label)
             np.testing.assert_allclose(keras.map, closed.map, atol=1e-4)
             scale = max(1, closed.cells.max())
             np.testing.assert_allclose(keras.cells, closed.cells, atol=1e-4 * scale)

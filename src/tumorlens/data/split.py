@@ -14,7 +14,7 @@ from typing import Any
 from tumorlens.data.folder import Example, find_all
 from tumorlens.data.folds import assign_folds
 from tumorlens.data.manifest import Entry, Manifest, read_manifest
-from tumorlens.data.published import TEST_FOLD
+from tumorlens.data.published import TEST_FOLD, published
 from tumorlens.errors import DataError
 
 __all__ = ["Leaks", "Selection", "check_leaks", "select", "split_manifest"]
@@ -203,10 +203,21 @@ def select(
         "manifest_sha256": manifest.sha256,
         "test_folds": chosen,
         "without_fold": len(manifest.entries) - len(train) - len(test),
+        "published_folds_kept": _published_folds_kept(train),
     }
     return Selection(
         tuple(manifest.examples(train)), tuple(manifest.examples(test)), bool(leaks), origin
     )
+
+
+def _published_folds_kept(train: Iterable[Entry]) -> list[int]:
+    """Name the published folds of which no picture and no patient is trained on."""
+    rows = published()
+    used = {entry.sha256 for entry in train}
+    groups = {row.group for sha256, row in rows.items() if sha256 in used}
+    groups |= {entry.group for entry in train}
+    known = {row.fold for row in rows.values()}
+    return sorted(known - {row.fold for row in rows.values() if row.group in groups})
 
 
 def _select_folder(root: Path) -> Selection:

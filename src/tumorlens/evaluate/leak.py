@@ -72,18 +72,32 @@ def judge_leak(card: Card, data: LabelledSet, public: Mapping[int, int]) -> Leak
             reason="The model was trained on other folds of this manifest; no group and no "
             "picture of this set was among them.",
         )
-    seen = sum(count for fold, count in public.items() if kept is None or fold not in kept)
+    return _judge_published(card.training, len(data.cases), public)
+
+
+def _judge_published(training: Mapping[str, Any], pictures: int, public: Mapping[int, int]) -> Leak:
+    """Judge by the published folds that the pictures are known to be of."""
+    kept, _ = _selection(training)
+    apart, known = _published_folds_kept(training), sum(public.values())
+    if known and known == pictures and set(public) <= apart:
+        return Leak(
+            leaky=False,
+            reason="All of the pictures are of published folds of which no picture and no "
+            "patient was in the model's training.",
+        )
+    alone = apart | set(kept or ())
+    seen = sum(count for fold, count in public.items() if fold not in alone)
     if seen and kept is not None:
         return Leak(
             leaky=True,
             reason=f"{seen:,} of the pictures are of published folds that the model did not "
             "keep for testing: it may have been trained on them.",
         )
-    known = f"{pictures:,} of the pictures are of the published set" if pictures else ""
+    also = f"; {known:,} of the pictures are of the published set" if known else ""
     return Leak(
         leaky=None,
         reason="It is not known whether the model has seen these pictures or patients in "
-        f"training{'; ' + known if known else ''}.",
+        f"training{also}.",
     )
 
 
@@ -105,3 +119,12 @@ def _selection(training: Mapping[str, Any]) -> tuple[tuple[int, ...] | None, str
         return None, None
     folds = selection.get("test_folds")
     return tuple(folds) if isinstance(folds, list) else None, selection.get("manifest_sha256")
+
+
+def _published_folds_kept(training: Mapping[str, Any]) -> set[int]:
+    """Give the published folds that the model was trained without, where its card knows."""
+    selection = training.get("selection")
+    folds = selection.get("published_folds_kept") if isinstance(selection, dict) else None
+    if not isinstance(folds, list):
+        return set()
+    return {fold for fold in folds if isinstance(fold, int)}

@@ -30,7 +30,7 @@ __all__ = [
     "read_listed",
 ]
 
-DEFAULT_MODEL: Final = "mobilenetv2-official"
+DEFAULT_MODEL: Final = "mobilenetv2-evidence"
 """The model that is used when none is named."""
 
 ONNX_NAME: Final = "model.onnx"
