@@ -126,6 +126,8 @@ def evaluation(tmp_path: Path) -> Callable[..., Evaluation]:
         summary = summarise(
             labels, rows, classes=CLASSES, groups=answers.groups, bootstrap=bootstrap
         )
-        return Evaluation.of(open_bundle().card, data, answers, summary, Leak(leaky, "Why."), 0)
+        return Evaluation.of(
+            open_bundle("mobilenetv2-official").card, data, answers, summary, Leak(leaky, "Why."), 0
+        )
 
     return make

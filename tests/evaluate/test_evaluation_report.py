@@ -79,7 +79,7 @@ def test_the_files_agree(evaluation: Make, tmp_path: Path) -> None:
     assert metrics["unreadable"] == [
         {"path": "bad <b>.png", "reason": "plain text; give a picture"}
     ]
-    assert metrics["model"]["id"] == "mobilenetv2-evidence@1"
+    assert metrics["model"]["id"] == "mobilenetv2-official@1"
     assert metrics["data"]["leaky"] is None
     assert len(metrics["intervals"]["accuracy"]) == 2
     assert set(metrics["auc"]) == {"macro", *classes}

@@ -139,7 +139,7 @@ def metadata(page: str) -> dict[str, Any]:
 
 
 def test_the_page_has_the_hub_s_metadata() -> None:
-    card = read_card(find_bundle(DEFAULT_MODEL).folder)
+    card = read_card(find_bundle("mobilenetv2-official").folder)
     found = metadata(hub_card(card, "lab/brain"))
     assert found["license"] == "apache-2.0"
     assert found["library_name"] == "tumorlens"
