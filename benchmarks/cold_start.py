@@ -35,7 +35,7 @@ KERAS = """
 import sys
 import keras, numpy as np
 from PIL import Image
-model = keras.models.load_model(sys.argv[1], safe_mode=False)
+model = keras.models.load_model(sys.argv[1])
 size = model.input.shape[1]
 picture = np.asarray(Image.open(sys.argv[2]).convert("RGB").resize((size, size)), "float32")
 print(model.predict(picture[None] / 255, verbose=0))
