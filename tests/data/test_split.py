@@ -189,6 +189,9 @@ def test_it_is_noted_which_published_folds_training_left_alone(tmp_path: Path) -
     )
     write_manifest(Manifest(pictures, tmp_path), tmp_path / "m.csv")
     assert select(tmp_path / "m.csv").origin["published_folds_kept"] == [0, 1, 2, 4]
+    more = (*pictures, entry(3, fold=2))  # it may be anybody, re-encoded
+    write_manifest(Manifest(more, tmp_path), tmp_path / "m.csv")
+    assert select(tmp_path / "m.csv").origin["published_folds_kept"] == []
 
 
 def test_a_folder_is_leaky_whatever_it_holds(tmp_path: Path) -> None:

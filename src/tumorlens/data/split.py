@@ -211,13 +211,16 @@ def select(
 
 
 def _published_folds_kept(train: Iterable[Entry]) -> list[int]:
-    """Name the published folds of which no picture and no patient is trained on."""
+    """Name the published folds of which nothing is trained on.
+
+    No group crosses those folds, so that none of their patients is, either. Only where all
+    that is trained on is of the published set can that be known.
+    """
     rows = published()
-    used = {entry.sha256 for entry in train}
-    groups = {row.group for sha256, row in rows.items() if sha256 in used}
-    groups |= {entry.group for entry in train}
-    known = {row.fold for row in rows.values()}
-    return sorted(known - {row.fold for row in rows.values() if row.group in groups})
+    used = [rows.get(entry.sha256) for entry in train]
+    if None in used:
+        return []
+    return sorted({row.fold for row in rows.values()} - {row.fold for row in used if row})
 
 
 def _select_folder(root: Path) -> Selection:

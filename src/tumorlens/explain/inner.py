@@ -170,7 +170,10 @@ def _with_nudges(keras: Any, model: Any, names: Sequence[str]) -> tuple[Any, lis
             nudge = keras.Input(out.shape[1:])
             made[layer.name] = keras.layers.Add()([out, nudge])
             outputs[layer.name], nudges[layer.name] = out, nudge
-    logits = made[model.layers[-1].name]
+    last = model.layers[-1]
+    logits = made[last.name]
+    if last.output is not model.output:  # evidence, which is pooled by what is no layer
+        logits = keras.Model(last.output, model.output)(logits)
     inputs = [model.input, *(nudges[name] for name in names)]
     probe = keras.Model(inputs, [logits, *(outputs[name] for name in names)])
     return probe, [tuple(nudges[name].shape[1:]) for name in names]

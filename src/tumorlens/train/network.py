@@ -289,17 +289,12 @@ def _pooled_evidence(keras: Any, x: Any, spec: Network, classes: int) -> Any:
     # A dense layer at each place, written as the convolution that every exporter knows.
     evidence = keras.layers.Conv2D(classes - 1, 1, name="evidence", dtype="float32")(x)
     places = evidence.shape[1] * evidence.shape[2]
-
-    def pooled(evidence: Any) -> Any:
-        # Written out: `ops.logsumexp` exports operators that only guard against infinities.
-        top = ops.max(evidence, axis=(1, 2), keepdims=True)
-        total = ops.sum(ops.exp(evidence - top), axis=(1, 2))
-        tumours = ops.log(total) + top[:, 0, 0] - math.log(places)
-        none = tumours[:, :1] * 0.0
-        return ops.concatenate([tumours[:, :NO_TUMOUR], none, tumours[:, NO_TUMOUR:]], axis=1)
-
-    # A layer, so that whoever goes through the layers comes to the logits.
-    return keras.layers.Lambda(pooled, (classes,), dtype="float32", name="logits")(evidence)
+    # Written out: `ops.logsumexp` exports operators that only guard against infinities.
+    top = ops.max(evidence, axis=(1, 2), keepdims=True)
+    total = ops.sum(ops.exp(evidence - top), axis=(1, 2))
+    tumours = ops.log(total) + top[:, 0, 0] - math.log(places)
+    none = tumours[:, :1] * 0.0
+    return ops.concatenate([tumours[:, :NO_TUMOUR], none, tumours[:, NO_TUMOUR:]], axis=1)
 
 
 def _tiny(keras: Any, size: int, weights: str | None) -> Any:
