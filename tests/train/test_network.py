@@ -17,10 +17,27 @@ from tumorlens.train.network import (
     convolution_outputs,
     evidence_output,
     feature_layer,
+    join_members,
 )
 
-SIZES = {"tiny": 64, "tiny-fpn": 64, "mobilenetv2": 96, "mobilenetv2-fpn": 96, "xception": 96}
-COUNTS = {"tiny": 4, "tiny-fpn": 9, "mobilenetv2": 52, "mobilenetv2-fpn": 57, "xception": 36}
+SIZES = {
+    "tiny": 64,
+    "tiny-fpn": 64,
+    "tiny-fpn-x2": 64,
+    "mobilenetv2": 96,
+    "mobilenetv2-fpn": 96,
+    "mobilenetv2-fpn-x3": 96,
+    "xception": 96,
+}
+COUNTS = {
+    "tiny": 4,
+    "tiny-fpn": 9,
+    "tiny-fpn-x2": 2 * 9 + 1,
+    "mobilenetv2": 52,
+    "mobilenetv2-fpn": 57,
+    "mobilenetv2-fpn-x3": 3 * 57 + 1,
+    "xception": 36,
+}
 POOLING = [name for name, spec in sorted(NETWORKS.items()) if spec.pooling == "lse"]
 
 
@@ -204,3 +221,34 @@ def test_an_output_is_what_leaves_normalisation_and_activation() -> None:
         "block2_sepconv2_bn",
     )
     assert found[-2:] == ("block14_sepconv1_act", "block14_sepconv2_act")
+
+
+def test_joined_networks_answer_from_the_mean_of_their_evidence(keras: Any) -> None:
+    random = np.random.default_rng(3)
+    members = [build_network("tiny-fpn") for _ in range(2)]
+    for member in members:
+        head = member.get_layer("evidence")
+        head.set_weights([random.normal(size=x.shape) for x in head.get_weights()])
+        norm = member.get_layer("fused_norm")  # as after training: no network is like another
+        norm.set_weights([random.uniform(0.5, 2, x.shape) for x in norm.get_weights()])
+    joined = join_members(members, "tiny-fpn-x2")
+    pictures = random.uniform(-1, 1, (3, 64, 64, 3)).astype(np.float32)
+    views = [keras.Model(m.input, evidence_output(m)) for m in (*members, joined)]
+    first, second, both = (np.asarray(view(pictures, training=False)) for view in views)
+    np.testing.assert_allclose(both, (first + second) / 2, atol=1e-4)
+    assert np.abs(first - second).max() > 1e-2
+    pooled = np.log(np.exp(both.astype(np.float64)).mean(axis=(1, 2)))
+    logits = np.asarray(joined(pictures, training=False))
+    np.testing.assert_allclose(np.delete(logits, 2, axis=1), pooled, atol=1e-4)
+
+
+def test_only_networks_of_a_kind_are_joined() -> None:
+    small = build_network("tiny-fpn")
+    with pytest.raises(ModelError, match="tiny-fpn-x2 joins 2 networks, not 3"):
+        join_members([small] * 3, "tiny-fpn-x2")
+    with pytest.raises(ModelError, match="tiny joins 1 networks"):
+        join_members([small], "tiny")
+    with pytest.raises(ModelError, match="cannot hold tiny at 64 pixels"):
+        join_members([small, build_network("tiny")], "tiny-fpn-x2")
+    with pytest.raises(ModelError, match="cannot hold tiny-fpn at 96 pixels"):
+        join_members([small, build_network("tiny-fpn", size=96)], "tiny-fpn-x2")

@@ -91,7 +91,7 @@ def _behind(layer: Any, before: list[CellGrid]) -> CellGrid:
     # coarse one made finer lies less exactly than one that always was fine.
     grid = max(before, key=lambda g: (not g.enlarged, g.field))
     grid = replace(grid, field=max(g.field for g in before))
-    if kind in ("BatchNormalization", "ReLU", "Activation", "Add", "Dropout"):
+    if kind in ("BatchNormalization", "ReLU", "Activation", "Add", "Concatenate", "Dropout"):
         return grid
     if kind == "UpSampling2D":
         factor = layer.size[0]

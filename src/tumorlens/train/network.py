@@ -7,13 +7,16 @@ gradient. Every network ends in logits; softmax belongs to whoever reads them.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+
+import numpy as np
 
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import ModelError
@@ -28,6 +31,7 @@ __all__ = [
     "build_network",
     "convolution_outputs",
     "feature_layer",
+    "join_members",
     "training_view",
 ]
 
@@ -59,6 +63,10 @@ class Network:
         Layers of the backbone, each half as fine as the one before, that are fused at
         the first one's fineness into the feature layer; empty when that is the
         backbone's own.
+    members
+        How many such backbones, each with its own weights, see the picture side by
+        side. Their features are laid one behind the other, so that the evidence of all
+        is one dense layer at each place.
     """
 
     backbone: str
@@ -69,10 +77,27 @@ class Network:
     value_range: tuple[float, float]
     size: int
     pyramid: tuple[str, ...] = ()
+    members: int = 1
 
 
 NO_TUMOUR: Final = CLASSES.index("notumor")
 """Place of the class that has no evidence of its own."""
+
+# Evidence on 28 × 28 cells: fine enough for a tumour of 1.6 % of the picture, while each
+# cell sees all of it through the two coarser levels.
+_LIGHT_FPN = Network(
+    "MobileNetV2",
+    "lse",
+    (),
+    (0.2,),
+    "fused",
+    (-1.0, 1.0),
+    224,
+    ("block_6_expand_relu", "block_13_expand_relu", "out_relu"),
+)
+_TINY_FPN = Network(
+    "Tiny", "lse", (), (0.0,), "fused", (-1.0, 1.0), 64, ("relu_2", "relu_3", "relu_4")
+)
 
 NETWORKS: Final[dict[str, Network]] = {
     # As the reference project builds it, its 0 … 1 input included.
@@ -81,23 +106,13 @@ NETWORKS: Final[dict[str, Network]] = {
     ),
     # One dense layer on the mean: evidence at a place is that place's share of the logit.
     "mobilenetv2": Network("MobileNetV2", "avg", (), (0.2,), "out_relu", (-1.0, 1.0), 224),
-    # Evidence on 28 × 28 cells: fine enough for a tumour of 1.6 % of the picture, while each
-    # cell sees all of it through the two coarser levels.
-    "mobilenetv2-fpn": Network(
-        "MobileNetV2",
-        "lse",
-        (),
-        (0.2,),
-        "fused",
-        (-1.0, 1.0),
-        224,
-        ("block_6_expand_relu", "block_13_expand_relu", "out_relu"),
-    ),
+    "mobilenetv2-fpn": _LIGHT_FPN,
+    # Three of them, trained apart and joined by `join_members`.
+    "mobilenetv2-fpn-x3": dataclasses.replace(_LIGHT_FPN, members=3),
     # For teaching and for tests: learns drawn pictures in seconds, scans not at all.
     "tiny": Network("Tiny", "avg", (), (0.0,), "relu_4", (-1.0, 1.0), 64),
-    "tiny-fpn": Network(
-        "Tiny", "lse", (), (0.0,), "fused", (-1.0, 1.0), 64, ("relu_2", "relu_3", "relu_4")
-    ),
+    "tiny-fpn": _TINY_FPN,
+    "tiny-fpn-x2": dataclasses.replace(_TINY_FPN, members=2),
 }
 """Every network that can be trained, by name."""
 
@@ -110,6 +125,8 @@ _WIDTH = 128
 """Channels of fused levels."""
 
 _AUTOMATIC_NAME = re.compile(r"(conv2d|batch_normalization|add)(_\d+)?")
+_MEMBER = re.compile(r"m\d+_")
+"""How the names of a member's layers begin, members counted from 1."""
 
 
 def build_network(
@@ -150,10 +167,12 @@ def build_network(
     spec = _spec(name)
     side = spec.size if size is None else size
     with _dtype_policy(keras, precision):
-        backbone = _backbone(keras, spec, side, "imagenet" if imagenet else None)
+        entry = keras.Input((side, side, 3))
+        weights = "imagenet" if imagenet else None
         if spec.pooling == "lse":
-            x = _fused(keras, backbone, spec)
-            return keras.Model(backbone.input, _pooled_evidence(keras, x, spec, classes), name=name)
+            x = _members(keras, spec, entry, weights)
+            return keras.Model(entry, _pooled_evidence(keras, x, spec, classes), name=name)
+        backbone = _backbone(keras, spec, entry, weights)
         x = backbone.get_layer(spec.feature_layer).output
         pool = {
             "avg": keras.layers.GlobalAveragePooling2D,
@@ -166,7 +185,54 @@ def build_network(
         x = keras.layers.Dropout(spec.dropout[-1], name="drop_logits")(x)
         # float32 whatever the policy: calibration needs the logits' full precision.
         logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
-        return keras.Model(backbone.input, logits, name=name)
+        return keras.Model(entry, logits, name=name)
+
+
+def join_members(members: Sequence[Any], network: str) -> Any:
+    """Join networks that were trained apart into one whose evidence is the mean of theirs.
+
+    The evidence of each place is averaged before it is pooled, so that one map of
+    evidence is still what the answer is computed from.
+
+    Parameters
+    ----------
+    members
+        Networks from `build_network`, of the kind that `network` has several of, of one
+        size and with the same classes.
+    network
+        A key of `NETWORKS` with as many members.
+
+    Returns
+    -------
+    keras.Model
+        The network, in float32.
+
+    Raises
+    ------
+    ModelError
+        When they are too few or too many, or of another kind.
+    """
+    spec = _spec(network)
+    alone = dataclasses.replace(spec, members=1)
+    if len(members) != spec.members or spec.members < 2:
+        raise ModelError(f"{network} joins {spec.members} networks, not {len(members)}")
+    for member in members:
+        if _spec(member.name) != alone or member.input.shape != members[0].input.shape:
+            raise ModelError(
+                f"{network} cannot hold {member.name} at {member.input.shape[1]} pixels; its "
+                "members are alike and of one size"
+            )
+    heads = [member.get_layer("evidence") for member in members]
+    joined = build_network(network, classes=heads[0].filters + 1, size=members[0].input.shape[1])
+    for number, member in enumerate(members, start=1):
+        for layer in member.layers:
+            if layer.weights and layer.name != "evidence":
+                joined.get_layer(f"m{number}_{layer.name}").set_weights(layer.get_weights())
+    kernels, biases = zip(*(head.get_weights() for head in heads), strict=True)
+    joined.get_layer("evidence").set_weights(
+        [np.concatenate(kernels, axis=2) / len(heads), np.mean(biases, axis=0)]
+    )
+    return joined
 
 
 def evidence_output(model: Any) -> Any:
@@ -223,7 +289,9 @@ def convolution_outputs(model: Any) -> tuple[str, ...]:
             readers.setdefault(source, []).append(layer)
     names = []
     for layer in model.layers:
-        if type(layer).__name__ not in _CONVOLUTIONS or _AUTOMATIC_NAME.fullmatch(layer.name):
+        if type(layer).__name__ not in _CONVOLUTIONS:
+            continue
+        if _AUTOMATIC_NAME.fullmatch(_MEMBER.sub("", layer.name)):
             continue
         if layer.name == "evidence":  # the head, written as a convolution
             continue
@@ -231,6 +299,8 @@ def convolution_outputs(model: Any) -> tuple[str, ...]:
         while len(readers[end.name]) == 1 and type(readers[end.name][0]).__name__ in _FOLLOWERS:
             end = readers[end.name][0]
         names.append(end.name)
+    if len(joint := [x.name for x in model.layers if type(x).__name__ == "Concatenate"]) == 1:
+        names += joint  # of all members, where the network has several
     return tuple(names)
 
 
@@ -240,12 +310,15 @@ def _spec(name: str) -> Network:
     return NETWORKS[name]
 
 
-def _backbone(keras: Any, spec: Network, size: int, weights: str | None) -> Any:
+def _backbone(keras: Any, spec: Network, entry: Any, weights: str | None) -> Any:
     if spec.backbone == "Tiny":
-        return _tiny(keras, size, weights)
+        return _tiny(keras, entry, weights)
     build: Callable[..., Any] = getattr(keras.applications, spec.backbone)
+    size = entry.shape[1]
     try:
-        backbone = build(include_top=False, weights=weights, input_shape=(size, size, 3))
+        backbone = build(
+            include_top=False, weights=weights, input_tensor=entry, input_shape=(size, size, 3)
+        )
     except (OSError, ValueError) as error:
         raise ModelError(f"cannot build {spec.backbone} at {size} pixels: {error}") from error
     except Exception as error:
@@ -258,6 +331,20 @@ def _backbone(keras: Any, spec: Network, size: int, weights: str | None) -> Any:
         ) from error
     _settle_names(backbone)
     return backbone
+
+
+def _members(keras: Any, spec: Network, entry: Any, weights: str | None) -> Any:
+    """Build the feature layer: of one backbone, or of several side by side."""
+    if spec.members == 1:
+        return _fused(keras, _backbone(keras, spec, entry, weights), spec)
+    features = []
+    for number in range(1, spec.members + 1):
+        x = _fused(keras, _backbone(keras, spec, entry, weights), spec)
+        for layer in keras.Model(entry, x).layers:
+            if not isinstance(layer, keras.layers.InputLayer):
+                layer.name = f"m{number}_{layer.name}"
+        features.append(x)
+    return keras.layers.Concatenate(name=spec.feature_layer)(features)
 
 
 def _fused(keras: Any, backbone: Any, spec: Network) -> Any:
@@ -297,11 +384,11 @@ def _pooled_evidence(keras: Any, x: Any, spec: Network, classes: int) -> Any:
     return ops.concatenate([tumours[:, :NO_TUMOUR], none, tumours[:, NO_TUMOUR:]], axis=1)
 
 
-def _tiny(keras: Any, size: int, weights: str | None) -> Any:
+def _tiny(keras: Any, entry: Any, weights: str | None) -> Any:
     """Build four convolutions, each halving the picture."""
     if weights is not None:
         raise ModelError("the network 'tiny' has no ImageNet weights; start it at random")
-    x = entry = keras.Input((size, size, 3))
+    x = entry
     for i, channels in enumerate((16, 32, 48, 64), start=1):
         x = keras.layers.Conv2D(
             channels, 3, strides=2, padding="same", use_bias=False, name=f"conv_{i}"
