@@ -19,7 +19,7 @@ Make = Callable[..., LabelledSet]
 
 
 def card(**training: Any) -> Card:
-    return dataclasses.replace(open_bundle().card, training=training)
+    return dataclasses.replace(open_bundle().card, training=training, metrics={})
 
 
 @pytest.fixture
@@ -75,6 +75,27 @@ def test_a_published_fold_that_no_training_saw_is_clean_in_any_manifest(
     assert judge_leak(other, data, {0: 1, 1: 1}).leaky is True
     odd = card(selection={**selection, "published_folds_kept": "0"})
     assert judge_leak(odd, data, {0: 2}).leaky is None
+
+
+@pytest.mark.parametrize(
+    ("calibration", "leaky"),
+    [
+        ({"data": {"published_folds": [1]}}, False),
+        ({"data": {"published_folds": [0, 1]}}, None),
+        ({"data": {"published_folds": None}}, None),  # on pictures that may be anybody's
+        ({"data": {}}, None),
+        ({}, None),
+        ("odd", None),
+    ],
+)
+def test_a_fold_that_calibrated_is_not_called_unseen_in_another_manifest(
+    rows: tuple[Entry, ...], labelled: Make, calibration: Any, leaky: bool | None
+) -> None:
+    cases = (Case("a.png", "glioma"), Case("b.png", "glioma"))
+    data = dataclasses.replace(labelled(*rows, chosen=rows[:2]), cases=cases)
+    trained = card(selection={"test_folds": [0, 1], "published_folds_kept": [0, 1]})
+    calibrated = dataclasses.replace(trained, metrics={"calibration": calibration})
+    assert judge_leak(calibrated, data, {0: 2}).leaky is leaky
 
 
 def test_a_leaky_card(rows: tuple[Entry, ...], labelled: Make) -> None:

@@ -345,8 +345,15 @@ def _report(
 
 def _origin(cases: LabelledSet, answers: Answers, leak: Leak) -> dict[str, Any]:
     """Say which slices it was, without the paths of somebody's disk."""
+    # Where one picture is of unknown origin, nothing is known of the folds it may be of.
+    known = sum(answers.public.values()) == len(cases.cases)
     return {
-        "data": {"name": cases.name, **cases.origin, "files_sha256": answers.sha256},
+        "data": {
+            "name": cases.name,
+            **cases.origin,
+            "files_sha256": answers.sha256,
+            "published_folds": sorted(answers.public) if known else None,
+        },
         "unreadable": len(answers.unreadable),
         "leaky": leak.leaky,
         "leaky_reason": leak.reason,

@@ -72,18 +72,20 @@ def judge_leak(card: Card, data: LabelledSet, public: Mapping[int, int]) -> Leak
             reason="The model was trained on other folds of this manifest; no group and no "
             "picture of this set was among them.",
         )
-    return _judge_published(card.training, len(data.cases), public)
+    apart = _published_folds_kept(card)
+    return _judge_published(kept, apart, len(data.cases), public)
 
 
-def _judge_published(training: Mapping[str, Any], pictures: int, public: Mapping[int, int]) -> Leak:
+def _judge_published(
+    kept: tuple[int, ...] | None, apart: set[int], pictures: int, public: Mapping[int, int]
+) -> Leak:
     """Judge by the published folds that the pictures are known to be of."""
-    kept, _ = _selection(training)
-    apart, known = _published_folds_kept(training), sum(public.values())
+    known = sum(public.values())
     if known and known == pictures and set(public) <= apart:
         return Leak(
             leaky=False,
             reason="All of the pictures are of published folds of which no picture and no "
-            "patient was in the model's training.",
+            "patient was in the model's training or calibration.",
         )
     alone = apart | set(kept or ())
     seen = sum(count for fold, count in public.items() if fold not in alone)
@@ -121,10 +123,16 @@ def _selection(training: Mapping[str, Any]) -> tuple[tuple[int, ...] | None, str
     return tuple(folds) if isinstance(folds, list) else None, selection.get("manifest_sha256")
 
 
-def _published_folds_kept(training: Mapping[str, Any]) -> set[int]:
-    """Give the published folds that the model was trained without, where its card knows."""
-    selection = training.get("selection")
+def _published_folds_kept(card: Card) -> set[int]:
+    """Give the published folds that nothing of the model was fitted on, where its card knows."""
+    selection = card.training.get("selection")
     folds = selection.get("published_folds_kept") if isinstance(selection, dict) else None
     if not isinstance(folds, list):
         return set()
-    return {fold for fold in folds if isinstance(fold, int)}
+    kept = {fold for fold in folds if isinstance(fold, int)}
+    calibration = card.metrics.get("calibration")
+    if calibration is None:
+        return kept
+    data = calibration.get("data") if isinstance(calibration, dict) else None
+    used = data.get("published_folds") if isinstance(data, dict) else None
+    return kept.difference(used) if isinstance(used, list) else set()
