@@ -56,11 +56,7 @@ class OutOfTimeError(Exception):
 def main() -> None:
     """Train and measure every try, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", required=True, help="manifest with the published folds")
-    parser.add_argument("--root", required=True, help="folder the mask table's pictures are in")
-    parser.add_argument("--masks", required=True, help="folder of masks")
-    parser.add_argument("--table", required=True, help="which picture has which mask")
-    parser.add_argument("--mask-column", default="mask")
+    add_data_options(parser)
     parser.add_argument("--weights", required=True, help="starting weights of MobileNetV2")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--hours", type=float, default=2.5)
@@ -78,6 +74,22 @@ def main() -> None:
     except OutOfTimeError:
         print("\nthe time is over; the same command goes on from here")
     print(table(given.out))
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Ask for the slices and their outlines."""
+    parser.add_argument("--data", required=True, help="manifest with the published folds")
+    parser.add_argument("--root", required=True, help="folder the mask table's pictures are in")
+    parser.add_argument("--masks", required=True, help="folder of masks")
+    parser.add_argument("--table", required=True, help="which picture has which mask")
+    parser.add_argument("--mask-column", default="mask")
+
+
+def outlines_of(given: argparse.Namespace, data: str | Path) -> list[Any]:
+    """Find the outlined slices of a manifest."""
+    return find_masked(
+        given.root, given.masks, given.table, mask_column=given.mask_column, manifest=data
+    )
 
 
 def tries(given: argparse.Namespace) -> list[tuple[str, Recipe]]:
@@ -110,9 +122,7 @@ def one_try(name: str, recipe: Recipe, given: argparse.Namespace, deadline: floa
             raise OutOfTimeError
         meter(stage, done, total, note)
 
-    outlines = find_masked(
-        given.root, given.masks, given.table, mask_column=given.mask_column, manifest=given.data
-    )
+    outlines = outlines_of(given, given.data)
     start = time.monotonic()
     run = train(
         recipe,

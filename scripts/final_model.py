@@ -1,7 +1,13 @@
 r"""Train, export and calibrate the network that ships, with the recipe that was chosen.
 
     python scripts/final_model.py --data manifest.csv --root DATA --masks MASKS \
-        --table TABLE.csv --mask-column slice --weights start.safetensors --out final
+        --table TABLE.csv --mask-column slice --out final \
+        --member campaign/groups/weights.safetensors 11 0 \
+        --member campaign/evidence/weights.safetensors 6 2 \
+        --member campaign/looks/weights.safetensors 6 3
+
+Each member is the same recipe from other starting weights and another seed, for so many
+epochs. Joined, they answer from the mean of their evidence.
 
 Half of the patients of fold 1, by which `campaign.py` chose the recipe, train together
 with folds 2 to 4. The other half are no network's: they set how much evidence outweighs
@@ -23,12 +29,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from campaign import CLOSED, MEASURED, STEPS, tries
+from campaign import CLOSED, MEASURED, STEPS, add_data_options, outlines_of, tries
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp
@@ -40,55 +48,47 @@ from tumorlens.data.split import split_manifest
 from tumorlens.evaluate.calibrate import calibrate
 from tumorlens.evaluate.cases import find_cases
 from tumorlens.evaluate.run import run_model
-from tumorlens.explain.masks import find_masked
 from tumorlens.files import new_folder
+from tumorlens.progress import Progress
 from tumorlens.train.export import export_run
 from tumorlens.train.fit import train
-from tumorlens.train.network import training_view
+from tumorlens.train.network import join_members, training_view
 from tumorlens.train.recipe import replaced
-from tumorlens.train.run import checkpoint_path, epochs_done, load_run
+from tumorlens.train.run import checkpoint_path, epochs_done, load_run, read_note
 from tumorlens.train.weights import save_weights
 
 CALIBRATES: Final = 5
 """The fold that half of the measured one becomes."""
 
+JOINED: Final = {1: "mobilenetv2-fpn", 3: "mobilenetv2-fpn-x3"}
+"""The network of so many members."""
+
 
 def main() -> None:
     """Part the fold, train, export in both precisions, calibrate both."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", required=True, help="manifest with the published folds")
-    parser.add_argument("--root", required=True, help="folder the mask table's pictures are in")
-    parser.add_argument("--masks", required=True, help="folder of masks")
-    parser.add_argument("--table", required=True, help="which picture has which mask")
-    parser.add_argument("--mask-column", default="mask")
-    parser.add_argument("--weights", required=True, help="starting weights, or a run's")
+    add_data_options(parser)
+    parser.add_argument(
+        "--member", required=True, nargs=3, action="append", metavar=("WEIGHTS", "EPOCHS", "SEED")
+    )
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--name", default="mobilenetv2-evidence", help="of the bundles")
-    parser.add_argument("--like", default=STEPS[-1][0], choices=[name for name, _ in STEPS])
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--version", default="2", help="of the bundles")
+    parser.add_argument("--like", default="groups", choices=[name for name, _ in STEPS])
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--set", nargs="*", default=[], help="more of the recipe: NAME=VALUE")
     parser.add_argument("--description", default="")
     parser.add_argument("--limitations", default="")
     given = parser.parse_args()
-    recipe = replaced(dict(tries(given))[given.like], given.set)
+    if len(given.member) not in JOINED:
+        parser.error(f"--member can be given {' or '.join(map(str, JOINED))} times")
     data = given.out / "folds.csv"
     if not data.is_file():
         given.out.mkdir(parents=True, exist_ok=True)
         write_manifest(halved(read_manifest(given.data)), data)
     meter = Meter()
-    outlines = find_masked(
-        given.root, given.masks, given.table, mask_column=given.mask_column, manifest=data
-    )
-    run = train(
-        recipe,
-        data,
-        given.out / "run",
-        test_folds=(CLOSED, CALIBRATES),
-        outlines=outlines,
-        progress=meter,
-    )
+    run = trained(given, data, meter)
     plain = given.out / "plain"
     if not plain.is_dir():
         export_run(run, plain, name=given.name, precision="float32", progress=meter)
@@ -106,10 +106,58 @@ def main() -> None:
             )  # fmt: skip
         if not done.is_dir():
             calibrate(
-                bare, data, done, folds=(CALIBRATES,), version="1",
+                bare, data, done, folds=(CALIBRATES,), version=given.version,
                 limitations=given.limitations or None, progress=meter,
             )  # fmt: skip
         print(f"wrote {done}")
+
+
+def trained(given: argparse.Namespace, data: Path, progress: Progress) -> Path:
+    """Train every member, and join them where there are several."""
+    outlines = outlines_of(given, data)
+    runs = []
+    for weights, epochs, seed in given.member:
+        start = argparse.Namespace(**{**vars(given), "weights": weights, "epochs": int(epochs)})
+        run = train(
+            replaced(dict(tries(start))[given.like], [*given.set, f"seed={seed}"]),
+            data,
+            given.out / f"member-{seed}",
+            test_folds=(CLOSED, CALIBRATES),
+            outlines=outlines,
+            progress=progress,
+        )
+        runs.append(run)
+    if len(runs) == 1:
+        return runs[0]
+    joined = given.out / "run-joined"
+    if not joined.is_dir():
+        join_runs(runs, joined, JOINED[len(runs)])
+    return joined
+
+
+def join_runs(runs: Sequence[Path], out: Path, network: str) -> None:
+    """Write the joint network of several runs as if it were the first one's last epoch."""
+    loaded = [load_run(run) for run in runs]
+    recipe = dataclasses.replace(loaded[0][0], network=network)
+    members = [
+        {
+            "seed": own.seed,
+            "epochs": own.epochs,
+            "weights": Path(own.weights).parent.name,
+            "weights_sha256": read_note(run)["weights_sha256"],
+        }
+        for run, (own, _) in zip(runs, loaded, strict=True)
+    ]
+    model = join_members([member for _, member in loaded], network)
+    with new_folder(out) as folder:
+        shutil.copy(runs[0] / "log.csv", folder)
+        note = {**read_note(runs[0]), "members": members}
+        (folder / "run.json").write_text(json.dumps(note, indent=2) + "\n")
+        (folder / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
+        path = checkpoint_path(folder, recipe.epochs)
+        path.parent.mkdir()
+        training_view(model).save_weights(path)
+        save_weights(model, folder / "weights.safetensors")
 
 
 def outweighing(bundle: Path, data: Path) -> float:
