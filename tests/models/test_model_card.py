@@ -135,6 +135,19 @@ def test_the_calibration_is_told(card: Card) -> None:
     assert "| glioma | 324 | 12 | 0.3321 | 0.9432 | 0.8797 |" in text
 
 
+def test_the_whole_recipe_is_told_and_every_member(card: Card) -> None:
+    members = [{"seed": seed, "epochs": 6, "weights_sha256": f"{seed}" * 64} for seed in (7, 8)]
+    recipe = {"size": 224, "outlines": {"hide": 0.15}}
+    joined = dataclasses.replace(card, training={"recipe": recipe, "members": members})
+    protocol = model_card(joined).partition("## Protocol")[2].partition("## ")[0]
+    assert "- Recipe: size 224, hide 0.15." in protocol
+    assert "The mean of 2 networks of that recipe" in protocol
+    for seed in "78":
+        assert f"(seed {seed}, epochs 6, weights\\_sha256 {seed * 12})" in protocol
+    odd = dataclasses.replace(card, training={"members": ["<b>", 3]})
+    assert "<b>" not in model_card(odd)
+
+
 def test_an_evaluation_of_another_model_is_refused(card: Card, metrics: dict[str, Any]) -> None:
     other = dataclasses.replace(card, version="2")
     with pytest.raises(ValueError, match="is of mobilenetv2-official@1, not of"):

@@ -140,11 +140,23 @@ def _protocol(card: Card) -> Iterator[str]:
     yield f"- Patients kept apart between training and testing: {apart[_flag(training)]}."
     yield f"- Folds kept for testing: {escaped(kept) if kept else _UNKNOWN}."
     if isinstance(recipe, dict):
-        plain = {k: v for k, v in recipe.items() if not isinstance(v, dict | list)}
-        yield f"- Recipe: {', '.join(f'{escaped(k)} {escaped(v)}' for k, v in plain.items())}."
+        plain = {k: v for k, v in recipe.items() if not isinstance(v, dict)}
+        for part in recipe.values():
+            plain |= part if isinstance(part, dict) else {}
+        yield f"- Recipe: {_listed(plain)}."
+    members = training.get("members")
+    if isinstance(members, list):
+        told = [f"({_listed(row)})" for row in members if isinstance(row, dict)]
+        yield f"- The mean of {len(told)} networks of that recipe: {', '.join(told)}."
     versions = training.get("versions")
     if isinstance(versions, dict):
-        yield f"- Made with {', '.join(f'{escaped(k)} {escaped(v)}' for k, v in versions.items())}."
+        yield f"- Made with {_listed(versions)}."
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    """Give names and values in a row; of a hash what tells it from others."""
+    short = {k: str(v)[:12] if k.endswith("sha256") else v for k, v in values.items()}
+    return ", ".join(f"{escaped(k)} {escaped(v)}" for k, v in short.items())
 
 
 def _results(card: Card, evaluations: Sequence[Metrics]) -> Iterator[str]:

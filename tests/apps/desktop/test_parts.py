@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from tumorlens.apps.desktop.clipboard import paths_in
+from tumorlens.apps.desktop.drawn import stretched
 from tumorlens.apps.desktop.rows import Row, State, printable, to_csv
 from tumorlens.apps.desktop.settings import Settings, read_settings, settings_path, write_settings
 from tumorlens.apps.desktop.shortcuts import shown_keys
@@ -152,3 +155,23 @@ def test_a_table_of_nothing_and_of_what_waits() -> None:
 def test_names_that_cannot_be_shown() -> None:
     assert printable("a\x1b[31m\udcffb") == "a�[31m�b"
     assert printable("one\ntwo\u202egnp.exe \U0001f9e0 é שלום") == "one�two�gnp.exe � é שלום"
+
+
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    seed=st.integers(0, 99),
+)
+def test_a_stretched_picture_repeats_only_its_middle(
+    shape: tuple[int, int], size: tuple[int, int], seed: int
+) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (*shape, 4)).astype(np.uint8)
+    found = np.asarray(stretched(Image.fromarray(pixels), size))
+    assert found.shape[:2] == (max(shape[0], size[1]), max(shape[1], size[0]))
+    above, left = shape[0] // 2, shape[1] // 2
+    below, right = shape[0] - above - 1, shape[1] - left - 1
+    rows = [*range(above + 1), *range(found.shape[0] - below, found.shape[0])]
+    columns = [*range(left + 1), *range(found.shape[1] - right, found.shape[1])]
+    np.testing.assert_array_equal(found[np.ix_(rows, columns)], pixels)
+    middle = found[above : found.shape[0] - below, left : found.shape[1] - right]
+    assert (middle == pixels[above, left]).all()
