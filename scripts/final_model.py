@@ -3,11 +3,10 @@ r"""Train, export and calibrate the network that ships, with the recipe that was
     python scripts/final_model.py --data manifest.csv --root DATA --masks MASKS \
         --table TABLE.csv --mask-column slice --out final \
         --member campaign/groups/weights.safetensors 11 0 \
-        --member campaign/evidence/weights.safetensors 6 2 \
-        --member campaign/looks/weights.safetensors 6 3
+        --member campaign/evidence/weights.safetensors 6 2 --join campaign/evidence
 
 Each member is the same recipe from other starting weights and another seed, for so many
-epochs. Joined, they answer from the mean of their evidence.
+epochs; `--join` adds a run that is there. Joined, they answer from the mean of their evidence.
 
 Half of the patients of fold 1, by which `campaign.py` chose the recipe, train together
 with folds 2 to 4. The other half are no network's: they set how much evidence outweighs
@@ -52,7 +51,7 @@ from tumorlens.files import new_folder
 from tumorlens.progress import Progress
 from tumorlens.train.export import export_run
 from tumorlens.train.fit import train
-from tumorlens.train.network import join_members, training_view
+from tumorlens.train.network import build_network, join_members, training_view
 from tumorlens.train.recipe import replaced
 from tumorlens.train.run import checkpoint_path, epochs_done, load_run, read_note
 from tumorlens.train.weights import save_weights
@@ -71,6 +70,7 @@ def main() -> None:
     parser.add_argument(
         "--member", required=True, nargs=3, action="append", metavar=("WEIGHTS", "EPOCHS", "SEED")
     )
+    parser.add_argument("--join", type=Path, action="append", default=[], metavar="RUN")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--name", default="mobilenetv2-evidence", help="of the bundles")
     parser.add_argument("--version", default="2", help="of the bundles")
@@ -81,8 +81,8 @@ def main() -> None:
     parser.add_argument("--description", default="")
     parser.add_argument("--limitations", default="")
     given = parser.parse_args()
-    if len(given.member) not in JOINED:
-        parser.error(f"--member can be given {' or '.join(map(str, JOINED))} times")
+    if len(given.member) + len(given.join) not in JOINED:
+        parser.error(f"give {' or '.join(map(str, JOINED))} members in all")
     data = given.out / "folds.csv"
     if not data.is_file():
         given.out.mkdir(parents=True, exist_ok=True)
@@ -127,6 +127,7 @@ def trained(given: argparse.Namespace, data: Path, progress: Progress) -> Path:
             progress=progress,
         )
         runs.append(run)
+    runs += given.join
     if len(runs) == 1:
         return runs[0]
     joined = given.out / "run-joined"
@@ -139,16 +140,15 @@ def join_runs(runs: Sequence[Path], out: Path, network: str) -> None:
     """Write the joint network of several runs as if it were the first one's last epoch."""
     loaded = [load_run(run) for run in runs]
     recipe = dataclasses.replace(loaded[0][0], network=network)
-    members = [
-        {
-            "seed": own.seed,
-            "epochs": own.epochs,
-            "weights": Path(own.weights).parent.name,
-            "weights_sha256": read_note(run)["weights_sha256"],
-        }
-        for run, (own, _) in zip(runs, loaded, strict=True)
-    ]
-    model = join_members([member for _, member in loaded], network)
+    members, models = [], []
+    for run, (own, model) in zip(runs, loaded, strict=True):
+        told = {"seed": own.seed, "epochs": own.epochs, "size": own.size, "balance": own.balance}
+        told |= {"hide": own.outlines.hide, "control": own.outlines.control}
+        members.append({**told, "weights_sha256": read_note(run)["weights_sha256"]})
+        # Convolutions take any size.
+        models.append(build_network(own.network, size=recipe.size))
+        models[-1].set_weights(model.get_weights())
+    model = join_members(models, network)
     with new_folder(out) as folder:
         shutil.copy(runs[0] / "log.csv", folder)
         note = {**read_note(runs[0]), "members": members}

@@ -141,7 +141,7 @@ def test_the_whole_recipe_is_told_and_every_member(card: Card) -> None:
     joined = dataclasses.replace(card, training={"recipe": recipe, "members": members})
     protocol = model_card(joined).partition("## Protocol")[2].partition("## ")[0]
     assert "- Recipe: size 224, hide 0.15." in protocol
-    assert "The mean of 2 networks of that recipe" in protocol
+    assert "The mean of 2 networks, the first of that recipe: " in protocol
     for seed in "78":
         assert f"(seed {seed}, epochs 6, weights\\_sha256 {seed * 12})" in protocol
     odd = dataclasses.replace(card, training={"members": ["<b>", 3]})

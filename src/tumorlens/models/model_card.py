@@ -147,7 +147,7 @@ def _protocol(card: Card) -> Iterator[str]:
     members = training.get("members")
     if isinstance(members, list):
         told = [f"({_listed(row)})" for row in members if isinstance(row, dict)]
-        yield f"- The mean of {len(told)} networks of that recipe: {', '.join(told)}."
+        yield f"- The mean of {len(told)} networks, the first of that recipe: {', '.join(told)}."
     versions = training.get("versions")
     if isinstance(versions, dict):
         yield f"- Made with {_listed(versions)}."
