@@ -3,7 +3,7 @@
     python scripts/desktop_screenshots.py                 # docs/images/desktop-*.png
     python scripts/desktop_screenshots.py --all FOLDER    # every state, light, dark, 200 %
 
-Starts a screen of its own (apt install xvfb). The slice is Matplotlib's sample; the other
+Starts a screen of its own (apt install xvfb). One slice is Matplotlib's sample; the other
 heads are drawn.
 """
 
@@ -136,6 +136,8 @@ def states(one: Photographer, folder: Path) -> Iterator[str]:
     one.until(lambda: model.progress is not None and model.progress.done > 4, turns=1)
     yield "batch"
     one.go.set()
+    one.until(one.explained)
+    model.select(one.named("drawn-14.png"))  # a healthy head has no evidence to be seen
     one.until(one.explained)
     yield "overlay"
     window.toggle_beside()
