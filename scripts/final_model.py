@@ -51,7 +51,8 @@ from tumorlens.files import new_folder
 from tumorlens.progress import Progress
 from tumorlens.train.export import export_run
 from tumorlens.train.fit import train
-from tumorlens.train.network import build_network, join_members, training_view
+from tumorlens.train.members import join_members
+from tumorlens.train.network import build_network, training_view
 from tumorlens.train.recipe import replaced
 from tumorlens.train.run import checkpoint_path, epochs_done, load_run, read_note
 from tumorlens.train.weights import save_weights

@@ -11,13 +11,13 @@ from tumorlens.errors import ModelError
 from tumorlens.train.export import keras_head
 from tumorlens.train.geometry import cell_grid
 from tumorlens.train.keras_backend import require_keras
+from tumorlens.train.members import join_members
 from tumorlens.train.network import (
     NETWORKS,
     build_network,
     convolution_outputs,
     evidence_output,
     feature_layer,
-    join_members,
 )
 
 SIZES = {

@@ -11,12 +11,10 @@ import dataclasses
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
-
-import numpy as np
 
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import ModelError
@@ -31,7 +29,8 @@ __all__ = [
     "build_network",
     "convolution_outputs",
     "feature_layer",
-    "join_members",
+    "find_network",
+    "member_name",
     "training_view",
 ]
 
@@ -107,7 +106,7 @@ NETWORKS: Final[dict[str, Network]] = {
     # One dense layer on the mean: evidence at a place is that place's share of the logit.
     "mobilenetv2": Network("MobileNetV2", "avg", (), (0.2,), "out_relu", (-1.0, 1.0), 224),
     "mobilenetv2-fpn": _LIGHT_FPN,
-    # Three of them, trained apart and joined by `join_members`.
+    # Three of them, trained apart and joined by `tumorlens.train.members`.
     "mobilenetv2-fpn-x3": dataclasses.replace(_LIGHT_FPN, members=3),
     # For teaching and for tests: learns drawn pictures in seconds, scans not at all.
     "tiny": Network("Tiny", "avg", (), (0.0,), "relu_4", (-1.0, 1.0), 64),
@@ -164,7 +163,7 @@ def build_network(
         When there is no such network, or its ImageNet weights cannot be had.
     """
     keras = require_keras("building a network")
-    spec = _spec(name)
+    spec = find_network(name)
     side = spec.size if size is None else size
     with _dtype_policy(keras, precision):
         entry = keras.Input((side, side, 3))
@@ -186,53 +185,6 @@ def build_network(
         # float32 whatever the policy: calibration needs the logits' full precision.
         logits = keras.layers.Dense(classes, name="logits", dtype="float32")(x)
         return keras.Model(entry, logits, name=name)
-
-
-def join_members(members: Sequence[Any], network: str) -> Any:
-    """Join networks that were trained apart into one whose evidence is the mean of theirs.
-
-    The evidence of each place is averaged before it is pooled, so that one map of
-    evidence is still what the answer is computed from.
-
-    Parameters
-    ----------
-    members
-        Networks from `build_network`, of the kind that `network` has several of, of one
-        size and with the same classes.
-    network
-        A key of `NETWORKS` with as many members.
-
-    Returns
-    -------
-    keras.Model
-        The network, in float32.
-
-    Raises
-    ------
-    ModelError
-        When they are too few or too many, or of another kind.
-    """
-    spec = _spec(network)
-    alone = dataclasses.replace(spec, members=1)
-    if len(members) != spec.members or spec.members < 2:
-        raise ModelError(f"{network} joins {spec.members} networks, not {len(members)}")
-    for member in members:
-        if _spec(member.name) != alone or member.input.shape != members[0].input.shape:
-            raise ModelError(
-                f"{network} cannot hold {member.name} at {member.input.shape[1]} pixels; its "
-                "members are alike and of one size"
-            )
-    heads = [member.get_layer("evidence") for member in members]
-    joined = build_network(network, classes=heads[0].filters + 1, size=members[0].input.shape[1])
-    for number, member in enumerate(members, start=1):
-        for layer in member.layers:
-            if layer.weights and layer.name != "evidence":
-                joined.get_layer(f"m{number}_{layer.name}").set_weights(layer.get_weights())
-    kernels, biases = zip(*(head.get_weights() for head in heads), strict=True)
-    joined.get_layer("evidence").set_weights(
-        [np.concatenate(kernels, axis=2) / len(heads), np.mean(biases, axis=0)]
-    )
-    return joined
 
 
 def evidence_output(model: Any) -> Any:
@@ -263,7 +215,7 @@ def training_view(model: Any) -> Any:
 
 def feature_layer(name: str) -> str:
     """Name of the layer whose output the network pools."""
-    return _spec(name).feature_layer
+    return find_network(name).feature_layer
 
 
 def convolution_outputs(model: Any) -> tuple[str, ...]:
@@ -304,7 +256,19 @@ def convolution_outputs(model: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _spec(name: str) -> Network:
+def member_name(number: int, name: str) -> str:
+    """Name a layer of a member, members counted from 1."""
+    return f"m{number}_{name}"
+
+
+def find_network(name: str) -> Network:
+    """Look a network up.
+
+    Raises
+    ------
+    ModelError
+        When there is none of that name.
+    """
     if name not in NETWORKS:
         raise ModelError(f"there is no network {name!r}; there are {', '.join(sorted(NETWORKS))}")
     return NETWORKS[name]
@@ -342,7 +306,7 @@ def _members(keras: Any, spec: Network, entry: Any, weights: str | None) -> Any:
         x = _fused(keras, _backbone(keras, spec, entry, weights), spec)
         for layer in keras.Model(entry, x).layers:
             if not isinstance(layer, keras.layers.InputLayer):
-                layer.name = f"m{number}_{layer.name}"
+                layer.name = member_name(number, layer.name)
         features.append(x)
     return keras.layers.Concatenate(name=spec.feature_layer)(features)
 
