@@ -17,7 +17,7 @@ terminal can show, whatever the file that it speaks of has in it.
 
 from __future__ import annotations
 
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 
 
 class TumorLensError(Exception):

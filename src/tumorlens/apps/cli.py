@@ -32,7 +32,7 @@ from tumorlens.apps.models_command import models as models_command
 from tumorlens.apps.push_command import push as push_command
 from tumorlens.apps.verify_command import verify as verify_command
 from tumorlens.errors import TumorLensError
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier, Prediction

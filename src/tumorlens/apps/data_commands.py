@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from tumorlens.apps.meter import Meter
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
     from tumorlens.data.audit import Audit

@@ -6,7 +6,7 @@ import textwrap
 from importlib.metadata import version
 from typing import Any
 
-from tumorlens.foreign import is_number, printable
+from tumorlens.untrusted import is_number, printable
 from tumorlens.models.card import Card
 from tumorlens.models.store import bundled_models
 

@@ -9,7 +9,7 @@ import click
 from tumorlens.apps.hub_options import tell, where
 from tumorlens.apps.labelled_options import choose_source, labelled_options, tell_unreadable
 from tumorlens.apps.meter import Meter
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
     from tumorlens.evaluate.evaluation import Evaluation

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from tumorlens.apps.meter import Meter
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 
 __all__ = ["hub_options", "tell", "where"]
 

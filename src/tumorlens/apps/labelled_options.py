@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 
 __all__ = ["choose_source", "labelled_options", "tell_unreadable"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
     from tumorlens.models.card import Card

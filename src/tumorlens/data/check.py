@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from tumorlens.errors import DataError
 from tumorlens.files import hash_file
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 from tumorlens.progress import Progress, silent
 
 __all__ = [

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from tumorlens.errors import ModelError
-from tumorlens.foreign import is_number, is_whole, read_json
+from tumorlens.untrusted import is_number, is_whole, read_json
 from tumorlens.images.prepare import PREPARATION
 
 __all__ = ["CARD_NAME", "SCHEMA", "Card", "FeatureLayer", "InputFormat", "NoveltyLimit", "Probes"]

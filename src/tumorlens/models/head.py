@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.errors import ModelError
-from tumorlens.foreign import read_json
+from tumorlens.untrusted import read_json
 
 __all__ = ["HEAD_KEY", "Head"]
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tumorlens.foreign import is_number, printable
+from tumorlens.untrusted import is_number, printable
 from tumorlens.models.card import Card
 from tumorlens.models.hub import require_hub
 

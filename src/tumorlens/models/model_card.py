@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 from tumorlens.models.card import Card
 from tumorlens.models.hub_card import code, escaped, facts, matrix, scores_of, table
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tumorlens.errors import ModelError, UnsafeModelError
-from tumorlens.foreign import printable, read_json
+from tumorlens.untrusted import printable, read_json
 from tumorlens.models.card import Card
 
 __all__ = ["CLASSES_KEY", "OPERATORS", "check_onnx"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tumorlens.errors import ModelError
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 from tumorlens.models.card import CARD_NAME, Card
 from tumorlens.models.probes import DRAWING, compare_head, compare_probes
 from tumorlens.models.session import Session

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from tumorlens.errors import ModelError, UnsafeModelError
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 
 __all__ = ["Parts", "open_parts"]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tumorlens.errors import ModelError, UnsafeModelError
-from tumorlens.foreign import is_whole, printable, read_json
+from tumorlens.untrusted import is_whole, printable, read_json
 
 __all__ = ["Config", "check_architecture", "read_config"]
 

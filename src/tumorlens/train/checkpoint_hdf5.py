@@ -33,7 +33,7 @@ from typing import Any, Final
 import numpy as np
 
 from tumorlens.errors import ModelError, UnsafeModelError
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 
 __all__ = ["StoredLayer", "list_layers", "main", "open_hdf5", "read_arrays"]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tumorlens.errors import ModelError
 from tumorlens.files import hash_file, new_folder
-from tumorlens.foreign import printable
+from tumorlens.untrusted import printable
 from tumorlens.images.prepare import to_tensor
 from tumorlens.models.probes import draw_probes
 from tumorlens.models.session import Session

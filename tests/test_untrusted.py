@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tumorlens import errors
 from tumorlens.errors import MissingExtraError, ModelError, UnreadableImageError
-from tumorlens.foreign import is_number, is_whole, printable, read_json
+from tumorlens.untrusted import is_number, is_whole, printable, read_json
 
 
 @pytest.mark.parametrize("value", [0, -3, 7.5, 1e299, -1e299, 2**900])
