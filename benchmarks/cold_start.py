@@ -23,8 +23,8 @@ from tumorlens.models.store import open_bundle
 
 MAKE = """
 import sys
-from tumorlens.train.network import build_network
-from tumorlens.train.weights import load_weights, read_weights
+from tumorlens.networks.network import build_network
+from tumorlens.networks.weights import load_weights, read_weights
 network, size, weights, out = sys.argv[1:]
 model = build_network(network, size=int(size))
 load_weights(model, read_weights(weights))

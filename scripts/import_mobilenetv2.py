@@ -24,9 +24,9 @@ from ai_edge_litert.interpreter import Interpreter
 
 from tumorlens.images.prepare import prepare, to_tensor
 from tumorlens.images.read import read_slices
-from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import NETWORKS, build_network
-from tumorlens.train.weights import save_weights
+from tumorlens.networks.keras_backend import require_keras
+from tumorlens.networks.network import NETWORKS, build_network
+from tumorlens.networks.weights import save_weights
 
 CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D"}
 

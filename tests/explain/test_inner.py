@@ -25,7 +25,7 @@ from tumorlens.explain.place import place_map
 from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices
 from tumorlens.models.card import FeatureLayer
-from tumorlens.train.network import NETWORKS, Network, build_network
+from tumorlens.networks.network import NETWORKS, Network, build_network
 
 FORMULAS = [name for name, method in METHODS.items() if method.formula]
 

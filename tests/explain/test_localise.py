@@ -22,7 +22,7 @@ from tumorlens.explain.localise_page import choose_cases, draw_outline, write_lo
 from tumorlens.explain.masks import MaskedPicture, find_masked
 from tumorlens.explain.sanity import check_sanity, choose_pictures
 from tumorlens.explain.summary import summarise
-from tumorlens.train.network import build_network
+from tumorlens.networks.network import build_network
 
 LABELS = ("glioma", "meningioma", "pituitary")
 

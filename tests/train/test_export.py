@@ -26,11 +26,11 @@ from tumorlens.models.store import open_bundle
 from tumorlens.train import export
 from tumorlens.train.batches import as_tensors
 from tumorlens.train.export import export_run, keras_head
-from tumorlens.train.geometry import cell_grid
-from tumorlens.train.network import build_network
+from tumorlens.networks.geometry import cell_grid
+from tumorlens.networks.network import build_network
 from tumorlens.train.pictures import Pictures, load_pictures
 from tumorlens.train.recipe import Recipe
-from tumorlens.train.weights import load_weights, read_weights
+from tumorlens.networks.weights import load_weights, read_weights
 
 
 @pytest.fixture(scope="module")

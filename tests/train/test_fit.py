@@ -20,16 +20,16 @@ from tumorlens.data.manifest import make_manifest, write_manifest
 from tumorlens.data.phantom import draw_phantom, write_phantoms
 from tumorlens.errors import DataError, ModelError, RunError
 from tumorlens.explain.masks import find_masked
-from tumorlens.train import network
+from tumorlens.networks import network
 from tumorlens.train.batches import as_tensors
 from tumorlens.train.events import EventLog
 from tumorlens.train.fit import train
-from tumorlens.train.geometry import cell_grid
-from tumorlens.train.network import evidence_output
+from tumorlens.networks.geometry import cell_grid
+from tumorlens.networks.network import evidence_output
 from tumorlens.train.pictures import load_pictures
 from tumorlens.train.recipe import Appearance, Augmentation, Outlines, Recipe
 from tumorlens.train.run import load_run, read_log
-from tumorlens.train.weights import load_weights, read_weights
+from tumorlens.networks.weights import load_weights, read_weights
 
 
 def rows(run: Path) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tumorlens.errors import RunError
-from tumorlens.train.network import NETWORKS
+from tumorlens.networks.network import NETWORKS
 from tumorlens.train.recipe import (
     RECIPES,
     Appearance,

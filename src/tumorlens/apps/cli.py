@@ -275,7 +275,7 @@ def train(
 
     from tumorlens.explain.masks import find_masked
     from tumorlens.train.fit import train as run_training
-    from tumorlens.train.keras_backend import require_keras
+    from tumorlens.networks.keras_backend import require_keras
     from tumorlens.train.recipe import RECIPES, replaced
     from tumorlens.train.run import epochs_done
 

@@ -27,7 +27,7 @@ def compare(run: str, out: str, data: str | None, external: str | None, bundles:
     from tumorlens.data.folder import find_all
     from tumorlens.evaluate.comparison_folder import write_comparison
     from tumorlens.evaluate.epochs import compare_epochs
-    from tumorlens.train.keras_backend import require_keras
+    from tumorlens.networks.keras_backend import require_keras
 
     require_keras("comparing epochs")
     meter = Meter()

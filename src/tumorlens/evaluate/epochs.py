@@ -30,8 +30,8 @@ from tumorlens.files import write_whole
 from tumorlens.progress import Progress, silent
 from tumorlens.train.augment import augment
 from tumorlens.train.batches import as_tensors
-from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import NETWORKS, build_network
+from tumorlens.networks.keras_backend import require_keras
+from tumorlens.networks.network import NETWORKS, build_network
 from tumorlens.train.pictures import hash_files, held_out, load_pictures
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import (

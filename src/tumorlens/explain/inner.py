@@ -20,10 +20,10 @@ from tumorlens.errors import ModelError
 from tumorlens.images.prepare import to_tensor
 from tumorlens.models.card import Card, FeatureLayer
 from tumorlens.models.store import WEIGHTS_NAME, read_listed
-from tumorlens.train.geometry import cell_grid, layer_inputs
-from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.network import build_network
-from tumorlens.train.weights import load_weights, parse_weights
+from tumorlens.networks.geometry import cell_grid, layer_inputs
+from tumorlens.networks.keras_backend import require_keras
+from tumorlens.networks.network import build_network
+from tumorlens.networks.weights import load_weights, parse_weights
 
 __all__ = ["FloatNetwork", "InnerLook", "open_float_network"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.train.keras_backend import require_keras
+from tumorlens.networks.keras_backend import require_keras
 from tumorlens.train.recipe import Augmentation
 
 __all__ = ["augment", "draw_transforms"]

@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.train.geometry import CellGrid
-from tumorlens.train.keras_backend import require_keras
+from tumorlens.networks.geometry import CellGrid
+from tumorlens.networks.keras_backend import require_keras
 
 __all__ = ["UNKNOWN", "cell_coverage", "evidence_loss"]
 

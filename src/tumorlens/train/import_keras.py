@@ -29,7 +29,7 @@ from tumorlens.train.checkpoint_config import Config, check_architecture, read_c
 from tumorlens.train.checkpoint_hdf5 import StoredLayer
 from tumorlens.train.checkpoint_reader import look_through, take_arrays
 from tumorlens.train.export import write_bundle
-from tumorlens.train.network import build_network, feature_layer
+from tumorlens.networks.network import build_network, feature_layer
 from tumorlens.trust.prediction_set import softmax
 
 __all__ = ["import_checkpoint", "load_checkpoint_weights"]

@@ -116,7 +116,7 @@ class Recipe:
     Parameters
     ----------
     network
-        A key of `tumorlens.train.network.NETWORKS`.
+        A key of `tumorlens.networks.network.NETWORKS`.
     size
         Side of the square input in pixels.
     epochs, batch

@@ -12,8 +12,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from tumorlens.errors import MissingExtraError, ModelError
-from tumorlens.train.network import build_network
-from tumorlens.train.weights import load_weights, parse_weights, read_weights, save_weights
+from tumorlens.networks.network import build_network
+from tumorlens.networks.weights import load_weights, parse_weights, read_weights, save_weights
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tumorlens.errors import MissingExtraError, RunError
-from tumorlens.train import keras_backend
-from tumorlens.train.keras_backend import BACKENDS, require_keras
+from tumorlens.networks import keras_backend
+from tumorlens.networks.keras_backend import BACKENDS, require_keras
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, installed: set[str]) -> None:
@@ -95,7 +95,7 @@ def test_importing_the_training_modules_imports_no_framework() -> None:
     code = """
 import sys
 import tumorlens.train.augment, tumorlens.train.export, tumorlens.train.fit
-import tumorlens.train.geometry, tumorlens.train.network, tumorlens.train.weights
+import tumorlens.networks.geometry, tumorlens.networks.network, tumorlens.networks.weights
 assert not {"keras", "tensorflow", "torch", "jax"} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)

@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tumorlens.errors import ModelError
-from tumorlens.train.geometry import CellGrid, cell_grid
-from tumorlens.train.network import build_network, feature_layer
+from tumorlens.networks.geometry import CellGrid, cell_grid
+from tumorlens.networks.network import build_network, feature_layer
 
 
 def reached(model: Any, size: int, batch: int = 32) -> NDArray[np.bool_]:

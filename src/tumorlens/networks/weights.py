@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tumorlens.errors import MissingExtraError, ModelError
 from tumorlens.files import write_whole
 from tumorlens.untrusted import printable
-from tumorlens.train.network import FUSING
+from tumorlens.networks.network import FUSING
 
 __all__ = ["load_weights", "parse_weights", "read_weights", "save_weights"]
 

@@ -9,10 +9,10 @@ import pytest
 
 from tumorlens.errors import ModelError
 from tumorlens.train.export import keras_head
-from tumorlens.train.geometry import cell_grid
-from tumorlens.train.keras_backend import require_keras
-from tumorlens.train.members import join_members
-from tumorlens.train.network import (
+from tumorlens.networks.geometry import cell_grid
+from tumorlens.networks.keras_backend import require_keras
+from tumorlens.networks.members import join_members
+from tumorlens.networks.network import (
     NETWORKS,
     build_network,
     convolution_outputs,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tumorlens.errors import ModelError
-from tumorlens.train.network import build_network, find_network, member_name
+from tumorlens.networks.network import build_network, find_network, member_name
 
 __all__ = ["join_members"]
 

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import ModelError
-from tumorlens.train.geometry import layer_inputs
-from tumorlens.train.keras_backend import require_keras
+from tumorlens.networks.geometry import layer_inputs
+from tumorlens.networks.keras_backend import require_keras
 
 __all__ = [
     "FUSING",
@@ -106,7 +106,7 @@ NETWORKS: Final[dict[str, Network]] = {
     # One dense layer on the mean: evidence at a place is that place's share of the logit.
     "mobilenetv2": Network("MobileNetV2", "avg", (), (0.2,), "out_relu", (-1.0, 1.0), 224),
     "mobilenetv2-fpn": _LIGHT_FPN,
-    # Three of them, trained apart and joined by `tumorlens.train.members`.
+    # Three of them, trained apart and joined by `tumorlens.networks.members`.
     "mobilenetv2-fpn-x3": dataclasses.replace(_LIGHT_FPN, members=3),
     # For teaching and for tests: learns drawn pictures in seconds, scans not at all.
     "tiny": Network("Tiny", "avg", (), (0.0,), "relu_4", (-1.0, 1.0), 64),

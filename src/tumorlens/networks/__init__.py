@@ -1,0 +1,1 @@
+"""Networks: how they are built and read with Keras, without being trained."""
