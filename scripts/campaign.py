@@ -28,7 +28,7 @@ from tumorlens.classify import load
 from tumorlens.data.folder import CLASSES
 from tumorlens.evaluate.evaluation import evaluate
 from tumorlens.explain.localise import localise
-from tumorlens.explain.masks import find_masked
+from tumorlens.data.outlines import find_masked
 from tumorlens.explain.summary import summarise
 from tumorlens.files import write_whole
 from tumorlens.train.export import export_run

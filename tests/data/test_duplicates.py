@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from drawn_heads import draw_head
 from tumorlens.data.align import align, correlate, framed
-from tumorlens.data.calibrate import ALTERATIONS, Alteration, alter
+from tumorlens.data.copies import ALTERATIONS, Alteration, alter
 from tumorlens.data.duplicates import COPY, KIN, Pair, clusters, compare_all, find_pairs
 from tumorlens.data.fingerprint import fingerprint, shrunk
 from tumorlens.data.folder import CLASSES

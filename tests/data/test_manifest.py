@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from drawn_heads import draw_head, write_heads
-from tumorlens.data.calibrate import ALTERATIONS, alter
+from tumorlens.data.copies import ALTERATIONS, alter
 from tumorlens.data.manifest import Manifest, make_manifest, read_manifest, write_manifest
 from tumorlens.data.published import Published
 from tumorlens.errors import DataError

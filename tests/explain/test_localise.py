@@ -19,7 +19,7 @@ from tumorlens.data.phantom import draw_phantom
 from tumorlens.errors import DataError, OutputError
 from tumorlens.explain.localise import CENTRE, CHANCE, Localisation, localise
 from tumorlens.explain.localise_page import choose_cases, draw_outline, write_localisation
-from tumorlens.explain.masks import MaskedPicture, find_masked
+from tumorlens.data.outlines import MaskedPicture, find_masked
 from tumorlens.explain.sanity import check_sanity, choose_pictures
 from tumorlens.explain.summary import summarise
 from tumorlens.networks.network import build_network

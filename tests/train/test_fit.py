@@ -19,7 +19,7 @@ from tumorlens.data.folder import CLASSES, find_examples
 from tumorlens.data.manifest import make_manifest, write_manifest
 from tumorlens.data.phantom import draw_phantom, write_phantoms
 from tumorlens.errors import DataError, ModelError, RunError
-from tumorlens.explain.masks import find_masked
+from tumorlens.data.outlines import find_masked
 from tumorlens.networks import network
 from tumorlens.train.batches import as_tensors
 from tumorlens.train.events import EventLog

@@ -273,7 +273,7 @@ def train(
     """
     import dataclasses
 
-    from tumorlens.explain.masks import find_masked
+    from tumorlens.data.outlines import find_masked
     from tumorlens.train.fit import train as run_training
     from tumorlens.networks.keras_backend import require_keras
     from tumorlens.train.recipe import RECIPES, replaced

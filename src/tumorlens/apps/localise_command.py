@@ -76,7 +76,7 @@ def localise(
     from tumorlens.classify import load
     from tumorlens.explain.localise import localise as measure
     from tumorlens.explain.localise_page import write_localisation
-    from tumorlens.explain.masks import find_masked
+    from tumorlens.data.outlines import find_masked
     from tumorlens.explain.sanity import check_sanity, choose_pictures
     from tumorlens.figure_style import require_matplotlib
     from tumorlens.files import new_folder

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tumorlens.data.calibrate import Curve, measure_curve
+from tumorlens.data.copies import Curve, measure_curve
 from tumorlens.data.duplicates import COPY, KIN, Pair, clusters, compare_all
 from tumorlens.data.folder import Example, find_all
 from tumorlens.data.manifest import read_manifest

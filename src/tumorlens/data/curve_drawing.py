@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Final
 
-from tumorlens.data.calibrate import Curve
+from tumorlens.data.copies import Curve
 
 __all__ = ["draw_curve"]
 

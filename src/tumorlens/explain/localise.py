@@ -20,7 +20,7 @@ from tumorlens.explain.explainer import Question, explain_slices
 from tumorlens.explain.explanation import Explanation
 from tumorlens.explain.faithful import deletion, insertion
 from tumorlens.explain.hide import control_mask, find_head, hide, widen
-from tumorlens.explain.masks import MaskedPicture, read_mask
+from tumorlens.data.outlines import MaskedPicture, read_mask
 from tumorlens.explain.measure import (
     centre_prior,
     iou_curve,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tumorlens.errors import UnreadableImageError
 from tumorlens.explain.cam import METHODS, scale_map
 from tumorlens.explain.inner import FloatNetwork
-from tumorlens.explain.masks import MaskedPicture
+from tumorlens.data.outlines import MaskedPicture
 from tumorlens.explain.measure import rank_correlation
 from tumorlens.explain.place import place_on_input
 from tumorlens.images.prepare import Prepared, prepare

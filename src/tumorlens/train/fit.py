@@ -15,7 +15,7 @@ from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.published import TEST_FOLD
 from tumorlens.data.split import Selection, select
 from tumorlens.errors import DataError
-from tumorlens.explain.masks import MaskedPicture
+from tumorlens.data.outlines import MaskedPicture
 from tumorlens.progress import Progress, silent
 from tumorlens.train.batches import as_targets, as_tensors, varied_batches
 from tumorlens.train.events import EventLog
@@ -66,7 +66,7 @@ def train(
         Whether to train although the test folds share groups or pictures with the
         rest; the run is then called leaky.
     outlines
-        Masks of tumours, as `tumorlens.explain.masks.find_masked` finds them; the
+        Masks of tumours, as `tumorlens.data.outlines.find_masked` finds them; the
         recipe says what is made of them.
     progress
         Told of pictures read and steps done.
