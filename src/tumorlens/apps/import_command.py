@@ -41,7 +41,7 @@ def import_keras(
     FILE is a .keras, .weights.h5 or .h5 file of one of our networks, such as the
     reference project's. Only its weights are read, into a network built here.
     """
-    from tumorlens.train.import_keras import import_checkpoint
+    from tumorlens.checkpoint.import_keras import import_checkpoint
 
     labels = [label.strip() for label in (classes or _ask()).split(",")]
     bundle, difference = import_checkpoint(

@@ -8,9 +8,9 @@ whole tree is walked before any array is read.
 
 The library that reads HDF5 is written in C and crashes on some damaged files. It
 therefore runs in a process of its own, which has no Keras, and which
-`tumorlens.train.checkpoint_reader` starts::
+`tumorlens.checkpoint.reader` starts::
 
-    python -P -m tumorlens.train.checkpoint_hdf5 FILE ANSWER < ORDER
+    python -P -m tumorlens.checkpoint.hdf5 FILE ANSWER < ORDER
 
 ``ORDER`` is a JSON list of arrays to read, or ``null`` to list what there is. What
 came of it is written to the folder ``ANSWER``: ``answer.json``, and ``arrays.npz``.

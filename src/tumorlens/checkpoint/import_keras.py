@@ -24,10 +24,10 @@ from tumorlens.untrusted import printable
 from tumorlens.images.prepare import to_tensor
 from tumorlens.models.probes import draw_probes
 from tumorlens.models.session import Session
-from tumorlens.train.checkpoint_archive import open_parts
-from tumorlens.train.checkpoint_config import Config, check_architecture, read_config
-from tumorlens.train.checkpoint_hdf5 import StoredLayer
-from tumorlens.train.checkpoint_reader import look_through, take_arrays
+from tumorlens.checkpoint.archive import open_parts
+from tumorlens.checkpoint.config import Config, check_architecture, read_config
+from tumorlens.checkpoint.hdf5 import StoredLayer
+from tumorlens.checkpoint.reader import look_through, take_arrays
 from tumorlens.train.export import write_bundle
 from tumorlens.networks.network import build_network, feature_layer
 from tumorlens.trust.prediction_set import softmax

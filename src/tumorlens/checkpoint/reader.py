@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.errors import ModelError, UnsafeModelError
-from tumorlens.train.checkpoint_hdf5 import StoredLayer
+from tumorlens.checkpoint.hdf5 import StoredLayer
 
 __all__ = ["look_through", "take_arrays"]
 
 # -P: a module that lies beside the file must not be taken for one of ours.
-_COMMAND: Final = (sys.executable, "-P", "-m", "tumorlens.train.checkpoint_hdf5")
+_COMMAND: Final = (sys.executable, "-P", "-m", "tumorlens.checkpoint.hdf5")
 _SECONDS: Final = 120.0
 _KINDS: Final = {"UnsafeModelError": UnsafeModelError, "ModelError": ModelError}
 

@@ -37,8 +37,8 @@ from tumorlens.train import (
     checkpoint_reader,
     import_keras,
 )
-from tumorlens.train.checkpoint_reader import look_through
-from tumorlens.train.import_keras import import_checkpoint, load_checkpoint_weights
+from tumorlens.checkpoint.reader import look_through
+from tumorlens.checkpoint.import_keras import import_checkpoint, load_checkpoint_weights
 
 SECRET = b"the password is 1234" * 20
 
@@ -459,7 +459,7 @@ def test_the_reading_process_has_neither_keras_nor_what_lies_beside_the_file(
     monkeypatch.chdir(tmp_path)
     look_through(good["weights.h5"], source="it")
     assert not (tmp_path / "run").exists()
-    code = "import sys, tumorlens.train.checkpoint_hdf5; print(*sys.modules)"
+    code = "import sys, tumorlens.checkpoint.hdf5; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
     )

@@ -17,8 +17,8 @@ from tumorlens.data.folder import CLASSES
 from tumorlens.errors import ModelError, OutputError
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
-from tumorlens.train import import_keras
-from tumorlens.train.import_keras import import_checkpoint, load_checkpoint_weights
+from tumorlens.checkpoint import import_keras
+from tumorlens.checkpoint.import_keras import import_checkpoint, load_checkpoint_weights
 from tumorlens.trust.prediction_set import softmax
 
 SIZE = 75
