@@ -23,7 +23,7 @@ from tumorlens.evaluate.calibrate import calibrate, fit_calibration
 from tumorlens.evaluate.evaluation import evaluate
 from tumorlens.evaluate.run import Answers
 from tumorlens.models.card import Card
-from tumorlens.models.verify import verify_bundle
+from tumorlens.publish.verify import verify_bundle
 
 ChangeCard = Callable[..., None]
 

@@ -19,7 +19,7 @@ from hub_server import Hub, serve, use_cache
 from tumorlens.errors import MissingExtraError, ModelError, UnsafeModelError
 from tumorlens.models import hub as hub_module
 from tumorlens.models.hub import cached_models, fetch_bundle
-from tumorlens.models.verify import verify_bundle
+from tumorlens.publish.verify import verify_bundle
 
 REPO = "lab/tiny"
 

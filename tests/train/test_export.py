@@ -19,7 +19,7 @@ from tumorlens.data.published import Published
 from tumorlens.errors import ModelError, OutputError, RunError
 from tumorlens.models.card import Card
 from tumorlens.models.head import HEAD_KEY, Head
-from tumorlens.models.hub_card import hub_card
+from tumorlens.publish.hub_card import hub_card
 from tumorlens.models.onnx_check import CLASSES_KEY
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle

@@ -51,7 +51,7 @@ def models(*, as_json: bool, card: str | None, metrics: tuple[Path, ...]) -> Non
 def _model_card(model: str, metrics: tuple[Path, ...]) -> str:
     from tumorlens.apps.hub_options import tell, where
     from tumorlens.errors import DataError
-    from tumorlens.models.model_card import model_card
+    from tumorlens.publish.model_card import model_card
     from tumorlens.models.store import find_bundle, read_card
 
     place = find_bundle(model, **where())

@@ -19,8 +19,8 @@ def push(*, bundle: str, repo: str, dry_run: bool, private: bool) -> None:
 
     The bundle is verified first. Sign in before with `hf auth login`.
     """
-    from tumorlens.models.push import pack
-    from tumorlens.models.push import push as write
+    from tumorlens.publish.push import pack
+    from tumorlens.publish.push import push as write
 
     parcel = pack(bundle, repo)
     if dry_run:

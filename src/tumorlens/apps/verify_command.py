@@ -19,7 +19,7 @@ def verify(*, bundle: str, as_json: bool) -> None:
 
     Exit status 0: nothing is wrong; 1: something is.
     """
-    from tumorlens.models.verify import verify_bundle
+    from tumorlens.publish.verify import verify_bundle
 
     result = verify_bundle(bundle, **where())
     click.echo(json.dumps(result.to_dict()) if as_json else result.to_text())

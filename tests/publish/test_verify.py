@@ -14,7 +14,7 @@ import pytest
 from tumorlens.errors import ModelError
 from tumorlens.models.head import Head
 from tumorlens.models.store import bundled_models, open_bundle, read_card
-from tumorlens.models.verify import Verification, verify_bundle
+from tumorlens.publish.verify import Verification, verify_bundle
 
 
 @pytest.fixture
@@ -108,13 +108,13 @@ def test_a_card_that_changes_while_it_is_read_is_read_once(
 ) -> None:
     card = read_card(bundle)
     cards = iter([card])
-    monkeypatch.setattr("tumorlens.models.verify.read_card", lambda _: next(cards))
+    monkeypatch.setattr("tumorlens.publish.verify.read_card", lambda _: next(cards))
     (bundle / "model.json").write_text("changed")
     assert found(verify_bundle(bundle)) == WHOLE
 
 
 def test_a_file_too_large_is_not_hashed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tumorlens.models.verify.LARGEST_FILE", 100)
+    monkeypatch.setattr("tumorlens.publish.verify.LARGEST_FILE", 100)
     result = verify_bundle(bundle)
     assert found(result)["weights.safetensors"] is False
     assert "weights.safetensors: larger than 0 MiB, and not read" in result.to_text()

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tumorlens.untrusted import printable
 from tumorlens.models.card import Card
-from tumorlens.models.hub_card import code, escaped, facts, matrix, scores_of, table
+from tumorlens.publish.hub_card import code, escaped, facts, matrix, scores_of, table
 
 __all__ = ["SECTIONS", "model_card"]
 
