@@ -372,7 +372,7 @@ def test_stopping_is_status_130(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tumorlens.scale.stream.predict_files", stop)
+    monkeypatch.setattr("tumorlens.sources.stream.predict_files", stop)
     status, out, err = run("predict", picture, "--model", tiny_bundle)
     assert (status, out) == (130, "")
     assert "stopped" in err

@@ -13,7 +13,7 @@ from tumorlens.data.phantom import draw_phantom
 from tumorlens.explain.batch import explain_files, folder_name, free_folder
 from tumorlens.explain.explainer import Question
 from tumorlens.explain.explanation import Explanation
-from tumorlens.scale.stream import Failure
+from tumorlens.sources.stream import Failure
 
 
 @pytest.fixture

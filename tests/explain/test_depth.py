@@ -15,7 +15,7 @@ from tumorlens.explain.depth import draw_depth, explain_depth, save_depth
 from tumorlens.explain.explainer import Question, explain_layers
 from tumorlens.explain.explanation import Explanation
 from tumorlens.images.read import read_slices
-from tumorlens.scale.stream import Failure
+from tumorlens.sources.stream import Failure
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ from tumorlens.untrusted import printable
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier, Prediction
     from tumorlens.explain.explainer import Question
-    from tumorlens.scale.stream import Failure
+    from tumorlens.sources.stream import Failure
 
 __all__ = ["cli", "main"]
 
@@ -92,7 +92,7 @@ def predict(paths: tuple[str, ...], model: str | None, as_json: bool) -> None:
 
     Folders are walked. A file that cannot be read is reported, the others go on.
     """
-    from tumorlens.scale.stream import Failure, find_files, predict_files
+    from tumorlens.sources.stream import Failure, find_files, predict_files
 
     classifier = _load(model)
     files = list(find_files(paths))
@@ -138,7 +138,7 @@ def explain(
     from tumorlens.explain.batch import explain_files
     from tumorlens.explain.depth import explain_depth
     from tumorlens.explain.explainer import Question
-    from tumorlens.scale.stream import Failure, find_files
+    from tumorlens.sources.stream import Failure, find_files
 
     if not list_layers and not (paths and out):
         raise click.UsageError("give PATH... and --out DIR")
@@ -366,7 +366,7 @@ def _load(model: str | None) -> Classifier:
 
 def _line(result: Prediction | Failure) -> str:
     """One result as one line for people."""
-    from tumorlens.scale.stream import Failure
+    from tumorlens.sources.stream import Failure
 
     if isinstance(result, Failure):
         return f"unreadable          {result.error}"

@@ -17,7 +17,7 @@ from tumorlens.errors import DataError
 from tumorlens.evaluate.cases import Case, LabelledSet
 from tumorlens.files import hash_file
 from tumorlens.progress import Progress, silent
-from tumorlens.scale.stream import Failure, predict_files
+from tumorlens.sources.stream import Failure, predict_files
 
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier, Prediction

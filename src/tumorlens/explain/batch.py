@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tumorlens.explain.explainer import Question, explain_slices
 from tumorlens.explain.explanation import Explanation
 from tumorlens.images.slice import Slice
-from tumorlens.scale.stream import Failure, read_or_fail
+from tumorlens.sources.stream import Failure, read_or_fail
 
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier

@@ -17,7 +17,7 @@ from tumorlens.explain.explainer import Question, explain_layers
 from tumorlens.explain.explanation import Explanation
 from tumorlens.explain.overlay import contact_sheet
 from tumorlens.files import new_folder
-from tumorlens.scale.stream import Failure
+from tumorlens.sources.stream import Failure
 
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier

@@ -67,7 +67,7 @@ def load_model(load: Callable[[], Classifier], report: Report) -> None:
 
 def find(paths: Sequence[str], report: Report) -> None:
     """List the files of paths, those of a folder by their place in it."""
-    from tumorlens.scale.stream import find_files  # noqa: PLC0415
+    from tumorlens.sources.stream import find_files  # noqa: PLC0415
 
     found: list[tuple[str, str]] = []
     for path in paths:
@@ -94,7 +94,7 @@ def paste(name: str, content: bytes | Image, report: Report) -> None:
 
 def answer(classifier: Classifier, rows: Sequence[Row], report: Report) -> None:
     """Classify the slices of the rows' files, in order."""
-    from tumorlens.scale.stream import Failure, predict_files  # noqa: PLC0415
+    from tumorlens.sources.stream import Failure, predict_files  # noqa: PLC0415
 
     for row in rows:
         if row.picture is not None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tumorlens.classify import Classifier, Prediction
 from tumorlens.data.phantom import draw_phantom
-from tumorlens.scale.stream import Failure, find_files, predict_files, read_files
+from tumorlens.sources.stream import Failure, find_files, predict_files, read_files
 
 
 def touch(root: Path, *names: str) -> None:

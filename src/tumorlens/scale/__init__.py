@@ -1,1 +1,0 @@
-"""Many scans: on one machine, as a stream."""

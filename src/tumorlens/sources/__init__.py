@@ -1,0 +1,1 @@
+"""Sources: which files are meant, read ahead of their use, in order."""
