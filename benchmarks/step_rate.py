@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from tumorlens.data.folder import CLASSES, find_examples
-from tumorlens.train.batches import varied_batches
 from tumorlens.networks.keras_backend import require_keras
 from tumorlens.networks.network import NETWORKS, build_network
+from tumorlens.train.batches import varied_batches
 from tumorlens.train.pictures import load_pictures
 from tumorlens.train.recipe import RECIPES, Recipe
 

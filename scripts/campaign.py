@@ -26,10 +26,10 @@ from typing import Any, Final
 from tumorlens.apps.meter import Meter
 from tumorlens.classify import load
 from tumorlens.data.folder import CLASSES
-from tumorlens.evaluate.evaluation import evaluate
-from tumorlens.explain.localise import localise
 from tumorlens.data.outlines import find_masked
-from tumorlens.explain.summary import summarise
+from tumorlens.evaluate.evaluation import evaluate
+from tumorlens.evaluate.localise import localise
+from tumorlens.evaluate.localise_summary import summarise
 from tumorlens.files import write_whole
 from tumorlens.train.export import export_run
 from tumorlens.train.fit import train

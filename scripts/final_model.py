@@ -48,14 +48,14 @@ from tumorlens.evaluate.calibrate import calibrate
 from tumorlens.evaluate.cases import find_cases
 from tumorlens.evaluate.run import run_model
 from tumorlens.files import new_folder
+from tumorlens.networks.members import join_members
+from tumorlens.networks.network import build_network, training_view
+from tumorlens.networks.weights import save_weights
 from tumorlens.progress import Progress
 from tumorlens.train.export import export_run
 from tumorlens.train.fit import train
-from tumorlens.networks.members import join_members
-from tumorlens.networks.network import build_network, training_view
 from tumorlens.train.recipe import replaced
 from tumorlens.train.run import checkpoint_path, epochs_done, load_run, read_note
-from tumorlens.networks.weights import save_weights
 
 CALIBRATES: Final = 5
 """The fold that half of the measured one becomes."""

@@ -19,9 +19,9 @@ from tumorlens.data.phantom import write_phantoms
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat
 from tumorlens.models.head import HEAD_KEY, Head
+from tumorlens.networks.keras_backend import require_keras
 from tumorlens.train.export import export_run
 from tumorlens.train.fit import train
-from tumorlens.networks.keras_backend import require_keras
 from tumorlens.train.recipe import Augmentation, Recipe
 from tumorlens.train.run import load_run
 

@@ -11,10 +11,10 @@ import numpy as np
 from tumorlens.data.folder import CLASSES
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat
-from tumorlens.train.export import keras_head, write_onnx
 from tumorlens.networks.geometry import cell_grid
 from tumorlens.networks.network import NETWORKS, build_network, convolution_outputs
 from tumorlens.networks.weights import load_weights, read_weights, save_weights
+from tumorlens.train.export import keras_head, write_onnx
 
 
 def write_float_bundle(model: Any, network: str, folder: Path) -> Path:

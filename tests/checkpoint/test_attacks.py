@@ -28,6 +28,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checkpoints import WEIGHTS, change_config, change_weights, rewritten
+from tumorlens.checkpoint.import_keras import import_checkpoint, load_checkpoint_weights
+from tumorlens.checkpoint.reader import look_through
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import ModelError, TumorLensError, UnsafeModelError
 from tumorlens.train import (
@@ -37,8 +39,6 @@ from tumorlens.train import (
     checkpoint_reader,
     import_keras,
 )
-from tumorlens.checkpoint.reader import look_through
-from tumorlens.checkpoint.import_keras import import_checkpoint, load_checkpoint_weights
 
 SECRET = b"the password is 1234" * 20
 

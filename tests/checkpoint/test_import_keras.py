@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from checkpoints import change_config, change_weights, rewritten
+from tumorlens.checkpoint import import_keras
+from tumorlens.checkpoint.import_keras import import_checkpoint, load_checkpoint_weights
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import ModelError, OutputError
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
-from tumorlens.checkpoint import import_keras
-from tumorlens.checkpoint.import_keras import import_checkpoint, load_checkpoint_weights
 from tumorlens.trust.prediction_set import softmax
 
 SIZE = 75

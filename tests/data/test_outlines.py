@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from tumorlens.data.manifest import make_manifest, write_manifest
+from tumorlens.data.outlines import MaskedPicture, find_masked, read_mask
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.errors import DataError
-from tumorlens.data.outlines import MaskedPicture, find_masked, read_mask
 
 
 def write_table(path: Path, rows: list[dict[str, str]]) -> Path:

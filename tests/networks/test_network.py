@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tumorlens.errors import ModelError
-from tumorlens.train.export import keras_head
 from tumorlens.networks.geometry import cell_grid
 from tumorlens.networks.keras_backend import require_keras
 from tumorlens.networks.members import join_members
@@ -19,6 +18,7 @@ from tumorlens.networks.network import (
     evidence_output,
     feature_layer,
 )
+from tumorlens.train.export import keras_head
 
 SIZES = {
     "tiny": 64,

@@ -16,8 +16,8 @@ from tumorlens.apps.cli import main
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.evaluate.evaluation import evaluate
 from tumorlens.models.card import Card
-from tumorlens.publish.model_card import SECTIONS, model_card
 from tumorlens.models.store import DEFAULT_MODEL, bundled_models, find_bundle, read_card
+from tumorlens.publish.model_card import SECTIONS, model_card
 
 SHIPPED = "mobilenetv2-official"  # leaky, and not calibrated
 DOCS = Path(__file__).parents[2] / "docs"

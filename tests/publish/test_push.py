@@ -20,9 +20,9 @@ import tumorlens
 from hub_server import Hub, serve, use_cache
 from tumorlens.errors import ModelError
 from tumorlens.models.card import Card
+from tumorlens.models.store import DEFAULT_MODEL, find_bundle, open_bundle, read_card
 from tumorlens.publish.hub_card import hub_card
 from tumorlens.publish.push import pack, push
-from tumorlens.models.store import DEFAULT_MODEL, find_bundle, open_bundle, read_card
 
 REPO = "lab/tiny"
 

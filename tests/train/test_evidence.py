@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tumorlens.data.folder import CLASSES
-from tumorlens.train.batches import as_targets
-from tumorlens.train.evidence import UNKNOWN, cell_coverage, evidence_loss
 from tumorlens.networks.geometry import CellGrid
 from tumorlens.networks.network import build_network
+from tumorlens.train.batches import as_targets
+from tumorlens.train.evidence import UNKNOWN, cell_coverage, evidence_loss
 
 
 def test_a_spot_falls_into_the_cell_whose_centre_is_nearest() -> None:

@@ -19,18 +19,18 @@ from tumorlens.data.published import Published
 from tumorlens.errors import ModelError, OutputError, RunError
 from tumorlens.models.card import Card
 from tumorlens.models.head import HEAD_KEY, Head
-from tumorlens.publish.hub_card import hub_card
 from tumorlens.models.onnx_check import CLASSES_KEY
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
+from tumorlens.networks.geometry import cell_grid
+from tumorlens.networks.network import build_network
+from tumorlens.networks.weights import load_weights, read_weights
+from tumorlens.publish.hub_card import hub_card
 from tumorlens.train import export
 from tumorlens.train.batches import as_tensors
 from tumorlens.train.export import export_run, keras_head
-from tumorlens.networks.geometry import cell_grid
-from tumorlens.networks.network import build_network
 from tumorlens.train.pictures import Pictures, load_pictures
 from tumorlens.train.recipe import Recipe
-from tumorlens.networks.weights import load_weights, read_weights
 
 
 @pytest.fixture(scope="module")

@@ -17,19 +17,19 @@ from PIL import Image
 
 from tumorlens.data.folder import CLASSES, find_examples
 from tumorlens.data.manifest import make_manifest, write_manifest
+from tumorlens.data.outlines import find_masked
 from tumorlens.data.phantom import draw_phantom, write_phantoms
 from tumorlens.errors import DataError, ModelError, RunError
-from tumorlens.data.outlines import find_masked
 from tumorlens.networks import network
+from tumorlens.networks.geometry import cell_grid
+from tumorlens.networks.network import evidence_output
+from tumorlens.networks.weights import load_weights, read_weights
 from tumorlens.train.batches import as_tensors
 from tumorlens.train.events import EventLog
 from tumorlens.train.fit import train
-from tumorlens.networks.geometry import cell_grid
-from tumorlens.networks.network import evidence_output
 from tumorlens.train.pictures import load_pictures
 from tumorlens.train.recipe import Appearance, Augmentation, Outlines, Recipe
 from tumorlens.train.run import load_run, read_log
-from tumorlens.networks.weights import load_weights, read_weights
 
 
 def rows(run: Path) -> list[dict[str, str]]:

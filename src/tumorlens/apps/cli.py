@@ -274,8 +274,8 @@ def train(
     import dataclasses
 
     from tumorlens.data.outlines import find_masked
-    from tumorlens.train.fit import train as run_training
     from tumorlens.networks.keras_backend import require_keras
+    from tumorlens.train.fit import train as run_training
     from tumorlens.train.recipe import RECIPES, replaced
     from tumorlens.train.run import epochs_done
 

@@ -6,9 +6,9 @@ import textwrap
 from importlib.metadata import version
 from typing import Any
 
-from tumorlens.untrusted import is_number, printable
 from tumorlens.models.card import Card
 from tumorlens.models.store import bundled_models
+from tumorlens.untrusted import is_number, printable
 
 __all__ = ["accuracy", "describe", "facts"]
 

@@ -74,10 +74,10 @@ def localise(
     cases.csv and localisation.json.
     """
     from tumorlens.classify import load
-    from tumorlens.explain.localise import localise as measure
-    from tumorlens.explain.localise_page import write_localisation
     from tumorlens.data.outlines import find_masked
-    from tumorlens.explain.sanity import check_sanity, choose_pictures
+    from tumorlens.evaluate.localise import localise as measure
+    from tumorlens.evaluate.sanity import check_sanity, choose_pictures
+    from tumorlens.explain.localise_page import write_localisation
     from tumorlens.figure_style import require_matplotlib
     from tumorlens.files import new_folder
 

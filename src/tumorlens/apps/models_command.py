@@ -51,8 +51,8 @@ def models(*, as_json: bool, card: str | None, metrics: tuple[Path, ...]) -> Non
 def _model_card(model: str, metrics: tuple[Path, ...]) -> str:
     from tumorlens.apps.hub_options import tell, where
     from tumorlens.errors import DataError
-    from tumorlens.publish.model_card import model_card
     from tumorlens.models.store import find_bundle, read_card
+    from tumorlens.publish.model_card import model_card
 
     place = find_bundle(model, **where())
     tell(place.notes)

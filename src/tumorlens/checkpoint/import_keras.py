@@ -18,19 +18,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.errors import ModelError
-from tumorlens.files import hash_file, new_folder
-from tumorlens.untrusted import printable
-from tumorlens.images.prepare import to_tensor
-from tumorlens.models.probes import draw_probes
-from tumorlens.models.session import Session
 from tumorlens.checkpoint.archive import open_parts
 from tumorlens.checkpoint.config import Config, check_architecture, read_config
 from tumorlens.checkpoint.hdf5 import StoredLayer
 from tumorlens.checkpoint.reader import look_through, take_arrays
-from tumorlens.train.export import write_bundle
+from tumorlens.errors import ModelError
+from tumorlens.files import hash_file, new_folder
+from tumorlens.images.prepare import to_tensor
+from tumorlens.models.probes import draw_probes
+from tumorlens.models.session import Session
 from tumorlens.networks.network import build_network, feature_layer
+from tumorlens.train.export import write_bundle
 from tumorlens.trust.prediction_set import softmax
+from tumorlens.untrusted import printable
 
 __all__ = ["import_checkpoint", "load_checkpoint_weights"]
 

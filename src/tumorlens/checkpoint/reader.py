@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.errors import ModelError, UnsafeModelError
 from tumorlens.checkpoint.hdf5 import StoredLayer
+from tumorlens.errors import ModelError, UnsafeModelError
 
 __all__ = ["look_through", "take_arrays"]
 

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from tumorlens.errors import DataError
 from tumorlens.files import hash_file
-from tumorlens.untrusted import printable
 from tumorlens.progress import Progress, silent
+from tumorlens.untrusted import printable
 
 __all__ = [
     "PUBLISHED",

@@ -27,11 +27,11 @@ from tumorlens.data.published import TEST_FOLD
 from tumorlens.data.split import select
 from tumorlens.errors import DataError, RunError
 from tumorlens.files import write_whole
+from tumorlens.networks.keras_backend import require_keras
+from tumorlens.networks.network import NETWORKS, build_network
 from tumorlens.progress import Progress, silent
 from tumorlens.train.augment import augment
 from tumorlens.train.batches import as_tensors
-from tumorlens.networks.keras_backend import require_keras
-from tumorlens.networks.network import NETWORKS, build_network
 from tumorlens.train.pictures import hash_files, held_out, load_pictures
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import (

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tumorlens.evaluate.faithful import SHARES
+from tumorlens.evaluate.localise import CENTRE, CHANCE, Localisation
+from tumorlens.evaluate.sanity import Sanity
 from tumorlens.explain.cam import METHODS
-from tumorlens.explain.faithful import SHARES
-from tumorlens.explain.localise import CENTRE, CHANCE, Localisation
-from tumorlens.explain.sanity import Sanity
 from tumorlens.figure_style import (
     COLOURS,
     FAINT,

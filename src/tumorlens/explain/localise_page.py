@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tumorlens.explain.hide import hide, widen
-from tumorlens.explain.localise import CENTRE, CHANCE, Case, Localisation, explain_case
+from tumorlens.evaluate.hide import hide, widen
+from tumorlens.evaluate.localise import CENTRE, CHANCE, Case, Localisation, explain_case
+from tumorlens.evaluate.localise_summary import summarise
+from tumorlens.evaluate.map_measures import FIXED
+from tumorlens.evaluate.sanity import Sanity
 from tumorlens.explain.localise_figures import MEASURES, draw_all, title_of
-from tumorlens.explain.measure import FIXED
 from tumorlens.explain.overlay import blend, display_grey
-from tumorlens.explain.sanity import Sanity
-from tumorlens.explain.summary import summarise
 from tumorlens.figure_style import class_name
 from tumorlens.files import new_folder
 from tumorlens.html_page import drawing, listing, picture, whole_page

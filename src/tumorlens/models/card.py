@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from tumorlens.errors import ModelError
-from tumorlens.untrusted import is_number, is_whole, read_json
 from tumorlens.images.prepare import PREPARATION
+from tumorlens.untrusted import is_number, is_whole, read_json
 
 __all__ = ["CARD_NAME", "SCHEMA", "Card", "FeatureLayer", "InputFormat", "NoveltyLimit", "Probes"]
 

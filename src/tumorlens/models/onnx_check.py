@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tumorlens.errors import ModelError, UnsafeModelError
-from tumorlens.untrusted import printable, read_json
 from tumorlens.models.card import Card
+from tumorlens.untrusted import printable, read_json
 
 __all__ = ["CLASSES_KEY", "OPERATORS", "check_onnx"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from tumorlens.errors import MissingExtraError, ModelError
 from tumorlens.files import write_whole
-from tumorlens.untrusted import printable
 from tumorlens.networks.network import FUSING
+from tumorlens.untrusted import printable
 
 __all__ = ["load_weights", "parse_weights", "read_weights", "save_weights"]
 

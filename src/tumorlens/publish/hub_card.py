@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tumorlens.untrusted import is_number, printable
 from tumorlens.models.card import Card
 from tumorlens.models.hub import require_hub
+from tumorlens.untrusted import is_number, printable
 
 __all__ = ["code", "escaped", "facts", "hub_card", "matrix", "scores_of", "table"]
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from tumorlens.untrusted import printable
 from tumorlens.models.card import Card
 from tumorlens.publish.hub_card import code, escaped, facts, matrix, scores_of, table
+from tumorlens.untrusted import printable
 
 __all__ = ["SECTIONS", "model_card"]
 

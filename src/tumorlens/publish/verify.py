@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from tumorlens.errors import ModelError
-from tumorlens.untrusted import printable
 from tumorlens.models.card import CARD_NAME, Card
 from tumorlens.models.probes import DRAWING, compare_head, compare_probes
 from tumorlens.models.session import Session
 from tumorlens.models.store import LARGEST_FILE, Place, find_bundle, open_network, read_card
 from tumorlens.progress import Progress, silent
 from tumorlens.trust.novelty import pool_features, read_novelty
+from tumorlens.untrusted import printable
 
 __all__ = ["Check", "Verification", "verify_bundle"]
 

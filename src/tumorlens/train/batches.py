@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from tumorlens.data.folder import CLASSES
 from tumorlens.images.prepare import to_tensor
-from tumorlens.train.appearance import vary
-from tumorlens.train.augment import augment
-from tumorlens.train.evidence import UNKNOWN, cell_coverage
 from tumorlens.networks.geometry import cell_grid
 from tumorlens.networks.keras_backend import require_keras
 from tumorlens.networks.network import NETWORKS, NO_TUMOUR, evidence_output, feature_layer
+from tumorlens.train.appearance import vary
+from tumorlens.train.augment import augment
+from tumorlens.train.evidence import UNKNOWN, cell_coverage
 from tumorlens.train.paint import cover, place_elsewhere
 from tumorlens.train.pictures import Pictures
 from tumorlens.train.recipe import Appearance, Recipe

@@ -32,15 +32,15 @@ from tumorlens.models.onnx_check import CLASSES_KEY
 from tumorlens.models.probes import take_probes
 from tumorlens.models.session import Session
 from tumorlens.models.store import ONNX_NAME, WEIGHTS_NAME, open_bundle
-from tumorlens.progress import Progress, silent
-from tumorlens.train.batches import as_tensors
 from tumorlens.networks.geometry import cell_grid
 from tumorlens.networks.keras_backend import require_keras
 from tumorlens.networks.network import NETWORKS, NO_TUMOUR, convolution_outputs, feature_layer
+from tumorlens.networks.weights import save_weights
+from tumorlens.progress import Progress, silent
+from tumorlens.train.batches import as_tensors
 from tumorlens.train.pictures import hash_files, load_pictures
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import epochs_done, load_run, read_note
-from tumorlens.networks.weights import save_weights
 
 __all__ = ["export_run", "write_bundle"]
 

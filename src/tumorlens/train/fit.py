@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from tumorlens.data.folder import CLASSES, Example
+from tumorlens.data.outlines import MaskedPicture
 from tumorlens.data.published import TEST_FOLD
 from tumorlens.data.split import Selection, select
 from tumorlens.errors import DataError
-from tumorlens.data.outlines import MaskedPicture
+from tumorlens.networks.keras_backend import require_keras
+from tumorlens.networks.network import build_network, training_view
+from tumorlens.networks.weights import load_weights, read_weights, save_weights
 from tumorlens.progress import Progress, silent
 from tumorlens.train.batches import as_targets, as_tensors, varied_batches
 from tumorlens.train.events import EventLog
 from tumorlens.train.evidence import evidence_loss
-from tumorlens.networks.keras_backend import require_keras
-from tumorlens.networks.network import build_network, training_view
 from tumorlens.train.pictures import Pictures, held_out, load_pictures, split_off
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import (
@@ -33,7 +34,6 @@ from tumorlens.train.run import (
     epochs_done,
     load_checkpoint,
 )
-from tumorlens.networks.weights import load_weights, read_weights, save_weights
 
 __all__ = ["train"]
 

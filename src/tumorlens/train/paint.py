@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.explain.hide import fill_largest
+from tumorlens.images.head import fill_largest
 
 __all__ = ["cover", "find_tissue", "place_elsewhere"]
 

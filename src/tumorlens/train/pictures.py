@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.data.folder import CLASSES, Example
-from tumorlens.errors import DataError, UnreadableImageError
 from tumorlens.data.outlines import MaskedPicture, read_mask
+from tumorlens.errors import DataError, UnreadableImageError
 from tumorlens.images.prepare import prepare, prepare_mask
 from tumorlens.images.read import read_slices
 from tumorlens.progress import Progress, silent

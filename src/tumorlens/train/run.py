@@ -30,9 +30,9 @@ from tumorlens.files import write_whole
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.networks.keras_backend import require_keras
 from tumorlens.networks.network import build_network, feature_layer, training_view
+from tumorlens.networks.weights import read_weights
 from tumorlens.train.pictures import Pictures
 from tumorlens.train.recipe import Recipe
-from tumorlens.networks.weights import read_weights
 
 __all__ = [
     "append_row",

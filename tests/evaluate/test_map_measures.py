@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
+from tumorlens.evaluate.map_measures import FIXED, THRESHOLDS
 from tumorlens.explain import measure
-from tumorlens.explain.measure import FIXED, THRESHOLDS
 
 HEAT = np.array([[1.0, 0.5, 0.0], [0.3, 0.2, 0.0]], np.float32)
 MASK = np.array([[True, False, False], [True, False, True]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tumorlens.explain.faithful import SHARES, area, deletion, insertion
+from tumorlens.evaluate.faithful import SHARES, area, deletion, insertion
 
 SPOT = (slice(8, 16), slice(24, 32))  # a sixteenth of 32 by 32
 

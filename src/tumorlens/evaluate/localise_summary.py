@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from tumorlens.explain.faithful import area
-from tumorlens.explain.localise import CENTRE, CHANCE, Case, Hidden, Localisation
-from tumorlens.explain.measure import FIXED, THRESHOLDS, group_interval
+from tumorlens.evaluate.faithful import area
+from tumorlens.evaluate.localise import CENTRE, CHANCE, Case, Hidden, Localisation
+from tumorlens.evaluate.map_measures import FIXED, THRESHOLDS, group_interval
 
 __all__ = ["quartiles", "summarise"]
 

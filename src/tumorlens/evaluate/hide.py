@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from tumorlens.images.slice import Slice
 
-__all__ = ["control_mask", "fill_largest", "find_head", "hide", "widen"]
+__all__ = ["control_mask", "hide", "widen"]
 
 Mask = NDArray[np.bool_]
 Places = NDArray[np.intp]
 
 _RIM: Final = 0.012  # of the longer side: how far a tumour's rim may reach beyond its outline
-_AIR: Final = 0.12  # of the brightest tissue: what is darker is taken for air
 _INSIDE: Final = 0.97  # of a control patch that must lie in the head
 _TRIES: Final = 400
 
@@ -27,23 +26,6 @@ def widen(mask: Mask) -> Mask:
     ndimage = importlib.import_module("scipy.ndimage")
     steps = max(1, round(_RIM * max(mask.shape)))
     return np.asarray(ndimage.binary_dilation(mask, iterations=steps))
-
-
-def find_head(picture: Slice) -> Mask:
-    """Find the head: the largest piece of tissue with all that it encloses."""
-    grey = picture.pixels.astype(np.float32)
-    low, high = (float(v) for v in np.percentile(grey, (1, 99.5)))
-    return fill_largest(grey > low + _AIR * (high - low))
-
-
-def fill_largest(tissue: Mask) -> Mask:
-    """Keep the largest piece of a mask, with all that it encloses."""
-    ndimage: Any = importlib.import_module("scipy.ndimage")
-    pieces, count = ndimage.label(tissue)
-    if not count:
-        return np.zeros(tissue.shape, dtype=np.bool_)
-    largest = 1 + int(np.bincount(pieces.ravel())[1:].argmax())
-    return np.asarray(ndimage.binary_fill_holes(pieces == largest), dtype=np.bool_)
 
 
 def hide(picture: Slice, mask: Mask) -> Slice:

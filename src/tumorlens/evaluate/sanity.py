@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.data.outlines import MaskedPicture
 from tumorlens.errors import UnreadableImageError
+from tumorlens.evaluate.map_measures import rank_correlation
 from tumorlens.explain.cam import METHODS, scale_map
 from tumorlens.explain.inner import FloatNetwork
-from tumorlens.data.outlines import MaskedPicture
-from tumorlens.explain.measure import rank_correlation
 from tumorlens.explain.place import place_on_input
 from tumorlens.images.prepare import Prepared, prepare
 from tumorlens.images.read import read_slices

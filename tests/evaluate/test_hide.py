@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tumorlens.data.phantom import draw_phantom
-from tumorlens.explain.hide import control_mask, find_head, hide, widen
+from tumorlens.evaluate.hide import control_mask, hide, widen
+from tumorlens.images.head import find_head
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
 

@@ -15,13 +15,13 @@ from PIL import Image
 from float_bundles import look_at_brightness, write_float_bundle
 from tumorlens.apps.cli import cli
 from tumorlens.classify import Classifier, load
+from tumorlens.data.outlines import MaskedPicture, find_masked
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.errors import DataError, OutputError
-from tumorlens.explain.localise import CENTRE, CHANCE, Localisation, localise
+from tumorlens.evaluate.localise import CENTRE, CHANCE, Localisation, localise
+from tumorlens.evaluate.localise_summary import summarise
+from tumorlens.evaluate.sanity import check_sanity, choose_pictures
 from tumorlens.explain.localise_page import choose_cases, draw_outline, write_localisation
-from tumorlens.data.outlines import MaskedPicture, find_masked
-from tumorlens.explain.sanity import check_sanity, choose_pictures
-from tumorlens.explain.summary import summarise
 from tumorlens.networks.network import build_network
 
 LABELS = ("glioma", "meningioma", "pituitary")
@@ -234,6 +234,6 @@ def test_the_command(
     assert isinstance(missing.exception, DataError)
     assert not (out / "x").exists()
     measured: list[str] = []
-    monkeypatch.setattr("tumorlens.explain.localise._measure", measured.append)
+    monkeypatch.setattr("tumorlens.evaluate.localise._measure", measured.append)
     assert isinstance(run("--out", out).exception, OutputError)  # before hours of work, not after
     assert not measured

@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.errors import DataError, UnreadableImageError
-from tumorlens.explain.explainer import Question, explain_slices
-from tumorlens.explain.explanation import Explanation
-from tumorlens.explain.faithful import deletion, insertion
-from tumorlens.explain.hide import control_mask, find_head, hide, widen
 from tumorlens.data.outlines import MaskedPicture, read_mask
-from tumorlens.explain.measure import (
+from tumorlens.errors import DataError, UnreadableImageError
+from tumorlens.evaluate.faithful import deletion, insertion
+from tumorlens.evaluate.hide import control_mask, hide, widen
+from tumorlens.evaluate.map_measures import (
     centre_prior,
     iou_curve,
     mass_in_mask,
     points_at,
 )
+from tumorlens.explain.explainer import Question, explain_slices
+from tumorlens.explain.explanation import Explanation
 from tumorlens.explain.place import place_on_input
+from tumorlens.images.head import find_head
 from tumorlens.images.prepare import Prepared, prepare
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
