@@ -13,12 +13,12 @@ from PIL import Image
 
 from drawn_heads import draw_head, write_heads
 from tumorlens.data.audit import Audit, audit_data
-from tumorlens.data.audit_page import draw_page, write_audit
 from tumorlens.data.copies import ALTERATIONS, alter
 from tumorlens.data.manifest import make_manifest, write_manifest
 from tumorlens.data.split import split_manifest
 from tumorlens.errors import DataError, OutputError
 from tumorlens.images.read import read_slices
+from tumorlens.report.audit import draw_page, write_audit
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from tumorlens.data.folder import CLASSES, find_all, find_examples
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.errors import DataError, OutputError, RunError
 from tumorlens.evaluate import epochs as epochs_module
-from tumorlens.evaluate.comparison_folder import write_comparison
 from tumorlens.evaluate.epochs import Comparison, compare_epochs
+from tumorlens.report.epochs import write_comparison
 from tumorlens.train.batches import as_tensors
 from tumorlens.train.fit import train
 from tumorlens.train.pictures import held_out, load_pictures

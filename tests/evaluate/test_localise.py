@@ -21,8 +21,8 @@ from tumorlens.errors import DataError, OutputError
 from tumorlens.evaluate.localise import CENTRE, CHANCE, Localisation, localise
 from tumorlens.evaluate.localise_summary import summarise
 from tumorlens.evaluate.sanity import check_sanity, choose_pictures
-from tumorlens.explain.localise_page import choose_cases, draw_outline, write_localisation
 from tumorlens.networks.network import build_network
+from tumorlens.report.localisation import choose_cases, draw_outline, write_localisation
 
 LABELS = ("glioma", "meningioma", "pituitary")
 

@@ -25,9 +25,9 @@ def compare(run: str, out: str, data: str | None, external: str | None, bundles:
     Interrupt it whenever you like: what is scored is kept.
     """
     from tumorlens.data.folder import find_all
-    from tumorlens.evaluate.comparison_folder import write_comparison
     from tumorlens.evaluate.epochs import compare_epochs
     from tumorlens.networks.keras_backend import require_keras
+    from tumorlens.report.epochs import write_comparison
 
     require_keras("comparing epochs")
     meter = Meter()

@@ -104,7 +104,7 @@ def audit(*, source: str, out: str, seed: int, as_json: bool) -> None:
     Exit status 1: some files cannot be read.
     """
     from tumorlens.data.audit import audit_data
-    from tumorlens.data.audit_page import write_audit
+    from tumorlens.report.audit import write_audit
 
     found = audit_data(source, seed=seed, progress=Meter())
     root = Path(source) if Path(source).is_dir() else Path(source).parent

@@ -54,9 +54,9 @@ def evaluate(
     from tumorlens.classify import load
     from tumorlens.evaluate.cases import read_class_map
     from tumorlens.evaluate.evaluation import evaluate as run_evaluation
-    from tumorlens.evaluate.report import write_evaluation
-    from tumorlens.figure_style import require_matplotlib
     from tumorlens.files import new_folder
+    from tumorlens.report.evaluation import write_evaluation
+    from tumorlens.report.style import require_matplotlib
 
     require_matplotlib("the report", "evaluate")
     classifier = load(model, **where())

@@ -77,9 +77,9 @@ def localise(
     from tumorlens.data.outlines import find_masked
     from tumorlens.evaluate.localise import localise as measure
     from tumorlens.evaluate.sanity import check_sanity, choose_pictures
-    from tumorlens.explain.localise_page import write_localisation
-    from tumorlens.figure_style import require_matplotlib
     from tumorlens.files import new_folder
+    from tumorlens.report.localisation import write_localisation
+    from tumorlens.report.style import require_matplotlib
 
     require_matplotlib("measuring explanations")
     if importlib.util.find_spec("scipy") is None:

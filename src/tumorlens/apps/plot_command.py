@@ -20,7 +20,7 @@ def plot(*, source: str, out: str, seed: int) -> None:
 
     PNG files, and one page, index.html, that shows them all.
     """
-    from tumorlens.data.gallery import plot_data
+    from tumorlens.report.data_set import plot_data
 
     files = plot_data(source, out, seed=seed, progress=Meter())
     for path in files:

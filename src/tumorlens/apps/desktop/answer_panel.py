@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tumorlens.apps.desktop import drawn
 from tumorlens.apps.desktop.rows import State
-from tumorlens.figure_style import class_colour, class_name
+from tumorlens.report.style import class_colour, class_name
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.theme import Theme

@@ -8,7 +8,7 @@ from dataclasses import replace
 from tkinter import ttk
 from typing import TYPE_CHECKING
 
-from tumorlens.figure_style import class_name
+from tumorlens.report.style import class_name
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.results import Computing

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tumorlens.apps.desktop import drawn
 from tumorlens.apps.desktop.rows import Row, State
-from tumorlens.figure_style import class_colour, class_name
+from tumorlens.report.style import class_colour, class_name
 
 if TYPE_CHECKING:
     from PIL.ImageTk import PhotoImage

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from tumorlens.errors import UnreadableImageError
-from tumorlens.figure_style import DPI
 from tumorlens.images.read import read_slices
+from tumorlens.report.style import DPI
 
 __all__ = ["drawing", "listing", "picture", "table", "thumbnail", "whole_page"]
 

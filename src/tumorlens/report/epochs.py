@@ -6,11 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
-from tumorlens.evaluate.epoch_figure import draw_epochs
 from tumorlens.evaluate.epochs import Comparison
-from tumorlens.figure_style import figure_style, to_png
 from tumorlens.files import new_folder
 from tumorlens.progress import Progress, silent
+from tumorlens.report.epochs_figure import draw_epochs
+from tumorlens.report.style import figure_style, to_png
 from tumorlens.train.export import export_run
 
 __all__ = ["write_comparison"]

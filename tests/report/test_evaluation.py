@@ -14,7 +14,7 @@ from PIL import Image
 
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.evaluate.evaluation import Evaluation
-from tumorlens.evaluate.report import write_evaluation
+from tumorlens.report.evaluation import write_evaluation
 
 Make = Callable[..., Evaluation]
 

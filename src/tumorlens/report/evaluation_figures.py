@@ -2,7 +2,7 @@
 
 Every function takes plain arrays, or what `tumorlens.evaluate.metrics` made of them, and
 gives a Matplotlib figure; call them, and save what they give, inside
-`tumorlens.figure_style.figure_style`.
+`tumorlens.report.style.figure_style`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tumorlens.evaluate.metrics import (
     wilson_interval,
 )
 from tumorlens.evaluate.resample import BINS
-from tumorlens.figure_style import (
+from tumorlens.report.style import (
     COLOURS,
     FAINT,
     class_colour,

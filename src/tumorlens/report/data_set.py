@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tumorlens.data.figures import (
+from tumorlens.data.folder import find_examples
+from tumorlens.data.manifest import read_manifest
+from tumorlens.data.published import published
+from tumorlens.errors import DataError, UnreadableImageError
+from tumorlens.files import hash_file, new_folder
+from tumorlens.images.read import read_slices
+from tumorlens.progress import Progress, silent
+from tumorlens.report.data_set_figures import (
     Picture,
     draw_bars,
     draw_folds,
@@ -17,15 +24,8 @@ from tumorlens.data.figures import (
     draw_samples,
     draw_sizes,
 )
-from tumorlens.data.folder import find_examples
-from tumorlens.data.manifest import read_manifest
-from tumorlens.data.published import published
-from tumorlens.errors import DataError, UnreadableImageError
-from tumorlens.figure_style import class_name, figure_style, require_matplotlib, to_png
-from tumorlens.files import hash_file, new_folder
-from tumorlens.html_page import drawing, listing, table, whole_page
-from tumorlens.images.read import read_slices
-from tumorlens.progress import Progress, silent
+from tumorlens.report.page import drawing, listing, table, whole_page
+from tumorlens.report.style import class_name, figure_style, require_matplotlib, to_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tumorlens.evaluate.evaluation import Evaluation
-from tumorlens.evaluate.figures import (
+from tumorlens.evaluate.metrics import Interval, Part, reliability, wilson_interval
+from tumorlens.evaluate.resample import NO_TUMOUR
+from tumorlens.progress import Progress, silent
+from tumorlens.report.evaluation_figures import (
     draw_confusion,
     draw_parts,
     draw_precision_recall,
@@ -22,11 +25,8 @@ from tumorlens.evaluate.figures import (
     draw_reliability,
     draw_roc,
 )
-from tumorlens.evaluate.metrics import Interval, Part, reliability, wilson_interval
-from tumorlens.evaluate.resample import NO_TUMOUR
-from tumorlens.figure_style import class_name, figure_style, to_png
-from tumorlens.html_page import drawing, listing, table, thumbnail, whole_page
-from tumorlens.progress import Progress, silent
+from tumorlens.report.page import drawing, listing, table, thumbnail, whole_page
+from tumorlens.report.style import class_name, figure_style, to_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

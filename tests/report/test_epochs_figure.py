@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from figure_texts import overlaps, texts
-from tumorlens.evaluate.epoch_figure import draw_log
-from tumorlens.figure_style import figure_style, to_png
+from tumorlens.report.epochs_figure import draw_log
+from tumorlens.report.style import figure_style, to_png
 
 
 def test_a_log_is_drawn_with_and_without_validation() -> None:

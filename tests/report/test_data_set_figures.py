@@ -16,7 +16,12 @@ from PIL import Image
 
 from figure_texts import overlaps, texts
 from kaggle_server import files_of
-from tumorlens.data.figures import (
+from tumorlens.data.folder import CLASSES
+from tumorlens.data.manifest import make_manifest, write_manifest
+from tumorlens.data.phantom import write_phantoms
+from tumorlens.errors import DataError, MissingExtraError, OutputError
+from tumorlens.report.data_set import gather, plot_data
+from tumorlens.report.data_set_figures import (
     Picture,
     draw_bars,
     draw_folds,
@@ -25,12 +30,7 @@ from tumorlens.data.figures import (
     draw_sizes,
     pick_samples,
 )
-from tumorlens.data.folder import CLASSES
-from tumorlens.data.gallery import gather, plot_data
-from tumorlens.data.manifest import make_manifest, write_manifest
-from tumorlens.data.phantom import write_phantoms
-from tumorlens.errors import DataError, MissingExtraError, OutputError
-from tumorlens.figure_style import (
+from tumorlens.report.style import (
     COLOURS,
     DPI,
     FAINT,
@@ -245,7 +245,7 @@ def test_without_matplotlib(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_matplotlib_is_imported_late() -> None:
     code = (
-        "import sys, tumorlens.data.gallery, tumorlens.figure_style, tumorlens.apps.plot_command\n"
+        "import sys, tumorlens.report.data_set, tumorlens.report.style, tumorlens.apps.plot_command\n"
         "print('matplotlib' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from tumorlens.data.audit import Audit, Finding
-from tumorlens.data.curve_drawing import draw_curve
 from tumorlens.data.duplicates import COPY
 from tumorlens.files import new_folder
-from tumorlens.html_page import listing, table, thumbnail, whole_page
+from tumorlens.report.audit_curve import draw_curve
+from tumorlens.report.page import listing, table, thumbnail, whole_page
 
 __all__ = ["write_audit"]
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from tumorlens.figure_style import COLOURS, FAINT, new_figure
+from tumorlens.report.style import COLOURS, FAINT, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ _FIGURES: Final = {"accuracy": "Accuracy", "mcc": "MCC", "loss": "Loss (log scal
 def draw_epochs(comparison: Comparison) -> Figure:
     """Draw accuracy, MCC and loss over the epochs.
 
-    Call it, and save what it gives, inside `tumorlens.figure_style.figure_style`.
+    Call it, and save what it gives, inside `tumorlens.report.style.figure_style`.
     """
     kept = defaultdict(list)
     for name, epoch in comparison.best.items():
@@ -47,7 +47,7 @@ def draw_epochs(comparison: Comparison) -> Figure:
 def draw_log(epochs: Sequence[dict[str, Any]]) -> Figure:
     """Draw accuracy and loss over the epochs of a run, finished or not.
 
-    Call it, and save what it gives, inside `tumorlens.figure_style.figure_style`.
+    Call it, and save what it gives, inside `tumorlens.report.style.figure_style`.
 
     Parameters
     ----------

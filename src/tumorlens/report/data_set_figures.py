@@ -1,7 +1,7 @@
 """Pictures of a data set: examples, how many of each class, which sizes, which folds.
 
 Every function takes the pictures of a set and gives a Matplotlib figure; call them,
-and save what they give, inside `tumorlens.figure_style.figure_style`.
+and save what they give, inside `tumorlens.report.style.figure_style`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ import numpy as np
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import UnreadableImageError
 from tumorlens.explain.overlay import display_grey
-from tumorlens.figure_style import (
+from tumorlens.images.prepare import prepare
+from tumorlens.images.read import read_slices
+from tumorlens.progress import Progress, silent
+from tumorlens.report.style import (
     FAINT,
     INK,
     PAPER,
@@ -28,9 +31,6 @@ from tumorlens.figure_style import (
     readable_on,
     without_frame,
 )
-from tumorlens.images.prepare import prepare
-from tumorlens.images.read import read_slices
-from tumorlens.progress import Progress, silent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

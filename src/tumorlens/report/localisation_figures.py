@@ -11,7 +11,7 @@ from tumorlens.evaluate.faithful import SHARES
 from tumorlens.evaluate.localise import CENTRE, CHANCE, Localisation
 from tumorlens.evaluate.sanity import Sanity
 from tumorlens.explain.cam import METHODS
-from tumorlens.figure_style import (
+from tumorlens.report.style import (
     COLOURS,
     FAINT,
     INK,

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from figure_texts import overlaps, texts
 from tumorlens.data.folder import CLASSES
 from tumorlens.evaluate.evaluation import Evaluation
-from tumorlens.evaluate.figures import (
+from tumorlens.evaluate.metrics import Part, reliability, summarise
+from tumorlens.report.evaluation_figures import (
     draw_confusion,
     draw_parts,
     draw_precision_recall,
@@ -19,8 +20,7 @@ from tumorlens.evaluate.figures import (
     draw_reliability,
     draw_roc,
 )
-from tumorlens.evaluate.metrics import Part, reliability, summarise
-from tumorlens.figure_style import figure_style
+from tumorlens.report.style import figure_style
 
 Make = Callable[..., Evaluation]
 

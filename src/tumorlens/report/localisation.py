@@ -20,12 +20,12 @@ from tumorlens.evaluate.localise import CENTRE, CHANCE, Case, Localisation, expl
 from tumorlens.evaluate.localise_summary import summarise
 from tumorlens.evaluate.map_measures import FIXED
 from tumorlens.evaluate.sanity import Sanity
-from tumorlens.explain.localise_figures import MEASURES, draw_all, title_of
 from tumorlens.explain.overlay import blend, display_grey
-from tumorlens.figure_style import class_name
 from tumorlens.files import new_folder
-from tumorlens.html_page import drawing, listing, picture, whole_page
 from tumorlens.images.slice import Slice
+from tumorlens.report.localisation_figures import MEASURES, draw_all, title_of
+from tumorlens.report.page import drawing, listing, picture, whole_page
+from tumorlens.report.style import class_name
 
 if TYPE_CHECKING:
     from tumorlens.classify import Classifier
