@@ -22,7 +22,8 @@ from PIL import Image, ImageCms, ImageFile, PngImagePlugin, UnidentifiedImageErr
 
 from tumorlens.errors import UnreadableImageError
 from tumorlens.images import raster
-from tumorlens.images.read import Limits, read_slices
+from tumorlens.images.limits import Limits
+from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
 
 

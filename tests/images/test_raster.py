@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from tumorlens.errors import UnreadableImageError
-from tumorlens.images.read import Limits, read_slices
+from tumorlens.images.limits import Limits
+from tumorlens.images.read import read_slices
 
 
 def head(height: int = 48, width: int = 36) -> NDArray[np.uint8]:

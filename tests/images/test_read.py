@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tumorlens.errors import UnreadableImageError
-from tumorlens.images.read import Limits, read_slices
+from tumorlens.images.limits import Limits
+from tumorlens.images.read import read_slices
 
 
 def head(height: int = 30, width: int = 24) -> NDArray[np.uint8]:

@@ -29,6 +29,7 @@ from PIL import (
 )
 
 from tumorlens.errors import UnreadableImageError
+from tumorlens.images.limits import Limits
 from tumorlens.images.slice import Slice
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tumorlens.images.read import Limits
 
 __all__ = ["FORMATS", "float_pixels", "grey_pixels", "read_picture", "read_raster"]
 

@@ -1,0 +1,90 @@
+"""How an array becomes slices."""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tumorlens.errors import UnreadableImageError
+from tumorlens.images import raster
+from tumorlens.images.limits import Limits
+from tumorlens.images.slice import Slice
+
+__all__ = ["read_array"]
+
+_ARRAY = "<array>"
+
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in Pillow
+
+
+def read_array(array: NDArray[Any], limits: Limits) -> list[Slice]:
+    """Take the pictures out of an array."""
+    planes, spent = _planes(array), 0
+    for index, (height, width, *_) in enumerate(repeat(planes.shape[1:], len(planes))):
+        spent = limits.check_frame(_ARRAY, (width, height), index, spent)
+    try:
+        return [_plane_slice(plane, index) for index, plane in enumerate(planes)]
+    except ValueError as exc:
+        found = f"a picture that holds nothing ({exc})"
+        raise UnreadableImageError(_ARRAY, found, "give an array with values") from exc
+
+
+def _planes(array: NDArray[Any]) -> NDArray[Any]:
+    """Put the pictures on the first axis: shape ``(n, height, width[, channels])``."""
+    kind = array.dtype.kind
+    if kind not in "biuf":
+        hint = "give integers, floating point or true/false"
+        raise UnreadableImageError(_ARRAY, f"values of type {array.dtype}", hint)
+    if array.ndim not in (2, 3) or len(array) == 0:
+        hint = "give shape (height, width), (height, width, 3 or 4) or (n, height, width)"
+        raise UnreadableImageError(_ARRAY, f"an array of shape {array.shape}", hint)
+    if array.ndim == 2:
+        return array[np.newaxis]
+    if array.shape[2] == 4 and kind in "iu" and array.dtype.name not in ("uint8", "uint16"):
+        hint = "give uint8, uint16 or floating point, or no alpha"
+        raise UnreadableImageError(_ARRAY, f"alpha of type {array.dtype}", hint)
+    if array.shape[2] == 1:
+        return array[np.newaxis, :, :, 0]
+    return array[np.newaxis] if array.shape[2] in (3, 4) else array
+
+
+def _plane_slice(plane: NDArray[Any], index: int) -> Slice:
+    """Make a slice of one picture of an array."""
+    hidden: NDArray[np.bool_] = np.ma.getmaskarray(plane)
+    values = np.asarray(np.ma.getdata(plane))
+    if values.dtype == np.bool_:
+        values = values * np.uint8(255)
+    if values.ndim == 3:
+        values, hidden = _luma(values), np.logical_or.reduce(hidden, axis=2)
+    pixels, value_range = _plane_pixels(values, hidden)
+    origin = {"format": "array", "mode": plane.dtype.name}
+    return Slice(pixels, value_range, index=index, origin=origin)
+
+
+def _plane_pixels(
+    values: NDArray[Any], hidden: NDArray[np.bool_]
+) -> tuple[NDArray[Any], tuple[float, float]]:
+    """Copy grey values, with the hidden ones at the lowest of the others."""
+    if values.dtype != np.uint8:
+        return raster.float_pixels(values, hidden)
+    if hidden.all():
+        raise ValueError("all of it is masked")
+    return np.where(hidden, values.min(where=~hidden, initial=255), values), (0.0, 255.0)
+
+
+def _luma(values: NDArray[Any]) -> NDArray[Any]:
+    """Reduce colour to grey, over black."""
+    if values.dtype == np.uint8:
+        picture = Image.fromarray(np.ascontiguousarray(values))
+        return raster.grey_pixels(picture)  # to the very bit as in a file
+    wide = values.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities, dealt with later
+        grey: NDArray[Any] = wide[..., :3] @ _LUMA
+        if wide.shape[2] == 4:
+            full = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
+            grey *= np.clip(wide[..., 3] / full, 0, 1)
+    return grey

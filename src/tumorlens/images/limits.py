@@ -1,0 +1,93 @@
+"""What is too large to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from tumorlens.errors import UnreadableImageError
+
+__all__ = ["GIVE_A_PICTURE", "Limits"]
+
+GIVE_A_PICTURE = "give a picture, such as PNG, JPEG or TIFF"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is too large to read. Raise a limit only for sources that you trust.
+
+    Parameters
+    ----------
+    max_bytes
+        Bytes of a file.
+    max_pixels
+        Pixels of one picture. Pillow's own limit, twice `PIL.Image.MAX_IMAGE_PIXELS`,
+        holds as well.
+    max_frames
+        Pictures of one source.
+    max_total_pixels
+        Pixels of all pictures of one source.
+
+    Raises
+    ------
+    ValueError
+        When a limit is below 1.
+    """
+
+    max_bytes: int = 256 * 2**20
+    max_pixels: int = 64_000_000
+    max_frames: int = 2048
+    max_total_pixels: int = 256_000_000
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            if getattr(self, limit.name) < 1:
+                raise ValueError(f"`{limit.name}` must be at least 1")
+
+    def check_bytes(self, source: str, count: int) -> None:
+        """Raise `UnreadableImageError` for a file of `count` bytes that is too large."""
+        if count > self.max_bytes:
+            found = f"more than {self.max_bytes:,} bytes"
+            raise self._too_large(source, found, "max_bytes")
+
+    def check_frame(self, source: str, size: tuple[int, int], index: int, spent: int) -> int:
+        """Check the next picture of a source, before it is decoded.
+
+        Parameters
+        ----------
+        source
+            Which file, for the error.
+        size
+            Width and height of the picture.
+        index
+            Which picture of the source it is, from 0.
+        spent
+            Pixels of the pictures before it.
+
+        Returns
+        -------
+        int
+            Pixels of all pictures so far, to be handed in as `spent` next time.
+
+        Raises
+        ------
+        UnreadableImageError
+            When the picture is empty, or goes beyond a limit.
+        """
+        width, height = size
+        if width < 1 or height < 1:
+            found = f"a picture without pixels ({width} x {height})"
+            raise UnreadableImageError(source, found, GIVE_A_PICTURE)
+        if index >= self.max_frames:
+            found = f"more than {self.max_frames:,} pictures"
+            raise self._too_large(source, found, "max_frames")
+        if width * height > self.max_pixels:
+            found = f"a picture of {width} x {height}, more than {self.max_pixels:,} pixels"
+            raise self._too_large(source, found, "max_pixels")
+        if spent + width * height > self.max_total_pixels:
+            found = f"pictures of more than {self.max_total_pixels:,} pixels together"
+            raise self._too_large(source, found, "max_total_pixels")
+        return spent + width * height
+
+    def _too_large(self, source: str, found: str, limit: str) -> UnreadableImageError:
+        hint = f"export it smaller, or raise `Limits.{limit}` if you trust it"
+        return UnreadableImageError(source, found, hint)
