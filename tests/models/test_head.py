@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tumorlens.classify import Classifier
+from tumorlens.classifier import Classifier
 from tumorlens.errors import ModelError
 from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices

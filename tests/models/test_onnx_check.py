@@ -17,10 +17,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tumorlens.errors import ModelError, UnsafeModelError
 from tumorlens.models import onnx_check
+from tumorlens.models.bundle import Bundle
 from tumorlens.models.card import Card
 from tumorlens.models.onnx_check import CLASSES_KEY, OPERATORS, check_onnx
 from tumorlens.models.session import Session
-from tumorlens.models.store import Bundle, bundled_models, open_bundle
+from tumorlens.models.store import bundled_models, open_bundle
 
 Change = Callable[[onnx.ModelProto], object]
 

@@ -11,9 +11,10 @@ import onnx
 import pytest
 
 from tumorlens.errors import ModelError
+from tumorlens.models.bundle import Bundle
 from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.session import Session
-from tumorlens.models.store import Bundle, open_bundle
+from tumorlens.models.store import open_bundle
 
 PICTURES = np.random.default_rng(0).random((3, 64, 64)).astype(np.float32)
 DOTS = PICTURES.reshape(3, 16, 4, 16, 4)[:, :, :2, :, :2].mean(axis=(2, 4))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tumorlens.classify import load
+from tumorlens.classifier import load
 from tumorlens.errors import ModelError
 from tumorlens.models import store
 from tumorlens.models.store import DEFAULT_MODEL, bundled_models, open_bundle

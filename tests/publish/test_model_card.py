@@ -15,8 +15,9 @@ import pytest
 from tumorlens.apps.cli import main
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.evaluate.evaluation import evaluate
+from tumorlens.models.bundle import read_card
 from tumorlens.models.card import Card
-from tumorlens.models.store import DEFAULT_MODEL, bundled_models, find_bundle, read_card
+from tumorlens.models.store import DEFAULT_MODEL, bundled_models, find_bundle
 from tumorlens.publish.model_card import SECTIONS, model_card
 
 SHIPPED = "mobilenetv2-official"  # leaky, and not calibrated

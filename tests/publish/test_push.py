@@ -19,8 +19,9 @@ from markdown_it import MarkdownIt
 import tumorlens
 from hub_server import Hub, serve, use_cache
 from tumorlens.errors import ModelError
+from tumorlens.models.bundle import read_card
 from tumorlens.models.card import Card
-from tumorlens.models.store import DEFAULT_MODEL, find_bundle, open_bundle, read_card
+from tumorlens.models.store import DEFAULT_MODEL, find_bundle, open_bundle
 from tumorlens.publish.hub_card import hub_card
 from tumorlens.publish.push import pack, push
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from tumorlens.errors import ModelError
+from tumorlens.models.bundle import read_card
 from tumorlens.models.head import Head
-from tumorlens.models.store import bundled_models, open_bundle, read_card
+from tumorlens.models.store import bundled_models, open_bundle
 from tumorlens.publish.verify import Verification, verify_bundle
 
 

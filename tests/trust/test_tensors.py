@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from tumorlens.errors import ModelError
-from tumorlens.models.tensors import parse_tensors
+from tumorlens.trust.tensors import parse_tensors
 
 ARRAYS = {
     "half": np.linspace(-1, 1, 12, dtype=np.float16).reshape(3, 4),

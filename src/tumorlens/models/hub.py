@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from tumorlens.errors import MissingExtraError, ModelError, UnsafeModelError
+from tumorlens.models.bundle import CARD_LIMIT, LARGEST_FILE, ONNX_NAME, Place, read_card
 from tumorlens.models.card import CARD_NAME, Card
-from tumorlens.models.store import CARD_LIMIT, LARGEST_FILE, ONNX_NAME, Place, read_card
 from tumorlens.progress import Progress, silent
 
 __all__ = [

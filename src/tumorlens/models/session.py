@@ -11,9 +11,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from tumorlens.errors import ModelError
 from tumorlens.images.prepare import to_tensor
+from tumorlens.models.bundle import Bundle
 from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.onnx_check import check_onnx
-from tumorlens.models.store import Bundle
 
 __all__ = ["Session"]
 

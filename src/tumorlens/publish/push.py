@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tumorlens.errors import ModelError
+from tumorlens.models.bundle import read_card
 from tumorlens.models.card import CARD_NAME
 from tumorlens.models.hub import check_repository, first_line, hub_client, require_hub
-from tumorlens.models.store import read_card
 from tumorlens.publish.hub_card import hub_card
 from tumorlens.publish.verify import verify_bundle
 

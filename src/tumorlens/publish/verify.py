@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from tumorlens.errors import ModelError
+from tumorlens.models.bundle import LARGEST_FILE, Place, open_network, read_card, read_novelty
 from tumorlens.models.card import CARD_NAME, Card
 from tumorlens.models.probes import DRAWING, compare_head, compare_probes
 from tumorlens.models.session import Session
-from tumorlens.models.store import LARGEST_FILE, Place, find_bundle, open_network, read_card
+from tumorlens.models.store import find_bundle
 from tumorlens.progress import Progress, silent
-from tumorlens.trust.novelty import pool_features, read_novelty
+from tumorlens.trust.novelty import pool_features
 from tumorlens.untrusted import printable
 
 __all__ = ["Check", "Verification", "verify_bundle"]

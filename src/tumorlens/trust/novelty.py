@@ -14,19 +14,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.errors import MissingExtraError, ModelError
-from tumorlens.models.card import Card
-from tumorlens.models.store import read_listed
-from tumorlens.models.tensors import parse_tensors
+from tumorlens.trust.tensors import parse_tensors
 from tumorlens.trust.weighting import own_groups
 
-__all__ = ["NOVELTY_NAME", "Novelty", "fit_novelty", "pool_features", "read_novelty"]
+__all__ = ["NOVELTY_NAME", "Novelty", "fit_novelty", "pool_features"]
 
 NOVELTY_NAME: Final = "novelty.safetensors"
 """Name of the file in a bundle."""
@@ -121,20 +118,6 @@ class Novelty:
         if set(arrays) != {"mean", "axes"}:
             raise ModelError(f"{source} holds {sorted(arrays)} where mean and axes are wanted")
         return cls(arrays["mean"], arrays["axes"])
-
-
-def read_novelty(folder: Path, card: Card) -> Novelty | None:
-    """Read the plane of a bundle; ``None`` when its card names none.
-
-    Raises
-    ------
-    ModelError
-        When the file is missing or not what the card says.
-    """
-    if card.novelty is None:
-        return None
-    name = card.novelty.file
-    return Novelty.from_bytes(read_listed(folder, card, name), source=str(folder / name))
 
 
 def pool_features(features: NDArray[np.float32]) -> _Vectors:
