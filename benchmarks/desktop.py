@@ -47,7 +47,7 @@ from tumorlens.apps.desktop.view_model import ViewModel
 from tumorlens.apps.desktop.window import Window
 
 def load():
-    from tumorlens.classify import load
+    from tumorlens.classifier import load
     return load(sys.argv[3] or None)
 
 root = make_root()

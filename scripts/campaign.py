@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tumorlens.apps.meter import Meter
-from tumorlens.classify import load
+from tumorlens.classifier import load
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.outlines import find_masked
 from tumorlens.evaluate.evaluation import evaluate

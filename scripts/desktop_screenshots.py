@@ -29,9 +29,10 @@ from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.settings import Settings
 from tumorlens.apps.desktop.view_model import ViewModel
 from tumorlens.apps.desktop.window import Window
-from tumorlens.classify import Classifier, Prediction, load
+from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.phantom import draw_phantom
+from tumorlens.prediction import Prediction
 
 DOCS = Path(__file__).parents[1] / "docs" / "images"
 

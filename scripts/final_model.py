@@ -41,7 +41,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from tumorlens.apps.meter import Meter
-from tumorlens.classify import load
+from tumorlens.classifier import load
 from tumorlens.data.manifest import Manifest, read_manifest, write_manifest
 from tumorlens.data.split import split_manifest
 from tumorlens.evaluate.calibrate import calibrate

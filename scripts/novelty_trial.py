@@ -33,7 +33,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import NearestNeighbors
 
 from tumorlens.apps.meter import Meter
-from tumorlens.classify import load
+from tumorlens.classifier import load
 from tumorlens.data.manifest import read_manifest
 from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices

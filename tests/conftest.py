@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from tumorlens.classify import Classifier, load
+from tumorlens.classifier import Classifier, load
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tumorlens.classify import Classifier, load
+from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.errors import ModelError, TumorLensError, UnreadableImageError

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tumorlens.classify import Classifier, Prediction, load
+    from tumorlens.classifier import Classifier, load
     from tumorlens.errors import (
         DataError,
         MissingExtraError,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
     from tumorlens.images.read import read_slices
     from tumorlens.images.slice import Slice
+    from tumorlens.prediction import Prediction
 
 __all__ = [
     "Classifier",
@@ -45,11 +46,11 @@ __all__ = [
 __version__ = version("tumorlens")
 
 _HOME = {
-    "Classifier": "classify",
+    "Classifier": "classifier",
     "Explanation": "explain.explanation",
-    "Prediction": "classify",
+    "Prediction": "prediction",
     "Slice": "images.slice",
-    "load": "classify",
+    "load": "classifier",
     "read_slices": "images.read",
 }
 

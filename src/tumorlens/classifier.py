@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -16,12 +15,14 @@ from tumorlens.errors import TumorLensError, UnreadableImageError
 from tumorlens.images.prepare import Prepared, prepare
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
+from tumorlens.models.bundle import WEIGHTS_NAME, Place, read_novelty
 from tumorlens.models.card import Card
 from tumorlens.models.head import Head
 from tumorlens.models.session import Session
-from tumorlens.models.store import WEIGHTS_NAME, Place, open_bundle
+from tumorlens.models.store import open_bundle
+from tumorlens.prediction import Prediction
 from tumorlens.progress import Progress, silent
-from tumorlens.trust.novelty import pool_features, read_novelty
+from tumorlens.trust.novelty import pool_features
 from tumorlens.trust.picture_check import check_picture
 from tumorlens.trust.prediction_set import choose_set, softmax
 
@@ -29,67 +30,10 @@ if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
     from tumorlens.explain.inner import FloatNetwork
 
-__all__ = ["Classifier", "Prediction", "Source", "load"]
+__all__ = ["Classifier", "Source", "load"]
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Slice
 """Whatever a slice can come from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The answer for one slice.
-
-    Parameters
-    ----------
-    path
-        The path as it was given, or ``None``.
-    slice
-        Which frame of the source, from 0.
-    label
-        The most probable class, whatever its probability.
-    confidence
-        Its probability, from 0 to 1.
-    probabilities
-        Of each class, in the model's order; they add up to 1.
-    prediction_set
-        The classes that the answer may be, the most probable first: those at least as
-        probable as the thresholds in the model's card, or, when it has none, the most
-        probable ones that together reach its level.
-    assessable
-        False when the picture is unlike anything the model can judge. The
-        label then means nothing.
-    reason
-        Why it is not assessable, or ``None``.
-    model
-        Name and version of the model.
-    logits
-        What the network gave, before temperature and softmax, in the model's order.
-    """
-
-    path: str | None
-    slice: int
-    label: str
-    confidence: float
-    probabilities: dict[str, float]
-    prediction_set: tuple[str, ...]
-    assessable: bool
-    reason: str | None
-    model: str
-    logits: tuple[float, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the answer as ``tumorlens predict --json`` prints it."""
-        return {
-            "path": self.path,
-            "slice": self.slice,
-            "label": self.label,
-            "confidence": self.confidence,
-            "probabilities": dict(self.probabilities),
-            "prediction_set": list(self.prediction_set),
-            "assessable": self.assessable,
-            "reason": self.reason,
-            "model": self.model,
-        }
 
 
 def load(
@@ -226,7 +170,9 @@ class Classifier:
             prepared = [prepare(x, self.card.input.size) for x in batch]
             yield from self.predict_prepared(batch, prepared)
 
-    def predict_prepared(self, batch: list[Slice], prepared: list[Prepared]) -> list[Prediction]:
+    def predict_prepared(
+        self, batch: Sequence[Slice], prepared: Sequence[Prepared]
+    ) -> list[Prediction]:
         """Classify slices that are prepared already, all in one go."""
         if self._novelty is not None:
             return self.features(batch, prepared)[0]
@@ -319,7 +265,7 @@ class Classifier:
             yield from explain_slices(self, batch, question)
 
     def features(
-        self, batch: list[Slice], prepared: list[Prepared]
+        self, batch: Sequence[Slice], prepared: Sequence[Prepared]
     ) -> tuple[list[Prediction], NDArray[np.float32]]:
         """Classify prepared slices and keep their last feature maps ``(n, h, w, channels)``."""
         pixels = np.stack([p.pixels for p in prepared])
@@ -381,8 +327,8 @@ class Classifier:
 
     def _reasons(
         self,
-        batch: list[Slice],
-        prepared: list[Prepared],
+        batch: Sequence[Slice],
+        prepared: Sequence[Prepared],
         features: NDArray[np.float32] | None = None,
     ) -> list[str | None]:
         """Say of each slice why it cannot be assessed: what is plain to see comes first."""
@@ -397,7 +343,7 @@ class Classifier:
         ]
 
     def _answers(
-        self, batch: list[Slice], logits: NDArray[np.float32], reasons: list[str | None]
+        self, batch: Sequence[Slice], logits: NDArray[np.float32], reasons: list[str | None]
     ) -> list[Prediction]:
         card = self.card
         rows = softmax(logits, card.temperature)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tumorlens.classify import Classifier
+from tumorlens.classifier import Classifier
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.models.store import open_bundle

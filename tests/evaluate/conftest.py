@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tumorlens.classify import Classifier, load
+from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.manifest import Entry, Manifest
 from tumorlens.data.phantom import write_phantoms

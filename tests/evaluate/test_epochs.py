@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tumorlens.classify import load
+from tumorlens.classifier import load
 from tumorlens.data.folder import CLASSES, find_all, find_examples
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.errors import DataError, OutputError, RunError

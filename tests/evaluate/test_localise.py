@@ -14,7 +14,7 @@ from PIL import Image
 
 from float_bundles import look_at_brightness, write_float_bundle
 from tumorlens.apps.cli import cli
-from tumorlens.classify import Classifier, load
+from tumorlens.classifier import Classifier, load
 from tumorlens.data.outlines import MaskedPicture, find_masked
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.errors import DataError, OutputError

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tumorlens.classify import Classifier, load
+from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.manifest import Entry, Manifest
 from tumorlens.data.published import Published

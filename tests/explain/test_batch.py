@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tumorlens.classify import Classifier
+from tumorlens.classifier import Classifier
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.explain.batch import explain_files, folder_name, free_folder
 from tumorlens.explain.explainer import Question
 from tumorlens.explain.explanation import Explanation
-from tumorlens.sources.stream import Failure
+from tumorlens.sources.failure import Failure
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tumorlens.classify import Classifier
+from tumorlens.classifier import Classifier
 from tumorlens.data.folder import CLASSES
 from tumorlens.explain import cam
 from tumorlens.explain.cam import METHODS, scale_map

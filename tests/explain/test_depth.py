@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tumorlens.classify import Classifier
+from tumorlens.classifier import Classifier
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.explain.depth import draw_depth, explain_depth, save_depth
 from tumorlens.explain.explainer import Question, explain_layers
 from tumorlens.explain.explanation import Explanation
 from tumorlens.images.read import read_slices
-from tumorlens.sources.stream import Failure
+from tumorlens.sources.failure import Failure
 
 
 @pytest.fixture(scope="module")

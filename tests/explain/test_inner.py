@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from float_bundles import look_at_brightness, write_float_bundle
-from tumorlens.classify import Classifier, load
+from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.errors import MissingExtraError, ModelError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tumorlens.classify import load
+from tumorlens.classifier import load
 from tumorlens.explain.place import place_map
 from tumorlens.images.prepare import Prepared, prepare
 from tumorlens.images.read import read_slices

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tumorlens.classify import Classifier, Prediction
+from tumorlens.classifier import Classifier
 from tumorlens.data.phantom import draw_phantom
-from tumorlens.sources.stream import Failure, find_files, predict_files, read_files
+from tumorlens.prediction import Prediction
+from tumorlens.sources.failure import Failure
+from tumorlens.sources.find import find_files
+from tumorlens.sources.stream import predict_files, read_files
 
 
 def touch(root: Path, *names: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tumorlens.classify import Classifier, load
+from tumorlens.classifier import Classifier, load
 from tumorlens.data.download import DATASET
 from tumorlens.data.folder import CLASSES, find_examples
 from tumorlens.data.published import Published

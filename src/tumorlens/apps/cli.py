@@ -35,9 +35,10 @@ from tumorlens.errors import TumorLensError
 from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
-    from tumorlens.classify import Classifier, Prediction
+    from tumorlens.classifier import Classifier
     from tumorlens.explain.explainer import Question
-    from tumorlens.sources.stream import Failure
+    from tumorlens.prediction import Prediction
+    from tumorlens.sources.failure import Failure
 
 __all__ = ["cli", "main"]
 
@@ -92,7 +93,9 @@ def predict(paths: tuple[str, ...], model: str | None, as_json: bool) -> None:
 
     Folders are walked. A file that cannot be read is reported, the others go on.
     """
-    from tumorlens.sources.stream import Failure, find_files, predict_files
+    from tumorlens.sources.failure import Failure
+    from tumorlens.sources.find import find_files
+    from tumorlens.sources.stream import predict_files
 
     classifier = _load(model)
     files = list(find_files(paths))
@@ -138,7 +141,8 @@ def explain(
     from tumorlens.explain.batch import explain_files
     from tumorlens.explain.depth import explain_depth
     from tumorlens.explain.explainer import Question
-    from tumorlens.sources.stream import Failure, find_files
+    from tumorlens.sources.failure import Failure
+    from tumorlens.sources.find import find_files
 
     if not list_layers and not (paths and out):
         raise click.UsageError("give PATH... and --out DIR")
@@ -357,7 +361,7 @@ def export(
 
 
 def _load(model: str | None) -> Classifier:
-    from tumorlens.classify import load
+    from tumorlens.classifier import load
 
     classifier = load(model, **where())
     tell(classifier.place.notes)
@@ -366,7 +370,7 @@ def _load(model: str | None) -> Classifier:
 
 def _line(result: Prediction | Failure) -> str:
     """One result as one line for people."""
-    from tumorlens.sources.stream import Failure
+    from tumorlens.sources.failure import Failure
 
     if isinstance(result, Failure):
         return f"unreadable          {result.error}"

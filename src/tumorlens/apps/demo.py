@@ -17,7 +17,7 @@ from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
 
 if TYPE_CHECKING:
-    from tumorlens.classify import Classifier
+    from tumorlens.classifier import Classifier
 
 __all__ = ["demo_slice", "run_demo"]
 

@@ -51,7 +51,7 @@ def evaluate(
     1: some files could not be read; the rest was measured.
     """
     source = choose_source(data, external, "DATA")
-    from tumorlens.classify import load
+    from tumorlens.classifier import load
     from tumorlens.evaluate.cases import read_class_map
     from tumorlens.evaluate.evaluation import evaluate as run_evaluation
     from tumorlens.files import new_folder

@@ -73,7 +73,7 @@ def localise(
     DIR is the folder that the table's pictures are named from. Writes index.html, figures,
     cases.csv and localisation.json.
     """
-    from tumorlens.classify import load
+    from tumorlens.classifier import load
     from tumorlens.data.outlines import find_masked
     from tumorlens.evaluate.localise import localise as measure
     from tumorlens.evaluate.sanity import check_sanity, choose_pictures

@@ -36,8 +36,9 @@ def models(*, as_json: bool, card: str | None, metrics: tuple[Path, ...]) -> Non
         click.echo(_model_card(card, metrics), nl=False)
         return
     from tumorlens.errors import MissingExtraError
+    from tumorlens.models.bundle import read_card
     from tumorlens.models.hub import cached_models
-    from tumorlens.models.store import bundled_models, find_bundle, read_card
+    from tumorlens.models.store import bundled_models, find_bundle
 
     for name in bundled_models():
         _show("ships", name, (), read_card(find_bundle(name).folder), as_json=as_json)
@@ -51,7 +52,8 @@ def models(*, as_json: bool, card: str | None, metrics: tuple[Path, ...]) -> Non
 def _model_card(model: str, metrics: tuple[Path, ...]) -> str:
     from tumorlens.apps.hub_options import tell, where
     from tumorlens.errors import DataError
-    from tumorlens.models.store import find_bundle, read_card
+    from tumorlens.models.bundle import read_card
+    from tumorlens.models.store import find_bundle
     from tumorlens.publish.model_card import model_card
 
     place = find_bundle(model, **where())

@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.classify import Classifier, Prediction
+from tumorlens.classifier import Classifier
 from tumorlens.errors import DataError
 from tumorlens.evaluate.cases import LabelledSet, find_cases
 from tumorlens.evaluate.leak import Leak, judge_leak
@@ -30,9 +30,11 @@ from tumorlens.evaluate.run import Answers, run_model
 from tumorlens.files import new_folder
 from tumorlens.images.prepare import Prepared
 from tumorlens.images.slice import Slice
+from tumorlens.models.bundle import Bundle, read_listed
 from tumorlens.models.card import CARD_NAME, Card, NoveltyLimit
 from tumorlens.models.session import Session
-from tumorlens.models.store import Bundle, open_bundle, read_listed
+from tumorlens.models.store import open_bundle
+from tumorlens.prediction import Prediction
 from tumorlens.progress import Progress, silent
 from tumorlens.trust.conformal import ClassThreshold, class_thresholds, sets_above
 from tumorlens.trust.novelty import NOVELTY_NAME, Novelty, fit_novelty, pool_features
@@ -234,7 +236,9 @@ class _Keeper(Classifier):
         super().__init__(session)
         self.vectors: dict[str | None, NDArray[np.float32]] = {}
 
-    def predict_prepared(self, batch: list[Slice], prepared: list[Prepared]) -> list[Prediction]:
+    def predict_prepared(
+        self, batch: Sequence[Slice], prepared: Sequence[Prepared]
+    ) -> list[Prediction]:
         found, features = self.features(batch, prepared)
         for picture, vector in zip(batch, pool_features(features), strict=True):
             if picture.index == 0:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final, Self
 
-from tumorlens.classify import Classifier, load
+from tumorlens.classifier import Classifier, load
 from tumorlens.evaluate.cases import LabelledSet, find_cases
 from tumorlens.evaluate.leak import Leak, judge_leak
 from tumorlens.evaluate.metrics import (

@@ -36,7 +36,7 @@ from tumorlens.progress import Progress, silent
 from tumorlens.trust.prediction_set import softmax
 
 if TYPE_CHECKING:
-    from tumorlens.classify import Classifier
+    from tumorlens.classifier import Classifier
 
 __all__ = [
     "CENTRE",

@@ -17,10 +17,12 @@ from tumorlens.errors import DataError
 from tumorlens.evaluate.cases import Case, LabelledSet
 from tumorlens.files import hash_file
 from tumorlens.progress import Progress, silent
-from tumorlens.sources.stream import Failure, predict_files
+from tumorlens.sources.failure import Failure
+from tumorlens.sources.stream import predict_files
 
 if TYPE_CHECKING:
-    from tumorlens.classify import Classifier, Prediction
+    from tumorlens.classifier import Classifier
+    from tumorlens.prediction import Prediction
 
 __all__ = ["Answers", "run_model"]
 

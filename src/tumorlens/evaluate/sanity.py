@@ -25,7 +25,7 @@ from tumorlens.images.read import read_slices
 from tumorlens.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from tumorlens.classify import Classifier
+    from tumorlens.classifier import Classifier
 
 __all__ = ["Sanity", "check_sanity", "choose_pictures"]
 

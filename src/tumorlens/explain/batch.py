@@ -5,21 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tumorlens.explain.explainer import Question, explain_slices
+from tumorlens.explain.explainer import Explainable, Question, explain_slices
 from tumorlens.explain.explanation import Explanation
 from tumorlens.images.slice import Slice
-from tumorlens.sources.stream import Failure, read_or_fail
-
-if TYPE_CHECKING:
-    from tumorlens.classify import Classifier
+from tumorlens.sources.failure import Failure, read_or_fail
 
 __all__ = ["explain_files", "free_folder", "name_slices"]
 
 
 def explain_files(
-    classifier: Classifier,
+    classifier: Explainable,
     paths: Iterable[str],
     out: str | os.PathLike[str],
     question: Question,

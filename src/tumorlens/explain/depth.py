@@ -7,26 +7,22 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from tumorlens.explain.batch import free_folder, name_slices
-from tumorlens.explain.explainer import Question, explain_layers
+from tumorlens.explain.explainer import Explainable, Question, explain_layers
 from tumorlens.explain.explanation import Explanation
 from tumorlens.explain.overlay import contact_sheet
 from tumorlens.files import new_folder
-from tumorlens.sources.stream import Failure
-
-if TYPE_CHECKING:
-    from tumorlens.classify import Classifier
+from tumorlens.sources.failure import Failure
 
 __all__ = ["draw_depth", "explain_depth", "save_depth"]
 
 
 def explain_depth(
-    classifier: Classifier,
+    classifier: Explainable,
     paths: Iterable[str],
     out: str | os.PathLike[str],
     question: Question,

@@ -21,13 +21,14 @@ from tumorlens.explain.place import place_map
 from tumorlens.images.prepare import Prepared, prepare
 from tumorlens.images.slice import Slice
 from tumorlens.models.card import Card, FeatureLayer
+from tumorlens.models.head import Head
+from tumorlens.prediction import Prediction, Predictor
 from tumorlens.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from tumorlens.classify import Classifier, Prediction
     from tumorlens.explain.inner import InnerLook
 
-__all__ = ["ENGINE", "InnerNetwork", "Question", "explain_layers", "explain_slices"]
+__all__ = ["ENGINE", "Explainable", "InnerNetwork", "Question", "explain_layers", "explain_slices"]
 
 Map: TypeAlias = NDArray[np.float32]
 
@@ -45,6 +46,30 @@ class InnerNetwork(Protocol):
 
     def look(self, pixels: Map, layers: Sequence[str], weights: Map) -> Sequence[InnerLook]:
         """Differentiate a weighted sum of the logits by some layers."""
+
+
+class Explainable(Predictor, Protocol):
+    """What can be explained: `tumorlens.Classifier`, or another's."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that can be explained, early to late."""
+
+    @property
+    def head(self) -> Head:
+        """What turns the last feature map into logits."""
+
+    @property
+    def float_network(self) -> InnerNetwork:
+        """What looks at inner layers."""
+
+    def features(
+        self, batch: Sequence[Slice], prepared: Sequence[Prepared]
+    ) -> tuple[list[Prediction], Map]:
+        """Classify prepared slices and keep their last feature maps."""
+
+    def logits(self, pixels: Map) -> Map:
+        """Give the logits of prepared pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +95,7 @@ class Question:
     target: str | None = None
     versus: str | None = None
 
-    def check(self, classifier: Classifier) -> None:
+    def check(self, classifier: Explainable) -> None:
         """See that a model can answer.
 
         Raises
@@ -111,7 +136,7 @@ class Question:
 
 
 def explain_slices(
-    classifier: Classifier,
+    classifier: Explainable,
     pictures: Sequence[Slice],
     question: Question,
     *,
@@ -162,7 +187,7 @@ def explain_slices(
 
 
 def explain_layers(
-    classifier: Classifier,
+    classifier: Explainable,
     picture: Slice,
     question: Question,
     layers: Sequence[str] | None = None,
@@ -229,7 +254,7 @@ class _Case:
 
     def __init__(
         self,
-        classifier: Classifier,
+        classifier: Explainable,
         question: Question,
         picture: Slice,
         prepared: Prepared,

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,7 @@ from tumorlens.explain.overlay import blend, display_grey, panel
 from tumorlens.files import new_folder
 from tumorlens.images.slice import Slice
 from tumorlens.models.card import FeatureLayer
-
-if TYPE_CHECKING:
-    from tumorlens.classify import Prediction
+from tumorlens.prediction import Prediction
 
 __all__ = ["Explanation"]
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from tumorlens.errors import ModelError
 from tumorlens.images.prepare import to_tensor
+from tumorlens.models.bundle import WEIGHTS_NAME, read_listed
 from tumorlens.models.card import Card, FeatureLayer
-from tumorlens.models.store import WEIGHTS_NAME, read_listed
 from tumorlens.networks.geometry import cell_grid, layer_inputs
 from tumorlens.networks.keras_backend import require_keras
 from tumorlens.networks.network import build_network

@@ -28,7 +28,7 @@ from tumorlens.report.page import drawing, listing, picture, whole_page
 from tumorlens.report.style import class_name
 
 if TYPE_CHECKING:
-    from tumorlens.classify import Classifier
+    from tumorlens.classifier import Classifier
 
 __all__ = ["choose_cases", "draw_outline", "write_localisation"]
 

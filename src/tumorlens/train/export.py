@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.classify import Classifier
+from tumorlens.classifier import Classifier
 from tumorlens.data.download import DATASET
 from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.published import TEST_FOLD, published
@@ -26,12 +26,13 @@ from tumorlens.data.split import Selection, select
 from tumorlens.errors import ModelError, UnreadableImageError
 from tumorlens.files import hash_file, new_folder
 from tumorlens.images.prepare import PREPARATION
+from tumorlens.models.bundle import ONNX_NAME, WEIGHTS_NAME
 from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat
 from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.onnx_check import CLASSES_KEY
 from tumorlens.models.probes import take_probes
 from tumorlens.models.session import Session
-from tumorlens.models.store import ONNX_NAME, WEIGHTS_NAME, open_bundle
+from tumorlens.models.store import open_bundle
 from tumorlens.networks.geometry import cell_grid
 from tumorlens.networks.keras_backend import require_keras
 from tumorlens.networks.network import NETWORKS, NO_TUMOUR, convolution_outputs, feature_layer

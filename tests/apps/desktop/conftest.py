@@ -13,7 +13,7 @@ from screen import open_screen
 
 from tumorlens.apps.desktop.state import Changes
 from tumorlens.apps.desktop.view_model import ViewModel
-from tumorlens.classify import load
+from tumorlens.classifier import load
 from tumorlens.data.phantom import draw_phantom
 
 Wait = Callable[..., Changes]

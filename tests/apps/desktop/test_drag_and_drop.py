@@ -15,7 +15,7 @@ from screen import Hands, middle, missing_programs, pump
 from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.view_model import ViewModel
 from tumorlens.apps.desktop.window import Window
-from tumorlens.classify import load
+from tumorlens.classifier import load
 
 pytest.importorskip("tkinterdnd2", reason="needs the gui extra")
 pytestmark = pytest.mark.skipif(

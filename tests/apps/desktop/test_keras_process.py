@@ -16,7 +16,7 @@ import pytest
 
 from tumorlens.apps.desktop.frames import read_frame, write_frame
 from tumorlens.apps.desktop.keras_process import KerasProcess
-from tumorlens.classify import Classifier, load
+from tumorlens.classifier import Classifier, load
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.errors import TumorLensError
 from tumorlens.explain.explainer import Question, explain_slices
@@ -119,7 +119,7 @@ def give_up(*_: object) -> None:
 PARENT = """
 import os, sys
 from tumorlens.apps.desktop.keras_process import KerasProcess
-from tumorlens.classify import load
+from tumorlens.classifier import load
 classifier = load()
 process = KerasProcess(classifier.place.folder, classifier.card)
 process._running()

@@ -20,7 +20,7 @@ from tumorlens.apps.desktop import jobs
 from tumorlens.apps.desktop.rows import State
 from tumorlens.apps.desktop.state import Changes, Choice
 from tumorlens.apps.desktop.view_model import ViewModel
-from tumorlens.classify import Classifier, load
+from tumorlens.classifier import Classifier, load
 
 Wait = Callable[..., Changes]
 

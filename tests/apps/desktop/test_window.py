@@ -26,7 +26,8 @@ from tumorlens.apps.desktop.settings import Settings
 from tumorlens.apps.desktop.state import Choice
 from tumorlens.apps.desktop.view_model import ViewModel
 from tumorlens.apps.desktop.window import Window
-from tumorlens.classify import Classifier, Prediction, load
+from tumorlens.classifier import Classifier, load
+from tumorlens.prediction import Prediction
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or bool(missing_programs()),

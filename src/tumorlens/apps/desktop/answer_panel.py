@@ -13,7 +13,7 @@ from tumorlens.report.style import class_colour, class_name
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.theme import Theme
     from tumorlens.apps.desktop.view_model import ViewModel
-    from tumorlens.classify import Prediction
+    from tumorlens.prediction import Prediction
 
 __all__ = ["AnswerPanel"]
 

@@ -19,7 +19,7 @@ from tumorlens.apps.desktop.window import Window
 from tumorlens.errors import TumorLensError
 
 if TYPE_CHECKING:
-    from tumorlens.classify import Classifier
+    from tumorlens.classifier import Classifier
 
 __all__ = ["quick_turns", "run_window"]
 
@@ -52,7 +52,7 @@ def run_window(
     """
 
     def load() -> Classifier:
-        from tumorlens.classify import load as load_model  # noqa: PLC0415
+        from tumorlens.classifier import load as load_model  # noqa: PLC0415
 
         return load_model(model, **reach)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from tumorlens.apps.desktop.keras_process import KerasProcess
     from tumorlens.apps.desktop.worker import Report
-    from tumorlens.classify import Classifier
+    from tumorlens.classifier import Classifier
     from tumorlens.explain.explanation import Explanation
     from tumorlens.images.slice import Slice
 
@@ -67,7 +67,7 @@ def load_model(load: Callable[[], Classifier], report: Report) -> None:
 
 def find(paths: Sequence[str], report: Report) -> None:
     """List the files of paths, those of a folder by their place in it."""
-    from tumorlens.sources.stream import find_files  # noqa: PLC0415
+    from tumorlens.sources.find import find_files  # noqa: PLC0415
 
     found: list[tuple[str, str]] = []
     for path in paths:
@@ -94,7 +94,8 @@ def paste(name: str, content: bytes | Image, report: Report) -> None:
 
 def answer(classifier: Classifier, rows: Sequence[Row], report: Report) -> None:
     """Classify the slices of the rows' files, in order."""
-    from tumorlens.sources.stream import Failure, predict_files  # noqa: PLC0415
+    from tumorlens.sources.failure import Failure  # noqa: PLC0415
+    from tumorlens.sources.stream import predict_files  # noqa: PLC0415
 
     for row in rows:
         if row.picture is not None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tumorlens.classify import Classifier, Prediction
+    from tumorlens.classifier import Classifier
     from tumorlens.explain.explanation import Explanation
     from tumorlens.images.slice import Slice
+    from tumorlens.prediction import Prediction
 
 __all__ = [
     "Answered",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from tumorlens import foreign
 
 if TYPE_CHECKING:
-    from tumorlens.classify import Prediction
     from tumorlens.images.slice import Slice
+    from tumorlens.prediction import Prediction
 
 __all__ = ["Row", "State", "count_files", "printable", "summarise", "to_csv"]
 

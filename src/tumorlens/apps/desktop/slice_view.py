@@ -16,7 +16,7 @@ from tumorlens.apps.desktop.state import Choice, Shown
 from tumorlens.apps.desktop.worker import Worker
 
 if TYPE_CHECKING:
-    from tumorlens.classify import Classifier
+    from tumorlens.classifier import Classifier
 
 __all__ = ["SliceView"]
 

@@ -10,7 +10,7 @@ from tumorlens.apps.desktop.results import Request
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tumorlens.classify import Classifier
+    from tumorlens.classifier import Classifier
     from tumorlens.explain.explanation import Explanation
     from tumorlens.images.slice import Slice
 

@@ -30,7 +30,7 @@ from tumorlens.apps.desktop.worker import Crash, Trouble, Worker
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tumorlens.classify import Classifier
+    from tumorlens.classifier import Classifier
     from tumorlens.explain.explanation import Explanation
     from tumorlens.images.slice import Slice
     from tumorlens.models.card import Card

@@ -1,0 +1,47 @@
+"""A file that could not be read, as a row among the answers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from tumorlens.errors import UnreadableImageError
+from tumorlens.images.read import read_slices
+from tumorlens.images.slice import Slice
+
+__all__ = ["Failure", "read_or_fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be read.
+
+    Parameters
+    ----------
+    path
+        As it was given.
+    error
+        What was wrong.
+    """
+
+    path: str
+    error: UnreadableImageError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the failure as ``tumorlens predict --json`` prints it."""
+        return {
+            "path": self.path,
+            "error": {"type": type(self.error).__name__, "message": str(self.error)},
+        }
+
+
+def read_or_fail(path: str) -> list[Slice] | Failure:
+    """Read a file's slices, or say what was wrong with it."""
+    if path and os.path.isdir(path):  # noqa: PTH112
+        found = "a link to a folder" if os.path.islink(path) else "a folder without files"  # noqa: PTH114
+        return Failure(path, UnreadableImageError(path, found, "give a folder that holds pictures"))
+    try:
+        return read_slices(path)
+    except UnreadableImageError as error:
+        return Failure(path, error)
