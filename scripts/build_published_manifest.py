@@ -18,7 +18,7 @@ import io
 from collections import Counter
 from pathlib import Path
 
-from tumorlens.apps.meter import Meter
+from tumorlens.apps.cli.meter import Meter
 from tumorlens.data.duplicates import COPY, KIN, Pair, clusters, find_pairs
 from tumorlens.data.folder import find_all
 from tumorlens.data.folds import assign_folds, imbalance

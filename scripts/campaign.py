@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from tumorlens.apps.meter import Meter
+from tumorlens.apps.cli.meter import Meter
 from tumorlens.classifier import load
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.outlines import find_masked

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from tumorlens.apps.meter import Meter
+from tumorlens.apps.cli.meter import Meter
 from tumorlens.classifier import load
 from tumorlens.data.manifest import Manifest, read_manifest, write_manifest
 from tumorlens.data.split import split_manifest

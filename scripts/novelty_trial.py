@@ -32,7 +32,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GroupKFold
 from sklearn.neighbors import NearestNeighbors
 
-from tumorlens.apps.meter import Meter
+from tumorlens.apps.cli.meter import Meter
 from tumorlens.classifier import load
 from tumorlens.data.manifest import read_manifest
 from tumorlens.images.prepare import prepare

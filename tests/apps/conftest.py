@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tumorlens.apps.cli import main
+from tumorlens.apps.cli.main import main
 
 
 @pytest.fixture

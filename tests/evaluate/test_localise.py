@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from float_bundles import look_at_brightness, write_float_bundle
-from tumorlens.apps.cli import cli
+from tumorlens.apps.cli.main import cli
 from tumorlens.classifier import Classifier, load
 from tumorlens.data.outlines import MaskedPicture, find_masked
 from tumorlens.data.phantom import draw_phantom

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tumorlens.apps.cli import main
+from tumorlens.apps.cli.main import main
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.evaluate.evaluation import evaluate
 from tumorlens.models.bundle import read_card

@@ -246,7 +246,7 @@ def test_without_matplotlib(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
 def test_matplotlib_is_imported_late() -> None:
     code = (
         "import sys, tumorlens.report.data_set, tumorlens.report.style\n"
-        "import tumorlens.apps.plot_command\n"
+        "import tumorlens.apps.cli.plot\n"
         "print('matplotlib' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from screen import Hands, missing_programs, open_screen
 
-from tumorlens.apps.cli import main
+from tumorlens.apps.cli.main import main
 from tumorlens.apps.desktop import missing_tk
 
 needs_screen = pytest.mark.skipif(
@@ -197,7 +197,7 @@ def test_without_a_screen_it_says_so() -> None:
 def test_help_needs_neither_tk_nor_numpy() -> None:
     program = (
         "import sys; sys.argv[1:] = ['gui', '--help']\n"
-        "from tumorlens.apps.cli import cli\n"
+        "from tumorlens.apps.cli.main import cli\n"
         "cli(standalone_mode=False)\n"
         "assert not {'tkinter', 'numpy', 'PIL', 'onnxruntime'} & set(sys.modules)"
     )

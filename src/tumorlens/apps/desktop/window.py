@@ -253,7 +253,7 @@ class Window:
 
     def about(self) -> None:
         """Show what the model is and how far to trust it."""
-        from tumorlens.apps.describe import facts  # noqa: PLC0415
+        from tumorlens.apps.cli.describe import facts  # noqa: PLC0415
 
         card = self.model.card
         if card is not None:

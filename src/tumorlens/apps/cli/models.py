@@ -50,7 +50,7 @@ def models(*, as_json: bool, card: str | None, metrics: tuple[Path, ...]) -> Non
 
 
 def _model_card(model: str, metrics: tuple[Path, ...]) -> str:
-    from tumorlens.apps.hub_options import tell, where
+    from tumorlens.apps.cli.hub_options import tell, where
     from tumorlens.errors import DataError
     from tumorlens.models.bundle import read_card
     from tumorlens.models.store import find_bundle
@@ -71,7 +71,7 @@ def _model_card(model: str, metrics: tuple[Path, ...]) -> str:
 
 
 def _show(kind: str, model: str, names: tuple[str, ...], card: Card, *, as_json: bool) -> None:
-    from tumorlens.apps.describe import accuracy
+    from tumorlens.apps.cli.describe import accuracy
 
     size = sum(row["bytes"] for row in card.files.values() if isinstance(row.get("bytes"), int))
     if as_json:

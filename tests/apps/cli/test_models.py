@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hub_server import Hub, serve, use_cache
-from tumorlens.apps.cli import cli
+from tumorlens.apps.cli.main import cli
 from tumorlens.models import hub as hub_module
 from tumorlens.models.store import DEFAULT_MODEL, bundled_models
 

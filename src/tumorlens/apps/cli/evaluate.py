@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tumorlens.apps.hub_options import tell, where
-from tumorlens.apps.labelled_options import choose_source, labelled_options, tell_unreadable
-from tumorlens.apps.meter import Meter
+from tumorlens.apps.cli.hub_options import tell, where
+from tumorlens.apps.cli.labelled_options import choose_source, labelled_options, tell_unreadable
+from tumorlens.apps.cli.meter import Meter
 from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tumorlens.apps.meter import Meter
+from tumorlens.apps.cli.meter import Meter
 from tumorlens.untrusted import printable
 
 __all__ = ["hub_options", "tell", "where"]

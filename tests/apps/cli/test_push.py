@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from hub_server import serve, use_cache
-from tumorlens.apps.cli import cli
+from tumorlens.apps.cli.main import cli
 
 
 def test_dry_run_shows_and_push_writes(

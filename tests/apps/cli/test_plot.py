@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tumorlens.apps.plot_command import plot
+from tumorlens.apps.cli.plot import plot
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.errors import DataError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tumorlens.apps.meter import Meter
+from tumorlens.apps.cli.meter import Meter
 
 __all__ = ["compare"]
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from checkpoints import change_config
 from tumorlens.apps import import_command
-from tumorlens.apps.cli import cli, main
+from tumorlens.apps.cli.main import cli, main
 from tumorlens.data.folder import CLASSES
 from tumorlens.models.store import open_bundle
 

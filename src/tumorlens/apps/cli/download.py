@@ -6,7 +6,7 @@ import json
 
 import click
 
-from tumorlens.apps.meter import Meter
+from tumorlens.apps.cli.meter import Meter
 
 __all__ = ["check", "download"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from tumorlens.apps.cli import cli
+from tumorlens.apps.cli.main import cli
 
 
 def test_a_good_bundle_is_status_0(tiny_bundle: Path) -> None:

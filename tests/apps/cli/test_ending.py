@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tumorlens.apps.ending import orderly_end
+from tumorlens.apps.cli.ending import orderly_end
 
 WORK = textwrap.dedent(
     """

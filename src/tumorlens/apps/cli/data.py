@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tumorlens.apps.meter import Meter
+from tumorlens.apps.cli.meter import Meter
 from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ __all__ = ["data"]
 
 # Commands that live in modules of their own, imported when they are asked for.
 _ELSEWHERE: Final = {
-    "check": "tumorlens.apps.download_command",
-    "download": "tumorlens.apps.download_command",
-    "plot": "tumorlens.apps.plot_command",
+    "check": "tumorlens.apps.cli.download",
+    "download": "tumorlens.apps.cli.download",
+    "plot": "tumorlens.apps.cli.plot",
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from drawn_heads import write_heads
-from tumorlens.apps.cli import cli
+from tumorlens.apps.cli.main import cli
 from tumorlens.data.manifest import read_manifest
 from tumorlens.errors import DataError, TumorLensError
 
@@ -47,7 +47,7 @@ def test_the_group_names_its_commands() -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom tumorlens.apps.cli import cli\n"
+        "import sys\nfrom tumorlens.apps.cli.main import cli\n"
         "try:\n    cli(['data', '--help'])\nexcept SystemExit:\n    pass\n"
         "print(sorted({'numpy', 'PIL', 'scipy', 'sklearn', 'keras'} & set(sys.modules)))"
     )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tumorlens.apps.hub_options import tell, where
-from tumorlens.apps.labelled_options import choose_source, labelled_options, tell_unreadable
+from tumorlens.apps.cli.hub_options import tell, where
+from tumorlens.apps.cli.labelled_options import choose_source, labelled_options, tell_unreadable
 
 if TYPE_CHECKING:
     from tumorlens.models.card import Card

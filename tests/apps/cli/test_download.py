@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from kaggle_server import Kaggle, files_of, manifest_of, serve, zipped
-from tumorlens.apps.download_command import check, download
+from tumorlens.apps.cli.download import check, download
 from tumorlens.data.download import VERSION
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.errors import DataError

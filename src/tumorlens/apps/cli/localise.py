@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from tumorlens.apps.hub_options import tell, where
-from tumorlens.apps.meter import Meter
+from tumorlens.apps.cli.hub_options import tell, where
+from tumorlens.apps.cli.meter import Meter
 from tumorlens.errors import MissingExtraError
 
 __all__ = ["localise"]

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from tumorlens.apps.bundle_options import bundle_options, tell_made
+from tumorlens.apps.cli.bundle_options import bundle_options, tell_made
 
 __all__ = ["import_keras"]
 

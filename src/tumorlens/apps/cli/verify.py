@@ -6,7 +6,7 @@ import json
 
 import click
 
-from tumorlens.apps.hub_options import where
+from tumorlens.apps.cli.hub_options import where
 
 __all__ = ["verify"]
 

@@ -382,7 +382,7 @@ def test_help_is_there_and_loads_nothing_that_costs() -> None:
     code = """
 import sys
 sys.argv = ["tumorlens", *sys.argv[1:]]
-from tumorlens.apps.cli import main
+from tumorlens.apps.cli.main import main
 try:
     main()
 except SystemExit as stopped:

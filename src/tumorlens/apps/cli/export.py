@@ -1,0 +1,54 @@
+"""``tumorlens export``."""
+
+from __future__ import annotations
+
+import click
+
+from tumorlens.apps.cli.bundle_options import bundle_options, tell_made
+from tumorlens.apps.cli.meter import Meter
+
+__all__ = ["export"]
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@bundle_options
+@click.option(
+    "--precision", type=click.Choice(["int8", "float32"]), default="int8", show_default=True
+)
+@click.option("--epoch", type=int, help="Which epoch; the last if not given.")
+@click.option("--data", metavar="DIR", help="The data trained on, if it has moved.")
+@click.option("--weights/--no-weights", default=True, help="Add half-precision float weights.")
+@click.option("--open-test-fold", is_flag=True, help="Score the published test fold: once.")
+@click.option("--limitations", default="", help="A sentence for the card: what to mind.")
+def export(
+    run: str,
+    out: str,
+    precision: str,
+    epoch: int | None,
+    name: str | None,
+    model_version: str,
+    data: str | None,
+    weights: bool,
+    description: str,
+    limitations: str,
+    open_test_fold: bool,
+) -> None:
+    """Turn a training run into a bundle that `--model` takes."""
+    from tumorlens.train.export import export_run
+
+    bundle = export_run(
+        run,
+        out,
+        name=name,
+        version=model_version,
+        precision=precision,
+        epoch=epoch,
+        data=data,
+        weights=weights,
+        description=description,
+        limitations=limitations,
+        open_test_fold=open_test_fold,
+        progress=Meter(),
+    )
+    tell_made("exported", bundle)

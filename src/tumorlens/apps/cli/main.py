@@ -1,0 +1,93 @@
+"""The command line: ``tumorlens COMMAND``, as ``tumorlens --help`` lists them.
+
+Results go to standard output, everything else to standard error. Exit status 0: all
+went well; 1: some input failed, the rest was done; 2: wrong usage, or nothing could
+be done. Heavy modules are imported by the commands that need them, so that
+``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+
+import click
+
+from tumorlens.apps.cli.calibrate import calibrate
+from tumorlens.apps.cli.compare import compare
+from tumorlens.apps.cli.data import data
+from tumorlens.apps.cli.demo import demo
+from tumorlens.apps.cli.ending import orderly_end
+from tumorlens.apps.cli.evaluate import evaluate
+from tumorlens.apps.cli.explain import explain
+from tumorlens.apps.cli.export import export
+from tumorlens.apps.cli.gui import gui
+from tumorlens.apps.cli.hub_options import hub_options
+from tumorlens.apps.cli.import_keras import import_keras
+from tumorlens.apps.cli.info import info
+from tumorlens.apps.cli.localise import localise
+from tumorlens.apps.cli.models import models
+from tumorlens.apps.cli.predict import predict
+from tumorlens.apps.cli.push import push
+from tumorlens.apps.cli.train import train
+from tumorlens.apps.cli.verify import verify
+from tumorlens.errors import TumorLensError
+from tumorlens.untrusted import printable
+
+__all__ = ["cli", "main"]
+
+
+def main() -> None:
+    """Run the command line; errors become one sentence and an exit status."""
+    try:
+        with orderly_end():
+            # Not standalone, so that our errors get our exit status; click returns its own.
+            sys.exit(cli(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        said = io.StringIO()
+        error.show(said)
+        click.echo("\n".join(map(printable, said.getvalue().splitlines())), err=True)
+        sys.exit(error.exit_code)
+    except TumorLensError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nstopped", err=True)
+        sys.exit(130)
+    except OSError as error:  # a disk that fills up, a folder that goes away
+        click.echo(f"error: {printable(error)}", err=True)
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # or Python tries once more to write what is left, and says so
+        sys.exit(2)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tumorlens")
+@hub_options
+def cli() -> None:
+    """Classify MRI slices of the head: glioma, meningioma, pituitary tumour, no tumour.
+
+    Research use only: not a medical device.
+    """
+
+
+for _command in (
+    predict,
+    explain,
+    demo,
+    gui,
+    info,
+    models,
+    verify,
+    push,
+    import_keras,
+    data,
+    train,
+    compare,
+    export,
+    evaluate,
+    localise,
+    calibrate,
+):
+    cli.add_command(_command)
