@@ -28,17 +28,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checkpoints import WEIGHTS, change_config, change_weights, rewritten
+from tumorlens.checkpoint import archive as archive_module
+from tumorlens.checkpoint import config, hdf5, import_keras, reader
 from tumorlens.checkpoint.import_keras import import_checkpoint, load_checkpoint_weights
 from tumorlens.checkpoint.reader import look_through
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import ModelError, TumorLensError, UnsafeModelError
-from tumorlens.train import (
-    checkpoint_archive,
-    checkpoint_config,
-    checkpoint_hdf5,
-    checkpoint_reader,
-    import_keras,
-)
 
 SECRET = b"the password is 1234" * 20
 
@@ -254,7 +249,7 @@ def test_a_config_that_is_none(file: Callable[[str], Path], text: bytes) -> None
 
 def test_a_config_without_end(file: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     path = file("keras")
-    monkeypatch.setattr(checkpoint_config, "_MOST_VALUES", 50)
+    monkeypatch.setattr(config, "_MOST_VALUES", 50)
     refuse(path, "config is larger than that of any network")
 
 
@@ -431,9 +426,9 @@ def test_more_groups_than_any_network(
     path = file("weights.h5")
     change_weights(path, lambda w: w.create_group("a/" * 20 + "b"))
     refuse(path, "holds more than the weights of any network")
-    monkeypatch.setattr(checkpoint_hdf5, "_MOST_OBJECTS", 10)
+    monkeypatch.setattr(hdf5, "_MOST_OBJECTS", 10)
     with pytest.raises(UnsafeModelError, match="holds more than the weights of any network"):
-        checkpoint_hdf5.open_hdf5(str(file("h5")))
+        hdf5.open_hdf5(str(file("h5")))
 
 
 # a library that crashes
@@ -445,8 +440,8 @@ def test_more_groups_than_any_network(
 def test_a_crash_or_an_endless_loop_is_one_error(
     good: dict[str, Path], code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint_reader, "_COMMAND", (sys.executable, "-c", code))
-    monkeypatch.setattr(checkpoint_reader, "_SECONDS", 1.0)
+    monkeypatch.setattr(reader, "_COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(reader, "_SECONDS", 1.0)
     with pytest.raises(ModelError, match="damaged so that the library that reads it fails"):
         load_checkpoint_weights(good["keras"], "tiny", classes=4)
 
@@ -547,13 +542,13 @@ def test_a_zip_bomb_by_its_size(
     path = file("keras")
     with zipfile.ZipFile(path) as archive:
         size = archive.getinfo(name).file_size
-    copied = checkpoint_archive._copy
+    copied = archive_module._copy
     monkeypatch.setattr(
-        checkpoint_archive,
+        archive_module,
         "_copy",
         lambda a, n, t, most, s: copied(a, n, t, size - 1 if n == name else most, s),
     )
-    assert hasattr(checkpoint_archive, limit)
+    assert hasattr(archive_module, limit)
     refuse(path, f"{name} is larger than")
 
 
@@ -641,7 +636,7 @@ def test_a_damaged_file_is_refused_or_read_but_never_a_traceback(
     data: st.DataObject,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(checkpoint_reader, "_SECONDS", 20.0)  # some damage makes HDF5 go round
+    monkeypatch.setattr(reader, "_SECONDS", 20.0)  # some damage makes HDF5 go round
     content = bytearray(good[kind].read_bytes())
     cut = data.draw(st.integers(0, len(content)))
     if data.draw(st.booleans()):

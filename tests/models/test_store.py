@@ -116,7 +116,7 @@ def test_a_card_without_a_hash_is_refused(bundle: Path, change_card: Callable[..
 def test_files_that_are_too_large_are_not_read(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_MODEL_LIMIT", 2**10)
+    monkeypatch.setattr("tumorlens.models.bundle._MODEL_LIMIT", 2**10)
     with pytest.raises(ModelError, match=r"model\.onnx is larger than"):
         open_bundle(bundle)
     card = json.loads((bundle / "model.json").read_text())

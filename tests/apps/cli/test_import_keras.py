@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner
 
 from checkpoints import change_config
-from tumorlens.apps import import_command
 from tumorlens.apps.cli.main import cli, main
 from tumorlens.data.folder import CLASSES
 from tumorlens.models.store import open_bundle
@@ -59,7 +58,7 @@ def test_on_a_terminal_the_usual_order_is_confirmed(
         def isatty() -> bool:
             return True
 
-    monkeypatch.setattr(import_command, "sys", type("sys", (), {"stdin": Terminal}))
+    monkeypatch.setattr("tumorlens.apps.cli.import_keras.sys", type("sys", (), {"stdin": Terminal}))
     done = CliRunner().invoke(cli, command(file, tmp_path / "b"), input=answer)
     assert f"Are the outputs, in this order, {USUAL}?" in done.stderr
     assert (tmp_path / "b").exists() is made

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tumorlens import foreign
+from tumorlens import untrusted
 
 if TYPE_CHECKING:
     from tumorlens.images.slice import Slice
@@ -66,7 +66,7 @@ def printable(text: str) -> str:
 
     Coloured signs beyond the first plane end Tk 8 on X11 where libXft is old.
     """
-    return "".join(c if c <= "\uffff" else "�" for c in foreign.printable(text))
+    return "".join(c if c <= "\uffff" else "�" for c in untrusted.printable(text))
 
 
 def summarise(rows: Iterable[Row]) -> str:
