@@ -42,6 +42,7 @@ began = float(sys.argv[1])
 import tkinter as tk
 from dataclasses import replace
 from tumorlens.apps.desktop.app import quick_turns
+from tumorlens.apps.desktop.commands import list_commands
 from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.view_model import ViewModel
 from tumorlens.apps.desktop.window import Window
@@ -52,7 +53,7 @@ def load():
 
 root = make_root()
 model = ViewModel(load)
-window = Window(root, model, 1.0)
+window = Window(root, model, 1.0, list_commands)
 root.update()
 found = {"first paint": time.time() - began}
 gaps = {}

@@ -25,6 +25,7 @@ from typing import Any
 from PIL import Image, ImageGrab
 
 from tumorlens.apps.demo import demo_slice
+from tumorlens.apps.desktop.commands import list_commands
 from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.settings import Settings
 from tumorlens.apps.desktop.view_model import ViewModel
@@ -71,7 +72,7 @@ class Photographer:
         self.root = make_root(display)
         self.go = threading.Event()
         self.model = ViewModel(self.load_held, Settings(appearance=appearance))
-        self.window = Window(self.root, self.model, scale)
+        self.window = Window(self.root, self.model, scale, list_commands)
         menu = round(34 * scale)
         self.root.geometry(f"{round(1280 * scale)}x{round(800 * scale) - menu}+0+0")
         self.root.update()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from screen import Hands, middle, missing_programs, pump
 
+from tumorlens.apps.desktop.commands import list_commands
 from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.view_model import ViewModel
 from tumorlens.apps.desktop.window import Window
@@ -44,7 +45,7 @@ HERE = (1170, 715)
 @pytest.fixture
 def window(display: str) -> Iterator[Window]:
     root = make_root(display)
-    window = Window(root, ViewModel(load), 1.0)
+    window = Window(root, ViewModel(load), 1.0, list_commands)
     root.geometry("1040x600+0+0")
     root.update()
     window.model.start()

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 from screen import Hands, look, middle, missing_programs, open_screen, pump
 
+from tumorlens.apps.desktop.commands import list_commands
 from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.rows import State
 from tumorlens.apps.desktop.settings import Settings
@@ -57,7 +58,7 @@ def make_window(display: str) -> Iterator[MakeWindow]:
 
     def make(scale: float = 1.0, settings: Settings | None = None, on: str = "") -> Window:
         root = make_root(on or display)
-        window = Window(root, ViewModel(load, settings), scale)
+        window = Window(root, ViewModel(load, settings), scale, list_commands)
 
         def fault(_: object, error: BaseException, __: object) -> None:
             faults.append(error)

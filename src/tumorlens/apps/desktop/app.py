@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from tumorlens.apps.desktop.commands import list_commands
 from tumorlens.apps.desktop.drop import make_root
 from tumorlens.apps.desktop.screen import make_sharp, screen_scale
 from tumorlens.apps.desktop.settings import read_settings, settings_path, write_settings
@@ -69,7 +70,7 @@ def run_window(
     if scale is not None:
         settings.scale = scale
     view_model = ViewModel(load, settings)
-    window = Window(root, view_model, screen_scale(root))
+    window = Window(root, view_model, screen_scale(root), list_commands)
     _close_when_told(window)
     view_model.open(paths)
     with quick_turns():

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tumorlens.apps.desktop.answer_panel import AnswerPanel
-from tumorlens.apps.desktop.commands import list_commands
 from tumorlens.apps.desktop.dialogs import Dialogs
 from tumorlens.apps.desktop.drop import DragAndDrop
 from tumorlens.apps.desktop.explain_panel import ExplainPanel
@@ -20,7 +19,7 @@ from tumorlens.apps.desktop.file_list import FileList
 from tumorlens.apps.desktop.menu_bar import add_menu
 from tumorlens.apps.desktop.pages import show_keys, show_model
 from tumorlens.apps.desktop.picture_pane import PicturePane
-from tumorlens.apps.desktop.shortcuts import Shortcuts, shown_keys
+from tumorlens.apps.desktop.shortcuts import Command, Shortcuts, shown_keys
 from tumorlens.apps.desktop.status_bar import StatusBar
 from tumorlens.apps.desktop.theme import DARK, LIGHT, Theme
 from tumorlens.apps.desktop.toolbar import Toolbar
@@ -54,13 +53,22 @@ class Window:
         What to show.
     scale
         Size of text and controls, 1 for 100 %.
+    list_commands
+        Says what can be done in a window, and with which keys.
     """
 
-    def __init__(self, root: tk.Tk, model: ViewModel, scale: float) -> None:
+    def __init__(
+        self,
+        root: tk.Tk,
+        model: ViewModel,
+        scale: float,
+        list_commands: Callable[[Window], list[Command]],
+    ) -> None:
         self.root = root
         self.model = model
         self.scale = model.settings.scale or scale
         self._screen_scale = scale
+        self._list_commands = list_commands
         self._tick_id = ""
         self._closed = False
         self.dialogs = Dialogs(root, model, self.do)
@@ -113,7 +121,7 @@ class Window:
         px = self.theme.px
         root.configure(background=palette.ground)
         root.minsize(*self._fitting(1024, 580))
-        self.commands = list_commands(self)
+        self.commands = self._list_commands(self)
         self.menu = add_menu(root, self.commands)
         self.toolbar = Toolbar(root, self.theme, self.dialogs, self.about)
         if self._drag_and_drop.works:
