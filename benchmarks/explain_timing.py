@@ -26,6 +26,7 @@ import numpy as np
 from PIL import Image
 
 import tumorlens
+from tumorlens.files import find_files
 from tumorlens.images.prepare import prepare, to_tensor
 from tumorlens.images.slice import Slice
 from tumorlens.models.bundle import WEIGHTS_NAME
@@ -33,7 +34,6 @@ from tumorlens.models.store import open_bundle
 from tumorlens.networks.keras_backend import require_keras
 from tumorlens.networks.network import build_network
 from tumorlens.networks.weights import load_weights, read_weights
-from tumorlens.sources.find import find_files
 
 
 def eager_gradcam(bundle: str | None) -> Callable[[Slice], Any]:

@@ -1,4 +1,4 @@
-"""Files and folders appear whole or not at all."""
+"""Files are found below folders; files and folders appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tumorlens.errors import OutputError
-from tumorlens.files import new_folder, write_whole
+from tumorlens.files import find_files, new_folder, write_whole
 
 
 @pytest.fixture(params=[0o022, 0o027, 0o077])
@@ -139,3 +139,33 @@ def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path) -> None:
     assert {len(p.name) for p in tmp_path.iterdir()} == {255}
     with pytest.raises(OutputError, match="too long"):
         write_whole(tmp_path / ("f" * 256), "x")
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+
+
+def test_folders_are_walked_in_the_order_of_their_names(tmp_path: Path) -> None:
+    touch(tmp_path, "b/2", "b/1", "b/sub/0", "a.png", "c/x", ".hidden", ".dir/y", "b/.z")
+    found = [str(Path(p).relative_to(tmp_path)) for p in find_files([str(tmp_path)])]
+    assert found == ["a.png", "b/1", "b/2", "b/sub/0", "c/x"]
+
+
+def test_what_is_given_is_named_as_given_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "d/one", "file", ".hidden")
+    monkeypatch.chdir(tmp_path)
+    given = ["missing", "./file", "d", ".hidden", "file", "x" * 300, "", "nul\0byte"]
+    wanted = ["missing", "./file", os.path.join("d", "one"), *given[3:]]  # noqa: PTH118
+    assert list(find_files(given)) == wanted
+
+
+def test_links_to_folders_are_named_not_followed(tmp_path: Path) -> None:
+    touch(tmp_path, "a/one")
+    (tmp_path / "a" / "round").symlink_to(tmp_path)
+    (tmp_path / "a" / "dangling").symlink_to(tmp_path / "nowhere")
+    found = [Path(p).name for p in find_files([str(tmp_path)])]
+    assert sorted(found) == ["dangling", "one", "round"]

@@ -1,8 +1,7 @@
-"""Many files on one machine: found, read ahead, answered in order."""
+"""Many files on one machine: read ahead, answered in order."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,38 +13,7 @@ from tumorlens.classifier import Classifier
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.prediction import Prediction
 from tumorlens.sources.failure import Failure
-from tumorlens.sources.find import find_files
 from tumorlens.sources.stream import predict_files, read_files
-
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
-
-
-def test_folders_are_walked_in_the_order_of_their_names(tmp_path: Path) -> None:
-    touch(tmp_path, "b/2", "b/1", "b/sub/0", "a.png", "c/x", ".hidden", ".dir/y", "b/.z")
-    found = [str(Path(p).relative_to(tmp_path)) for p in find_files([str(tmp_path)])]
-    assert found == ["a.png", "b/1", "b/2", "b/sub/0", "c/x"]
-
-
-def test_what_is_given_is_named_as_given_and_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    touch(tmp_path, "d/one", "file", ".hidden")
-    monkeypatch.chdir(tmp_path)
-    given = ["missing", "./file", "d", ".hidden", "file", "x" * 300, "", "nul\0byte"]
-    wanted = ["missing", "./file", os.path.join("d", "one"), *given[3:]]  # noqa: PTH118
-    assert list(find_files(given)) == wanted
-
-
-def test_links_to_folders_are_named_not_followed(tmp_path: Path) -> None:
-    touch(tmp_path, "a/one")
-    (tmp_path / "a" / "round").symlink_to(tmp_path)
-    (tmp_path / "a" / "dangling").symlink_to(tmp_path / "nowhere")
-    found = [Path(p).name for p in find_files([str(tmp_path)])]
-    assert sorted(found) == ["dangling", "one", "round"]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from typing import Any, Final
 from tumorlens.data.folder import CLASSES, class_named
 from tumorlens.data.manifest import Entry, Manifest, read_manifest
 from tumorlens.errors import DataError
-from tumorlens.sources.find import find_files
+from tumorlens.files import find_files
 
 __all__ = ["SKIP", "Case", "LabelledSet", "find_cases", "read_class_map"]
 

@@ -1,1 +1,1 @@
-"""Sources: which files are meant, read ahead of their use, in order."""
+"""Sources: files read ahead of their use, answered in order."""

@@ -49,8 +49,8 @@ def explain(
     from tumorlens.explain.batch import explain_files
     from tumorlens.explain.depth import explain_depth
     from tumorlens.explain.explainer import Question
+    from tumorlens.files import find_files
     from tumorlens.sources.failure import Failure
-    from tumorlens.sources.find import find_files
 
     if not list_layers and not (paths and out):
         raise click.UsageError("give PATH... and --out DIR")

@@ -22,8 +22,8 @@ def predict(paths: tuple[str, ...], model: str | None, as_json: bool) -> None:
 
     Folders are walked. A file that cannot be read is reported, the others go on.
     """
+    from tumorlens.files import find_files
     from tumorlens.sources.failure import Failure
-    from tumorlens.sources.find import find_files
     from tumorlens.sources.stream import predict_files
 
     classifier = load_model(model)

@@ -67,7 +67,7 @@ def load_model(load: Callable[[], Classifier], report: Report) -> None:
 
 def find(paths: Sequence[str], report: Report) -> None:
     """List the files of paths, those of a folder by their place in it."""
-    from tumorlens.sources.find import find_files  # noqa: PLC0415
+    from tumorlens.files import find_files  # noqa: PLC0415
 
     found: list[tuple[str, str]] = []
     for path in paths:
