@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tumorlens.errors import MissingExtraError, RunError
-from tumorlens.networks import keras_backend
 from tumorlens.networks.keras_backend import BACKENDS, require_keras
 
 
@@ -24,7 +23,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, installed: set[str]) -> None:
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: object() if name in installed else None
     )
-    monkeypatch.setattr(keras_backend.importlib, "import_module", Stand.named)
+    monkeypatch.setattr(importlib, "import_module", Stand.named)
 
 
 class Stand:

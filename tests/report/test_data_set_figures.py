@@ -238,7 +238,7 @@ def test_wrong_sources(folder: Path, tmp_path: Path) -> None:
 
 
 def test_without_matplotlib(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r"drawing a data set .*tumorlens\[data\]"):
         plot_data(folder, tmp_path / "out")
 

@@ -33,6 +33,7 @@ from typing import Any, Final
 import numpy as np
 
 from tumorlens.errors import ModelError, UnsafeModelError
+from tumorlens.extras import require
 from tumorlens.untrusted import printable
 
 __all__ = ["StoredLayer", "list_layers", "main", "open_hdf5", "read_arrays"]
@@ -141,7 +142,7 @@ def open_hdf5(file: str) -> Any:
     OSError, RuntimeError, KeyError, ValueError, TypeError
         When it is no HDF5 file, or damaged.
     """
-    h5py = importlib.import_module("h5py")
+    h5py = require("h5py", "reading checkpoints", "train")
     opened = h5py.File(file, "r")
     _walk(h5py, opened)
     return opened

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.checkpoint.hdf5 import StoredLayer
-from tumorlens.errors import ModelError, UnsafeModelError
+from tumorlens.errors import MissingExtraError, ModelError, UnsafeModelError
+from tumorlens.extras import installed
 
 __all__ = ["look_through", "take_arrays"]
 
@@ -78,6 +79,8 @@ def take_arrays(file: Path, names: Sequence[str], *, source: str) -> list[NDArra
 
 def _run(file: Path, order: list[str] | None, answer: Path, source: str) -> dict[str, Any]:
     """Have the other process do something, and read what came of it."""
+    if not installed("h5py"):
+        raise MissingExtraError("reading Keras checkpoints", "train")
     said: dict[str, Any] | None = None
     with suppress(subprocess.TimeoutExpired):
         subprocess.run(  # noqa: S603  # our own module

@@ -7,7 +7,6 @@ the result.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 from tumorlens.data.check import Comparison, Expected, check_folder
 from tumorlens.errors import DataError, MissingExtraError, OutputError
+from tumorlens.extras import installed
 from tumorlens.files import new_folder
 from tumorlens.progress import Progress, silent
 
@@ -149,7 +149,7 @@ def download(
         raise OutputError(f"{target} is a file; name a folder")
     fetched = not (target.is_dir() and any(target.iterdir()))
     if fetched:
-        if importlib.util.find_spec("kagglehub") is None:
+        if not installed("kagglehub"):
             raise MissingExtraError("downloading from Kaggle", "data")
         _fetch(target, version, timeout, progress)
     return Download(target, version, fetched, check_folder(target, expected, progress=progress))

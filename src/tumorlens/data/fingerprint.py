@@ -17,13 +17,12 @@ an oval, so that most of their bits say the same of all pictures.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.errors import MissingExtraError
+from tumorlens.extras import require
 from tumorlens.images.prepare import prepare
 from tumorlens.images.slice import Slice
 
@@ -165,9 +164,6 @@ def unit(values: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np
 
 
 def _blur(pictures: NDArray[np.float32], width: float) -> NDArray[np.float32]:
-    try:
-        ndimage: Any = importlib.import_module("scipy.ndimage")
-    except ImportError as error:
-        raise MissingExtraError("comparing pictures", "data") from error
+    ndimage = require("scipy.ndimage", "comparing pictures", "data")
     result: NDArray[np.float32] = ndimage.gaussian_filter(pictures, (0, width, width), truncate=2.5)
     return result

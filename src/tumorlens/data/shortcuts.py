@@ -6,7 +6,6 @@ picture. Whatever accuracy it reaches, a network may owe to the same accident.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.data.survey import Look
-from tumorlens.errors import DataError, MissingExtraError
+from tumorlens.errors import DataError
+from tumorlens.extras import require
 
 __all__ = ["FEATURES", "Shortcuts", "measure_shortcuts"]
 
@@ -83,11 +83,10 @@ def measure_shortcuts(
     MissingExtraError
         When scikit-learn is not installed.
     """
-    try:
-        ensemble: Any = importlib.import_module("sklearn.ensemble")
-        selection: Any = importlib.import_module("sklearn.model_selection")
-    except ImportError as error:
-        raise MissingExtraError("the shortcut baseline", "data") from error
+    ensemble, selection = (
+        require(name, "the shortcut baseline", "data")
+        for name in ("sklearn.ensemble", "sklearn.model_selection")
+    )
     table = np.array([_features(look) for look in looks])
     labels = np.array([look.example.label for look in looks])
     fewest = min(len({g for g, x in zip(groups, labels, strict=True) if x == c}) for c in labels)

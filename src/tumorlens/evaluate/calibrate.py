@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from tumorlens.evaluate.cases import LabelledSet, find_cases
 from tumorlens.evaluate.leak import Leak, judge_leak
 from tumorlens.evaluate.metrics import describe_sets, reliability, require_metrics
 from tumorlens.evaluate.run import Answers, run_model
+from tumorlens.extras import require
 from tumorlens.files import new_folder
 from tumorlens.images.prepare import Prepared
 from tumorlens.images.slice import Slice
@@ -303,7 +303,7 @@ def _cross_fit(
 
 def _folds(labels: NDArray[np.int64], groups: Sequence[str]) -> Iterator[Any]:
     """Split into folds of whole groups, as far as can be with every class in each."""
-    selection = importlib.import_module("sklearn.model_selection")
+    selection = require("sklearn.model_selection", "calibrating a model", "evaluate")
     with warnings.catch_warnings():  # of classes with fewer slices than folds: it is no matter
         warnings.simplefilter("ignore", UserWarning)
         splits = min(_FOLDS, int(np.bincount(labels).max()))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import importlib
 import io
 import json
 import os
@@ -26,6 +25,7 @@ from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.published import TEST_FOLD
 from tumorlens.data.split import select
 from tumorlens.errors import DataError, RunError
+from tumorlens.extras import require
 from tumorlens.files import write_whole
 from tumorlens.networks.keras_backend import require_keras
 from tumorlens.networks.network import NETWORKS, build_network
@@ -244,7 +244,7 @@ def _chunks(examples: Sequence[Example]) -> Iterator[tuple[int, Sequence[Example
 
 
 def _scores(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Scores:
-    metrics: Any = importlib.import_module("sklearn.metrics")  # seconds to import
+    metrics: Any = require("sklearn.metrics", "comparing epochs", "data")  # seconds
     guesses = probabilities.argmax(axis=1)
     known = list(range(len(CLASSES)))
     precision, recall, _, _ = metrics.precision_recall_fscore_support(

@@ -8,7 +8,6 @@ the first curve fall and the second rise at once.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.explain.perturb import score_all
+from tumorlens.extras import require
 
 __all__ = ["SHARES", "area", "deletion", "insertion"]
 
@@ -53,7 +53,7 @@ def insertion(pixels: Array, heat: Array, score: Score) -> Array:
 
     Parameters and return value are those of `deletion`.
     """
-    ndimage = importlib.import_module("scipy.ndimage")
+    ndimage = require("scipy.ndimage", "measuring explanations", "evaluate")
     blurred = ndimage.gaussian_filter(pixels, _BLUR * len(pixels))
     return score_all(score, _mixtures(pixels, blurred, heat))
 

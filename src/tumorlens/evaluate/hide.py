@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.extras import require
 from tumorlens.images.slice import Slice
 
 __all__ = ["control_mask", "hide", "widen"]
@@ -23,7 +23,7 @@ _TRIES: Final = 400
 
 def widen(mask: Mask) -> Mask:
     """Let a mask grow by 1.2 % of the picture's longer side, so that no rim betrays it."""
-    ndimage = importlib.import_module("scipy.ndimage")
+    ndimage = require("scipy.ndimage", "measuring explanations", "evaluate")
     steps = max(1, round(_RIM * max(mask.shape)))
     return np.asarray(ndimage.binary_dilation(mask, iterations=steps))
 
@@ -116,8 +116,8 @@ def _offers(
 
 def _harmonic(values: NDArray[np.float64], mask: Mask) -> NDArray[np.float64]:
     """Solve Laplace's equation inside a mask; at the picture's border nothing flows out."""
-    sparse: Any = importlib.import_module("scipy.sparse")
-    solve: Any = importlib.import_module("scipy.sparse.linalg").spsolve
+    sparse: Any = require("scipy.sparse", "measuring explanations", "evaluate")
+    solve: Any = require("scipy.sparse.linalg", "measuring explanations", "evaluate").spsolve
     number = np.full(mask.shape, -1)
     rows, columns = np.nonzero(mask)
     number[rows, columns] = np.arange(rows.size)

@@ -6,7 +6,6 @@ in bulk by `tumorlens.evaluate.resample`, which the tests hold to the same numbe
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tumorlens.errors import MissingExtraError
 from tumorlens.evaluate.resample import BINS, NO_TUMOUR, confidence_bins, resample, resample_ratios
+from tumorlens.extras import require
 from tumorlens.progress import Progress, silent
 
 __all__ = [
@@ -179,10 +178,8 @@ def require_metrics() -> tuple[Any, Any]:
     MissingExtraError
         When one of them is not installed.
     """
-    try:
-        return importlib.import_module("sklearn.metrics"), importlib.import_module("scipy.stats")
-    except ImportError as error:
-        raise MissingExtraError("measuring a model", "evaluate") from error
+    feature, extra = "measuring a model", "evaluate"
+    return require("sklearn.metrics", feature, extra), require("scipy.stats", feature, extra)
 
 
 def summarise(

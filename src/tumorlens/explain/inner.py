@@ -7,16 +7,16 @@ layers in one pass.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.errors import ModelError
+from tumorlens.extras import require
 from tumorlens.images.prepare import to_tensor
 from tumorlens.models.bundle import WEIGHTS_NAME, read_listed
 from tumorlens.models.card import Card, FeatureLayer
@@ -26,6 +26,8 @@ from tumorlens.networks.network import build_network
 from tumorlens.networks.weights import load_weights, parse_weights
 
 __all__ = ["FloatNetwork", "InnerLook", "open_float_network"]
+
+_FEATURE: Final = "explaining an inner layer"
 
 Array: TypeAlias = NDArray[np.float32]
 _Look: TypeAlias = Callable[[Array, Array], tuple[Any, list[Any], list[Any]]]
@@ -63,7 +65,7 @@ class FloatNetwork:
     """
 
     def __init__(self, model: Any, value_range: tuple[float, float]) -> None:
-        self._keras = require_keras("explaining an inner layer")
+        self._keras = require_keras(_FEATURE)
         self._model = model
         self._value_range = value_range
         self._looks: dict[tuple[str, ...], _Look] = {}
@@ -134,7 +136,7 @@ def open_float_network(folder: Path, card: Card) -> FloatNetwork:
     ModelError
         When the bundle has no float weights, or they are not what its card says.
     """
-    require_keras("explaining an inner layer")
+    require_keras(_FEATURE)
     if WEIGHTS_NAME not in card.files:
         raise ModelError(
             f"{card.id} has no float weights, so that only its last layer can be explained; "
@@ -180,7 +182,7 @@ def _with_nudges(keras: Any, model: Any, names: Sequence[str]) -> tuple[Any, lis
 
 
 def _in_tensorflow(probe: Any, shapes: list[tuple[int, ...]]) -> _Look:
-    tf = importlib.import_module("tensorflow")
+    tf = require("tensorflow", _FEATURE, "train")
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # imported late
     def look(x: Any, weights: Any) -> Any:
@@ -195,8 +197,8 @@ def _in_tensorflow(probe: Any, shapes: list[tuple[int, ...]]) -> _Look:
 
 
 def _in_torch(probe: Any, shapes: list[tuple[int, ...]]) -> _Look:
-    torch = importlib.import_module("torch")
-    ops = importlib.import_module("keras").ops
+    torch = require("torch", _FEATURE, "train")
+    ops = require("keras", _FEATURE, "train").ops
 
     def look(x: Array, weights: Array) -> Any:
         nudges = [ops.zeros((len(x), *shape)).requires_grad_() for shape in shapes]
@@ -208,7 +210,7 @@ def _in_torch(probe: Any, shapes: list[tuple[int, ...]]) -> _Look:
 
 
 def _in_jax(probe: Any, shapes: list[tuple[int, ...]]) -> _Look:
-    jax = importlib.import_module("jax")
+    jax = require("jax", _FEATURE, "train")
 
     def score(nudges: Any, state: Any, x: Any, weights: Any) -> Any:
         found, _ = probe.stateless_call(*state, [x, *nudges], training=False)

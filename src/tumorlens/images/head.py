@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.extras import require
 from tumorlens.images.slice import Slice
 
 __all__ = ["fill_largest", "find_head"]
@@ -26,7 +26,7 @@ def find_head(picture: Slice) -> Mask:
 
 def fill_largest(tissue: Mask) -> Mask:
     """Keep the largest piece of a mask, with all that it encloses."""
-    ndimage: Any = importlib.import_module("scipy.ndimage")
+    ndimage: Any = require("scipy.ndimage", "finding the head", "evaluate")
     pieces, count = ndimage.label(tissue)
     if not count:
         return np.zeros(tissue.shape, dtype=np.bool_)

@@ -11,8 +11,6 @@ from __future__ import annotations
 import errno
 import functools
 import hashlib
-import importlib
-import importlib.util
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +19,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Self
 
-from tumorlens.errors import MissingExtraError, ModelError, UnsafeModelError
+from tumorlens.errors import ModelError, UnsafeModelError
+from tumorlens.extras import require
 from tumorlens.models.bundle import CARD_LIMIT, LARGEST_FILE, ONNX_NAME, Place, read_card
 from tumorlens.models.card import CARD_NAME, Card
 from tumorlens.progress import Progress, silent
@@ -144,11 +143,9 @@ def cached_models() -> list[Cached]:
 
 def require_hub(feature: str) -> Any:
     """Import huggingface_hub, or say which extra brings it."""
-    if importlib.util.find_spec("huggingface_hub") is None:
-        raise MissingExtraError(feature, "hub")
-    hub = importlib.import_module("huggingface_hub")
+    hub = require("huggingface_hub", feature, "hub")
     for part in ("constants", "errors", "utils"):  # which it loads only when asked
-        importlib.import_module(f"huggingface_hub.{part}")
+        require(f"huggingface_hub.{part}", feature, "hub")
     return hub
 
 

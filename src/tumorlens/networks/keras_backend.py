@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import sys
 from typing import Any, Final
 
 from tumorlens.errors import MissingExtraError, RunError
+from tumorlens.extras import installed, require
 
 __all__ = ["BACKENDS", "require_keras"]
 
@@ -38,7 +37,7 @@ def require_keras(feature: str, *, backend: str | None = None) -> Any:
     """
     if "keras" not in sys.modules:
         _choose(feature, backend)
-    keras = importlib.import_module("keras")
+    keras = require("keras", feature, "train")
     if backend is not None and keras.config.backend() != backend:
         raise RunError(
             f"Keras already runs on {keras.config.backend()} in this process and cannot change "
@@ -48,12 +47,12 @@ def require_keras(feature: str, *, backend: str | None = None) -> Any:
 
 
 def _choose(feature: str, backend: str | None) -> None:
-    if importlib.util.find_spec("keras") is None:
+    if not installed("keras"):
         raise MissingExtraError(feature, "train")
     wanted = backend or os.environ.get("KERAS_BACKEND")
     candidates = (wanted,) if wanted else BACKENDS
     for name in candidates:
-        if importlib.util.find_spec(name) is not None:
+        if installed(name):
             os.environ["KERAS_BACKEND"] = name
             if name == "tensorflow":
                 # Its start-up notes are not about anything the user can act on.

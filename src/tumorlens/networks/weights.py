@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.errors import MissingExtraError, ModelError
+from tumorlens.errors import ModelError
+from tumorlens.extras import require
 from tumorlens.files import write_whole
 from tumorlens.networks.network import FUSING
 from tumorlens.untrusted import printable
 
 __all__ = ["load_weights", "parse_weights", "read_weights", "save_weights"]
+
+_FEATURE: Final = "reading and writing float weights"
 
 
 def save_weights(model: Any, path: str | os.PathLike[str], *, half: bool = True) -> None:
@@ -61,7 +62,7 @@ def parse_weights(data: bytes, *, source: str) -> dict[str, NDArray[Any]]:
         `source` is named.
     """
     library = _safetensors()
-    error_type = importlib.import_module("safetensors").SafetensorError
+    error_type = require("safetensors", _FEATURE, "train").SafetensorError
     try:
         arrays: dict[str, NDArray[Any]] = library.load(data)
     except (error_type, KeyError, ValueError) as error:  # of a type, or a shape, unknown to NumPy
@@ -133,6 +134,4 @@ def _variables(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _safetensors() -> Any:
-    if importlib.util.find_spec("safetensors") is None:
-        raise MissingExtraError("reading and writing float weights", "train")
-    return importlib.import_module("safetensors.numpy")
+    return require("safetensors.numpy", _FEATURE, "train")

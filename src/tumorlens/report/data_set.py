@@ -13,6 +13,7 @@ from tumorlens.data.folder import find_examples
 from tumorlens.data.manifest import read_manifest
 from tumorlens.data.published import published
 from tumorlens.errors import DataError, UnreadableImageError
+from tumorlens.extras import require
 from tumorlens.files import hash_file, new_folder
 from tumorlens.images.read import read_slices
 from tumorlens.progress import Progress, silent
@@ -25,7 +26,7 @@ from tumorlens.report.data_set_figures import (
     draw_sizes,
 )
 from tumorlens.report.page import drawing, listing, table, whole_page
-from tumorlens.report.style import class_name, figure_style, require_matplotlib, to_png
+from tumorlens.report.style import class_name, figure_style, to_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -122,7 +123,7 @@ def plot_data(
     MissingExtraError
         When Matplotlib is not installed.
     """
-    require_matplotlib("drawing a data set")
+    require("matplotlib", "drawing a data set", "data")
     drawn: list[tuple[str, str, bytes]] = []
     with new_folder(out) as folder:
         found = gather(source, progress=progress)

@@ -17,6 +17,7 @@ import numpy as np
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import UnreadableImageError
 from tumorlens.explain.overlay import display_grey
+from tumorlens.extras import require
 from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices
 from tumorlens.progress import Progress, silent
@@ -350,9 +351,8 @@ def _parts(pictures: Sequence[Picture]) -> list[str]:
 
 
 def _paler(colour: str, by: float) -> tuple[float, float, float]:
-    from matplotlib.colors import to_rgb  # noqa: PLC0415
-
-    red, green, blue = (c + (1 - c) * by for c in to_rgb(colour))
+    colours = require("matplotlib.colors", "drawing a data set", "data")
+    red, green, blue = (c + (1 - c) * by for c in colours.to_rgb(colour))
     return red, green, blue
 
 

@@ -7,14 +7,13 @@ ours: the same numbers give the same picture everywhere.
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from tumorlens.errors import MissingExtraError
+from tumorlens.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +32,6 @@ __all__ = [
     "heat_colours",
     "new_figure",
     "readable_on",
-    "require_matplotlib",
     "to_png",
     "without_frame",
 ]
@@ -99,25 +97,6 @@ _SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
 )
 
 
-def require_matplotlib(feature: str, extra: str = "data") -> None:
-    """See that figures can be drawn, before long work that ends in one.
-
-    Parameters
-    ----------
-    feature
-        What needs Matplotlib, as the subject of a sentence.
-    extra
-        The extra of this package that brings it.
-
-    Raises
-    ------
-    MissingExtraError
-        When Matplotlib is not installed.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MissingExtraError(feature, extra)
-
-
 @contextmanager
 def figure_style() -> Iterator[None]:
     """Use the project's look inside the block; make, change and save figures there.
@@ -127,10 +106,7 @@ def figure_style() -> Iterator[None]:
     MissingExtraError
         When Matplotlib is not installed.
     """
-    require_matplotlib("drawing figures")
-    from matplotlib import style  # noqa: PLC0415
-
-    with style.context(["default", dict(_SETTINGS)]):
+    with _matplotlib("style").context(["default", dict(_SETTINGS)]):
         yield
 
 
@@ -146,13 +122,12 @@ def new_figure(width: float, height: float, title: str, subtitle: str = "") -> F
     subtitle
         How to read it: a line in small print.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415
-    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415
-
     inch, left = 1 / height, 0.15 / width
     bottom, top = 0.08 * inch, (0.68 if subtitle else 0.45) * inch
-    below_title = ConstrainedLayoutEngine(rect=(0.01, bottom, 0.98, 1 - bottom - top))
-    figure = Figure(figsize=(width, height), layout=below_title)
+    below_title = _matplotlib("layout_engine").ConstrainedLayoutEngine(
+        rect=(0.01, bottom, 0.98, 1 - bottom - top)
+    )
+    figure: Figure = _matplotlib("figure").Figure(figsize=(width, height), layout=below_title)
     figure.text(left, 1 - 0.12 * inch, title, size=13, weight="bold", va="top")
     if subtitle:
         figure.text(left, 1 - 0.39 * inch, subtitle, size=9, color=FAINT, va="top")
@@ -180,9 +155,9 @@ def class_name(label: str) -> str:
 
 def heat_colours() -> Colormap:
     """From paper to blue: one hue, so that darker is more for every eye."""
-    from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415
-
-    return LinearSegmentedColormap.from_list("tumorlens", [PAPER, "#56B4E9", "#0072B2", "#00395a"])
+    steps = [PAPER, "#56B4E9", "#0072B2", "#00395a"]
+    colours: Colormap = _matplotlib("colors").LinearSegmentedColormap.from_list("tumorlens", steps)
+    return colours
 
 
 def readable_on(colour: Any) -> str:
@@ -190,9 +165,8 @@ def readable_on(colour: Any) -> str:
 
     By the relative luminance of WCAG 2, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance.
     """
-    from matplotlib.colors import to_rgb  # noqa: PLC0415
-
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    red_green_blue = _matplotlib("colors").to_rgb(colour)
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in red_green_blue]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return INK if luminance > 0.2 else PAPER
 
@@ -205,3 +179,7 @@ def without_frame(axes: Axes, *, ticks: bool = False) -> None:
     if not ticks:
         axes.set_xticks([])
         axes.set_yticks([])
+
+
+def _matplotlib(part: str) -> Any:
+    return require(f"matplotlib.{part}", "drawing figures", "data")

@@ -10,13 +10,13 @@ is crude and meant to be.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tumorlens.extras import require
 from tumorlens.train.paint import find_tissue
 from tumorlens.train.recipe import Appearance
 
@@ -109,7 +109,7 @@ def _strip(
     picture: NDArray[np.uint8], mask: NDArray[np.bool_], random: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Take off what lies near the air, but for the tumour, and fill the input again."""
-    ndimage: Any = importlib.import_module("scipy.ndimage")
+    ndimage: Any = require("scipy.ndimage", "training", "train")
     size = picture.shape[0]
     depth = random.uniform(0.06, 0.11) * size
     inside = ndimage.distance_transform_edt(find_tissue(picture)) > depth

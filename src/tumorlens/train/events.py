@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import importlib
-import importlib.util
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+
+from tumorlens.extras import installed, require
 
 __all__ = ["EventLog"]
 
@@ -28,11 +28,12 @@ class EventLog:
 
     def __init__(self, run: Path) -> None:
         self._writer: Any = None
-        if importlib.util.find_spec("tensorboard") is None:
+        if not installed("tensorboard"):
             return
         # An interrupted run may have left events of an epoch that is done again.
         shutil.rmtree(run / _FOLDER, ignore_errors=True)
-        self._writer = importlib.import_module("tensorboard.summary").Writer(str(run / _FOLDER))
+        summary = require("tensorboard.summary", "the log for TensorBoard", "train")
+        self._writer = summary.Writer(str(run / _FOLDER))
         if (run / "log.csv").is_file():
             with (run / "log.csv").open(newline="") as file:
                 for row in csv.DictReader(file):

@@ -6,7 +6,6 @@ Keras writes the ONNX graph, ONNX Runtime's tools quantise it.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import os
 import tempfile
@@ -24,6 +23,7 @@ from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.published import TEST_FOLD, published
 from tumorlens.data.split import Selection, select
 from tumorlens.errors import ModelError, UnreadableImageError
+from tumorlens.extras import require
 from tumorlens.files import hash_file, new_folder
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.models.bundle import ONNX_NAME, WEIGHTS_NAME
@@ -200,7 +200,7 @@ def write_onnx(model: Any, network: str, path: Path, head: Head, classes: Sequen
     the classes in the order of the logits, so that no card can exchange them.
     """
     keras = require_keras("exporting")
-    onnx = importlib.import_module("onnx")
+    onnx = require("onnx", "exporting", "train")
     features = model.get_layer(feature_layer(network)).output
     both = keras.Model(model.input, {"logits": model.output, "features": features})
     size = model.input.shape[1]
@@ -223,9 +223,9 @@ def quantise(path: Path, pictures: NDArray[np.uint8], network: str) -> None:
     Weights are quantised per channel. The head stays in float: it costs nothing,
     and its rounding would go straight into the logits.
     """
-    tools = importlib.import_module("onnxruntime.quantization")
-    shape_tools = importlib.import_module("onnxruntime.quantization.shape_inference")
-    onnx = importlib.import_module("onnx")
+    tools = require("onnxruntime.quantization", "exporting", "train")
+    shape_tools = require("onnxruntime.quantization.shape_inference", "exporting", "train")
+    onnx = require("onnx", "exporting", "train")
     metadata = list(onnx.load(str(path)).metadata_props)
     with tempfile.TemporaryDirectory() as folder:
         ready, done = Path(folder) / "ready.onnx", Path(folder) / "int8.onnx"

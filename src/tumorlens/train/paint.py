@@ -12,12 +12,12 @@ which no network has trained on.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.extras import require
 from tumorlens.images.head import fill_largest
 
 __all__ = ["cover", "find_tissue", "place_elsewhere"]
@@ -55,7 +55,7 @@ def cover(
     numpy.ndarray or None
         uint8, ``(size, size)``; ``None`` when the head has no room to take tissue from.
     """
-    ndimage: Any = importlib.import_module("scipy.ndimage")
+    ndimage: Any = require("scipy.ndimage", "training", "train")
     side = picture.shape[0]
     wide = ndimage.binary_dilation(patch, iterations=max(2, round(_RIM * side)))
     taboo = wide if spare is None else wide | spare
@@ -113,7 +113,7 @@ def _source(
 
     Of some offers the one that continues best what lies around the patch.
     """
-    ndimage: Any = importlib.import_module("scipy.ndimage")
+    ndimage: Any = require("scipy.ndimage", "training", "train")
     tissue = find_tissue(picture)
     # Skull moved into the brain would be seen, and learnt.
     deep = ndimage.distance_transform_edt(tissue) > _SKULL * picture.shape[0]

@@ -11,15 +11,15 @@ Scoring needs NumPy alone. Fitting needs scikit-learn.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.errors import MissingExtraError, ModelError
+from tumorlens.errors import ModelError
+from tumorlens.extras import require
 from tumorlens.trust.tensors import parse_tensors
 from tumorlens.trust.weighting import own_groups
 
@@ -31,6 +31,7 @@ NOVELTY_NAME: Final = "novelty.safetensors"
 _VARIANCE: Final = 0.9  # of the vectors, that the plane holds
 _MOST_DIMENSIONS: Final = 64  # 2,048 channels then make a file of 260 KB
 _FOLDS: Final = 5
+_FEATURE: Final = "calibrating a model"
 
 _Vectors = NDArray[np.float32]
 
@@ -97,7 +98,7 @@ class Novelty:
         MissingExtraError
             When safetensors is not installed.
         """
-        library = _require("safetensors.numpy")
+        library = require("safetensors.numpy", _FEATURE, "evaluate")
         # In C order: the library writes the bytes as they lie in memory, whatever their order.
         arrays = {"mean": self.mean, "axes": self.axes}
         content: bytes = library.save(
@@ -150,7 +151,7 @@ def fit_novelty(vectors: _Vectors, groups: Sequence[str]) -> tuple[Novelty, NDAr
     MissingExtraError
         When scikit-learn is not installed.
     """
-    selection = _require("sklearn.model_selection")
+    selection = require("sklearn.model_selection", _FEATURE, "evaluate")
     named = own_groups(groups)
     folds = min(_FOLDS, len(set(named)))
     if folds < 2:
@@ -164,7 +165,7 @@ def fit_novelty(vectors: _Vectors, groups: Sequence[str]) -> tuple[Novelty, NDAr
 def _lay(vectors: _Vectors) -> Novelty:
     """Fit a plane by principal components, as exact as the file will hold it."""
     most = min(_MOST_DIMENSIONS, *vectors.shape)
-    pca = _require("sklearn.decomposition").PCA(most, svd_solver="full")
+    pca = require("sklearn.decomposition", _FEATURE, "evaluate").PCA(most, svd_solver="full")
     pca.fit(_to_length_one(vectors))
     enough = int(np.searchsorted(pca.explained_variance_ratio_.cumsum(), _VARIANCE)) + 1
     mean, axes = (x.astype(np.float16) for x in (pca.mean_, pca.components_[:enough]))
@@ -175,10 +176,3 @@ def _to_length_one(vectors: _Vectors) -> _Vectors:
     """Scale vectors to length 1; one of zeros stays."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(length, np.finfo(np.float32).tiny), dtype=np.float32)
-
-
-def _require(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingExtraError("calibrating a model", "evaluate") from error

@@ -7,13 +7,12 @@ that did not train the network. The most probable class stays the same.
 
 from __future__ import annotations
 
-import importlib
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.errors import MissingExtraError
+from tumorlens.extras import require
 
 __all__ = ["fit_temperature"]
 
@@ -45,11 +44,10 @@ def fit_temperature(
     MissingExtraError
         When SciPy is not installed.
     """
-    try:
-        optimize = importlib.import_module("scipy.optimize")
-        special = importlib.import_module("scipy.special")
-    except ImportError as error:
-        raise MissingExtraError("calibrating a model", "evaluate") from error
+    optimize, special = (
+        require(name, "calibrating a model", "evaluate")
+        for name in ("scipy.optimize", "scipy.special")
+    )
     rows = logits.astype(np.float64)
     true = rows[np.arange(len(rows)), labels]
 

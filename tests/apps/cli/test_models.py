@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from click.testing import CliRunner, Result
 
 from hub_server import Hub, serve, use_cache
 from tumorlens.apps.cli.main import cli
-from tumorlens.models import hub as hub_module
 from tumorlens.models.store import DEFAULT_MODEL, bundled_models
 
 
@@ -72,7 +72,7 @@ def test_models_lists_what_ships_and_what_is_cached(hub: Hub, tiny_bundle: Path)
 
 
 def test_models_without_the_extra_lists_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     done = run("models")
     assert done.exit_code == 0
     assert DEFAULT_MODEL in done.stdout

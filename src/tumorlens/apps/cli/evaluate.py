@@ -9,6 +9,7 @@ import click
 from tumorlens.apps.cli.hub_options import tell, where
 from tumorlens.apps.cli.labelled_options import choose_source, labelled_options, tell_unreadable
 from tumorlens.apps.cli.meter import Meter
+from tumorlens.extras import require
 from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
@@ -56,9 +57,8 @@ def evaluate(
     from tumorlens.evaluate.evaluation import evaluate as run_evaluation
     from tumorlens.files import new_folder
     from tumorlens.report.evaluation import write_evaluation
-    from tumorlens.report.style import require_matplotlib
 
-    require_matplotlib("the report", "evaluate")
+    require("matplotlib", "the report", "evaluate")
     classifier = load(model, **where())
     tell(classifier.place.notes)
     with new_folder(out) as folder:

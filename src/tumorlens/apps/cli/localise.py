@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import click
 
 from tumorlens.apps.cli.hub_options import tell, where
 from tumorlens.apps.cli.meter import Meter
-from tumorlens.errors import MissingExtraError
+from tumorlens.extras import require
 
 __all__ = ["localise"]
 
@@ -79,11 +78,9 @@ def localise(
     from tumorlens.evaluate.sanity import check_sanity, choose_pictures
     from tumorlens.files import new_folder
     from tumorlens.report.localisation import write_localisation
-    from tumorlens.report.style import require_matplotlib
 
-    require_matplotlib("measuring explanations")
-    if importlib.util.find_spec("scipy") is None:
-        raise MissingExtraError("measuring explanations", "data")
+    for module in ("matplotlib", "scipy"):
+        require(module, "measuring explanations", "evaluate")
     classifier = load(model, **where())
     tell(classifier.place.notes)
     pictures = find_masked(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tkinter as tk
 from collections.abc import Callable, Sequence
+
+from tumorlens.errors import MissingExtraError
+from tumorlens.extras import require
 
 __all__ = ["DragAndDrop", "make_root"]
 
@@ -80,14 +82,11 @@ class DragAndDrop:
 
 def _load_library(root: tk.Tk) -> bool:
     """Load tkdnd; say whether it is there."""
-    if importlib.util.find_spec("tkinterdnd2") is None:
-        return False
-    from tkinterdnd2 import TkinterDnD  # noqa: PLC0415
-
     try:
+        tkdnd = require("tkinterdnd2.TkinterDnD", "dropping files", "gui")
         # Its own class for a window does the same, but leaves one behind where this fails.
-        TkinterDnD._require(root)  # noqa: SLF001
-    except RuntimeError:  # no library for this system
+        tkdnd._require(root)  # noqa: SLF001
+    except (MissingExtraError, RuntimeError):  # no library for this system
         return False
     if root.tk.call("tk", "windowingsystem") == "x11":
         root.tk.eval(_SEND_FILES_AS_TEXT)
