@@ -27,7 +27,7 @@ from PIL import Image
 
 import tumorlens
 from tumorlens.files import find_files
-from tumorlens.images.prepare import prepare, to_tensor
+from tumorlens.images.prepare import to_tensor
 from tumorlens.images.slice import Slice
 from tumorlens.models.bundle import WEIGHTS_NAME
 from tumorlens.models.store import open_bundle
@@ -48,7 +48,7 @@ def eager_gradcam(bundle: str | None) -> Callable[[Slice], Any]:
     both = keras.Model(model.input, [model.get_layer(card.features.name).output, model.output])
 
     def explain(picture: Slice) -> Any:
-        pixels = prepare(picture, card.input.size).pixels[None]
+        pixels = card.input.prepare(picture).pixels[None]
         tensor = to_tensor(pixels, channels=3, value_range=card.input.value_range, layout="NHWC")
         with tf.GradientTape() as tape:
             features, logits = both(tensor, training=False)

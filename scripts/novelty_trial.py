@@ -35,7 +35,6 @@ from sklearn.neighbors import NearestNeighbors
 from tumorlens.apps.cli.meter import Meter
 from tumorlens.classifier import load
 from tumorlens.data.manifest import read_manifest
-from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
@@ -374,7 +373,7 @@ def look(session: Session, pictures: Iterable[Any], total: int) -> Looked:
     meter, parts = Meter(), []
     for i, picture in enumerate(pictures):
         read = read_slices(picture)[0]
-        prepared = prepare(read, session.card.input.size)
+        prepared = session.card.input.prepare(read)
         logits, features = session.logits_and_features(prepared.pixels[None])
         parts.append((pool_features(features)[0], logits[0]))
         meter("looking", i + 1, total)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tumorlens.errors import TumorLensError, UnreadableImageError
-from tumorlens.images.prepare import Prepared, prepare
+from tumorlens.images.prepare import Prepared
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
 from tumorlens.models.bundle import WEIGHTS_NAME, Place, read_novelty
@@ -167,7 +167,7 @@ class Classifier:
             When a picture cannot be read; answers given before it stand.
         """
         for batch in _batches(sources, batch_size):
-            prepared = [prepare(x, self.card.input.size) for x in batch]
+            prepared = [self.card.input.prepare(picture) for picture in batch]
             yield from self.predict_prepared(batch, prepared)
 
     def predict_prepared(

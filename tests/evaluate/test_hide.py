@@ -59,11 +59,11 @@ def test_nothing_to_hide_changes_nothing_and_everything_cannot_be_hidden() -> No
 
 def test_the_head_is_found_with_all_it_encloses() -> None:
     phantom = draw_phantom("pituitary", 3)
-    head = find_head(read_slices(phantom.pixels)[0])
+    head = find_head(phantom.pixels)
     assert head[phantom.lesion].all()
     assert head[64, 64]
     assert not head[0].any()
-    assert not find_head(Slice(np.zeros((9, 9), np.uint8), (0.0, 255.0))).any()
+    assert not find_head(np.zeros((9, 9), np.uint8)).any()
 
 
 def test_the_control_is_the_mirror_image_where_there_is_room() -> None:

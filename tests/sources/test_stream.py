@@ -11,6 +11,7 @@ from PIL import Image
 
 from tumorlens.classifier import Classifier
 from tumorlens.data.phantom import draw_phantom
+from tumorlens.models.card import InputFormat
 from tumorlens.prediction import Prediction
 from tumorlens.sources.failure import Failure
 from tumorlens.sources.stream import predict_files, read_files
@@ -77,7 +78,7 @@ def test_little_is_read_ahead_and_stopping_stops(files: list[str]) -> None:
             yield files[0]
 
     before = threading.active_count()
-    reading = read_files(endless(), 64)
+    reading = read_files(endless(), InputFormat(64, 1, "NHWC", (0.0, 1.0), "head-crop/2"))
     for _ in range(5):
         next(reading)
     assert len(taken) < 32

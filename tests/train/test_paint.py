@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tumorlens.data.phantom import draw_phantom
-from tumorlens.train.paint import cover, find_tissue, place_elsewhere
+from tumorlens.images.head import find_head
+from tumorlens.train.paint import cover, place_elsewhere
 
 SIZE = 128
 
@@ -58,11 +59,11 @@ def test_what_is_to_be_spared_covers_nothing() -> None:
 
 def test_there_may_be_no_room() -> None:
     picture, _ = head()
-    whole = find_tissue(picture)
+    whole = find_head(picture)
     assert cover(picture, whole, np.random.default_rng(0)) is None
     assert place_elsewhere(whole, picture, np.random.default_rng(0)) is None
     black = np.zeros_like(picture)
-    assert not find_tissue(black).any()
+    assert not find_head(black).any()
     patch = np.zeros(black.shape, bool)
     patch[5:9, 5:9] = True
     assert place_elsewhere(patch, black, np.random.default_rng(0)) is None
@@ -76,7 +77,7 @@ def test_a_patch_is_placed_on_tissue_and_off_the_tumour(seed: int) -> None:
     assert found is not None
     assert found.sum() == mask.sum()
     assert not (found & mask).any()
-    assert find_tissue(picture)[found].mean() >= 0.95
+    assert find_head(picture)[found].mean() >= 0.95
     rows, columns = np.nonzero(mask)
     there, across = np.nonzero(found)
     assert (np.ptp(rows), np.ptp(columns)) == (np.ptp(there), np.ptp(across))

@@ -153,7 +153,7 @@ def alter(picture: Slice, how: Alteration) -> bytes:
     grey = (picture.pixels.astype(np.float32) - low) / max(high - low, 1e-9)
     image = Image.fromarray(np.rint(255 * grey**how.gamma).astype(np.uint8))
     if how.to_head:
-        left, top, right, bottom = prepare(picture, view.SIZE).box
+        left, top, right, bottom = prepare(picture, view.SIZE, "head-crop/1").box
         image = image.crop(
             (
                 max(0, int(left)),

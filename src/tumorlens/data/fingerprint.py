@@ -59,7 +59,7 @@ def fingerprint(picture: Slice) -> NDArray[np.uint8]:
     numpy.ndarray
         uint8, ``(SIZE, SIZE)``.
     """
-    return np.rint(prepare(picture, SIZE).pixels * 255).astype(np.uint8)
+    return np.rint(prepare(picture, SIZE, "head-crop/1").pixels * 255).astype(np.uint8)
 
 
 def coarse(fingerprints: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -38,6 +38,7 @@ from tumorlens.train.run import (
     checkpoint_path,
     epochs_done,
     load_checkpoint,
+    preparation_of,
     read_log,
     read_note,
     read_recipe,
@@ -202,7 +203,7 @@ def _score_all(
         def tell(n: int, before: int = i * len(examples), note: str = f"epoch {epoch}") -> None:
             progress("comparing", before + n, len(missing) * len(examples), note)
 
-        labels, varied, plain = _predict(model, recipe, examples, tell)
+        labels, varied, plain = _predict(model, recipe, preparation_of(run), examples, tell)
         known[str(epoch)] = {"varied": _scores(labels, varied), "plain": _scores(labels, plain)}
         write_whole(cache, json.dumps({"key": key, "epochs": known}, indent=2) + "\n")
     return [known[str(epoch)] for epoch in range(1, done + 1)]
@@ -217,7 +218,11 @@ def _read_cache(path: Path, key: str) -> dict[str, Any]:
 
 
 def _predict(
-    model: Any, recipe: Recipe, examples: Sequence[Example], tell: Callable[[int], None]
+    model: Any,
+    recipe: Recipe,
+    preparation: str,
+    examples: Sequence[Example],
+    tell: Callable[[int], None],
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Give labels, and probabilities of the pictures varied and as they are."""
     keras = require_keras("comparing epochs")
@@ -226,7 +231,7 @@ def _predict(
     varied: list[NDArray[np.float64]] = []
     plain: list[NDArray[np.float64]] = []
     for number, chunk in _chunks(examples):
-        pictures = load_pictures(chunk, recipe.size)
+        pictures = load_pictures(chunk, recipe.size, preparation=preparation)
         labels.append(pictures.labels)
         random = np.random.default_rng((recipe.seed, 6, number))  # the same for every epoch
         grey, _ = augment(pictures.pixels, random, recipe.augmentation)

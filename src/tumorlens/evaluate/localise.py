@@ -29,7 +29,7 @@ from tumorlens.explain.explainer import Question, explain_slices
 from tumorlens.explain.explanation import Explanation
 from tumorlens.explain.place import place_on_input
 from tumorlens.images.head import find_head
-from tumorlens.images.prepare import Prepared, prepare
+from tumorlens.images.prepare import Prepared
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
 from tumorlens.progress import Progress, silent
@@ -241,7 +241,7 @@ def _measure(
         raise DataError(f"{classifier.card.id} knows no class {source.label}")
     picture = read_slices(source.path)[0]
     mask = read_mask(source, picture.height, picture.width)
-    prepared = prepare(picture, classifier.card.input.size)
+    prepared = classifier.card.input.prepare(picture)
     seen = _seen(prepared, picture)
     if not (mask & seen).any():
         raise DataError(f"{source.mask} lies outside of what the network looks at")
@@ -323,7 +323,7 @@ def _hide_both(
     wide = widen(mask)
     if wide.all():  # nothing is left to paint it over with
         return None, None
-    control = control_mask(wide, find_head(picture))
+    control = control_mask(wide, find_head(picture.pixels))
     changed = [hide(picture, part) for part in (wide, control) if part is not None]
     answers = [
         Hidden(answer.label, answer.probabilities[label])

@@ -20,7 +20,7 @@ from tumorlens.evaluate.map_measures import rank_correlation
 from tumorlens.explain.cam import METHODS, scale_map
 from tumorlens.explain.inner import FloatNetwork
 from tumorlens.explain.place import place_on_input
-from tumorlens.images.prepare import Prepared, prepare
+from tumorlens.images.prepare import Prepared
 from tumorlens.images.read import read_slices
 from tumorlens.progress import Progress, silent
 
@@ -156,7 +156,7 @@ def choose_pictures(
             slices = read_slices(picture.path)
         except UnreadableImageError:
             continue
-        chosen.append((prepare(slices[0], classifier.card.input.size), picture.label))
+        chosen.append((classifier.card.input.prepare(slices[0]), picture.label))
     return chosen
 
 

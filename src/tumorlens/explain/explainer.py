@@ -18,7 +18,7 @@ from tumorlens.explain.cam import METHODS, scale_map
 from tumorlens.explain.explanation import Explanation
 from tumorlens.explain.perturb import occlude, score_channels
 from tumorlens.explain.place import place_map
-from tumorlens.images.prepare import Prepared, prepare
+from tumorlens.images.prepare import Prepared
 from tumorlens.images.slice import Slice
 from tumorlens.models.card import Card, FeatureLayer
 from tumorlens.models.head import Head
@@ -174,7 +174,7 @@ def explain_slices(
     question.check(classifier)
     if not pictures:
         return
-    prepared = [prepare(picture, classifier.card.input.size) for picture in pictures]
+    prepared = [classifier.card.input.prepare(picture) for picture in pictures]
     predictions, features = classifier.features(list(pictures), prepared)
     for i, prediction in enumerate(predictions):
         case = _Case(classifier, question, pictures[i], prepared[i], prediction, progress)
@@ -222,7 +222,7 @@ def explain_layers(
     names = classifier.layers if layers is None else tuple(layers)
     for name in names:
         replace(question, layer=name).check(classifier)
-    prepared = prepare(picture, classifier.card.input.size)
+    prepared = classifier.card.input.prepare(picture)
     prediction = classifier.predict_prepared([picture], [prepared])[0]
     case = _Case(classifier, question, picture, prepared, prediction)
     looks = case.look_inside(classifier.float_network, names)

@@ -1,20 +1,25 @@
 """From a slice to the network's input: the one preparation that everything shares.
 
-Four steps, the same for training, evaluation and every application:
+Five steps, the same for training, evaluation and every application:
 
-1. **Find the head.** The box that holds it is cut out, and the shorter side is
-   padded with black to a square. The head keeps its proportions and fills the
-   input, whatever black border the scan came with. Specks beside it do not count;
-   a caption of more than a few letters does, and the box then holds it too.
-2. **Resample once** to the network's size, averaging where the picture shrinks.
-3. **Stretch the grey values** from the 1st to the 99.5th percentile of the result
+1. **Leave out what shows nothing**: padding and dead pixels (`tumorlens.images.outliers`).
+2. **Find the head** (`tumorlens.images.head`). The box that holds it is cut out, and the
+   shorter side is padded with black to a square. The head keeps its proportions and fills
+   the input, whatever border the scan came with.
+3. **Resample once** to the network's size, averaging where the picture shrinks.
+4. **Stretch the grey values** from the 1st to the 99.5th percentile of the result
    to 0 … 1. Neither the bit depth nor brightness nor contrast of the file is left.
-4. Repeat the one grey channel as often as the network wants it.
+5. Repeat the one grey channel as often as the network wants it.
 
 Why not simply squash the whole picture, as is common? In the public training set
 the classes differ in size, mode and borders of their files, so that those alone
 name the class; a plain resize hands all of it to the network as aspect ratio,
 border width and sharpness.
+
+A model's card names the preparation that it was trained with. ``head-crop/1`` takes all that
+is brighter than air for the head, a caption or a frame too, and fills with the darkest value.
+``head-crop/2`` tells the head from what lies beside it, takes white from the head alone, and
+lets no few pixels decide what black is.
 """
 
 from __future__ import annotations
@@ -26,21 +31,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tumorlens.images.head import Box, find_head_box, find_tissue_box, widen
+from tumorlens.images.outliers import leave_out, thin
 from tumorlens.images.slice import Slice
 
-__all__ = ["PREPARATION", "Prepared", "prepare", "prepare_mask", "to_tensor"]
+__all__ = ["PREPARATION", "PREPARATIONS", "Prepared", "prepare", "prepare_mask", "to_tensor"]
 
-PREPARATION: Final = "head-crop/1"
-"""Name and version of this preparation, written into every model's card."""
+PREPARATIONS: Final = ("head-crop/1", "head-crop/2")
+"""Names and versions of the preparations that there are."""
 
-_THUMB: Final = 96  # side, in pixels, at which the head is looked for
-_AIR: Final = 0.12  # of the brightest tissue: what is darker is taken for air
-_SPECK: Final = 0.06  # of the fullest row: rows with less are captions or noise
+PREPARATION: Final = PREPARATIONS[-1]
+"""The one that new models are trained with."""
+
 _MARGIN: Final = 0.02  # of the box, added on each side
 _LARGEST: Final = 4096  # side of a box, in pixels, that is resampled at once
-_SMALLEST: Final = 0.05  # of the picture's side: a smaller "head" is a mistake
-_FAR: Final = 0.4  # of the picture's longer side: a smaller head is looked at twice
 _BLACK, _WHITE = 1.0, 99.5  # percentiles stretched to 0 and 1
+_FEW: Final = 0.5  # percentile: as many pixels may be darker than black is
+_GLARE: Final = 2.0  # from black to white: as much brighter than white a pixel may be
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,11 +65,14 @@ class Prepared:
     contrast
         How far black and white lay apart before they were stretched, as a
         fraction of the slice's value range. 0 for a blank picture.
+    note
+        What was left out because it shows nothing, for people, or ``None``.
     """
 
     pixels: NDArray[np.float32]
     box: tuple[float, float, float, float]
     contrast: float
+    note: str | None = None
 
     @property
     def size(self) -> int:
@@ -70,7 +80,7 @@ class Prepared:
         return int(self.pixels.shape[0])
 
 
-def prepare(picture: Slice, size: int) -> Prepared:
+def prepare(picture: Slice, size: int, preparation: str = PREPARATION) -> Prepared:
     """Cut out the head, resample it to a square and stretch its grey values.
 
     Parameters
@@ -79,6 +89,8 @@ def prepare(picture: Slice, size: int) -> Prepared:
         A slice as `read_slices` gives it.
     size
         Side of the square input in pixels, at least 8.
+    preparation
+        One of `PREPARATIONS`. For a model it is the one that its card names.
 
     Returns
     -------
@@ -88,24 +100,36 @@ def prepare(picture: Slice, size: int) -> Prepared:
     Raises
     ------
     ValueError
-        When `size` is too small.
+        When `size` is too small, or there is no such preparation.
     """
     if size < 8:
         raise ValueError(f"`size` must be at least 8 pixels, got {size}")
+    if preparation not in PREPARATIONS:
+        known = ", ".join(PREPARATIONS)
+        raise ValueError(f"`preparation` must be one of {known}, got {preparation!r}")
+    picture, note = leave_out(picture)
     low, high = picture.value_range
     span = max(high - low, float(np.finfo(np.float32).tiny))
     grey = (picture.pixels.astype(np.float32) - np.float32(low)) / np.float32(span)
-    grey -= grey.min()  # what is added around the picture is as dark as its own darkest
-    box = _square(_head_box(grey))
-    pixels = _resample(grey, box, size)
-    black, white = (float(value) for value in np.percentile(pixels, (_BLACK, _WHITE)))
-    contrast = white - black
+    if preparation == "head-crop/1":
+        grey -= grey.min()  # what is added around the picture is as dark as its own darkest
+        box = _square(find_tissue_box(grey))
+        pixels = _resample(grey, box, size)
+        black, white = (float(value) for value in np.percentile(pixels, (_BLACK, _WHITE)))
+    else:
+        grey = _without_extremes(grey)
+        found, head = find_head_box(grey)
+        box = _square(found)
+        pixels = _resample(grey, box, size)
+        black = float(np.percentile(pixels, _BLACK))
+        white = _white(pixels, _in_box(head, grey.shape, box, size))
+    contrast = max(0.0, white - black)
     if contrast > 0:
         pixels = np.clip((pixels - black) / contrast, 0.0, 1.0).astype(np.float32)
     else:
         pixels = np.zeros_like(pixels)
     left, top, right, bottom = map(float, box)
-    return Prepared(pixels, (left, top, right, bottom), contrast)
+    return Prepared(pixels, (left, top, right, bottom), contrast, note)
 
 
 def prepare_mask(mask: NDArray[np.bool_], prepared: Prepared) -> NDArray[np.float32]:
@@ -154,40 +178,36 @@ def to_tensor(
     return np.repeat(np.expand_dims(scaled, axis), channels, axis=axis)
 
 
-def _head_box(grey: NDArray[np.float32]) -> tuple[int, int, int, int]:
-    """Find left, top, right and bottom edge of the head, in pixels of the picture."""
-    height, width = grey.shape
-    left, top, right, bottom = _tissue_box(grey)
-    if min((right - left) / width, (bottom - top) / height) < _SMALLEST:
-        return 0, 0, width, height
-    if max(right - left, bottom - top) < _FAR * max(height, width):
-        # Lost in a wide border, and so found coarsely: look again, closer.
-        step = max(height, width) // _THUMB + 1
-        x, y = max(left - step, 0), max(top - step, 0)
-        near = _tissue_box(grey[y : bottom + step, x : right + step])
-        return near[0] + x, near[1] + y, near[2] + x, near[3] + y
-    return left, top, right, bottom
+def _without_extremes(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bring the few darkest and brightest pixels to their like, and black to 0."""
+    black, white = (np.float32(v) for v in np.percentile(thin(grey), (_FEW, 100 - _FEW)))
+    kept = np.clip(grey - black, np.float32(0), np.float32(1 + _GLARE) * (white - black))
+    return np.asarray(kept, dtype=np.float32)
 
 
-def _tissue_box(grey: NDArray[np.float32]) -> tuple[int, int, int, int]:
-    """Find the box of everything brighter than air, on a thumbnail."""
-    height, width = grey.shape
-    step = max(1, -(-max(height, width) // _THUMB))
-    thumb = np.asarray(Image.fromarray(grey).reduce(step))
-    air, bright = (float(value) for value in np.percentile(thumb, (_BLACK, _WHITE)))
-    tissue = thumb > air + _AIR * (bright - air)
-    left, right = _extent(tissue.sum(axis=0))
-    top, bottom = _extent(tissue.sum(axis=1))
-    return left * step, top * step, min(right * step, width), min(bottom * step, height)
+def _in_box(
+    head: NDArray[np.bool_], shape: tuple[int, ...], box: Box, size: int
+) -> NDArray[np.bool_]:
+    """Lay the head as it was found in a thumbnail over the network's input."""
+    step = max(1, -(-max(shape) // max(head.shape)))
+    middles = (np.arange(size) + 0.5) * (box[2] - box[0]) / size
+    x = np.floor((box[0] + middles) / step).astype(np.int64)
+    y = np.floor((box[1] + middles) / step).astype(np.int64)
+    # One cell wider: tissue at the head's rim shares its cell with air.
+    wide = widen(np.pad(head, 1))
+    y, x = np.clip(y + 1, 0, wide.shape[0] - 1), np.clip(x + 1, 0, wide.shape[1] - 1)
+    return np.asarray(wide[np.ix_(y, x)])
 
 
-def _extent(counts: NDArray[np.int_]) -> tuple[int, int]:
-    """First and one past the last index whose count is not a speck's."""
-    full = np.flatnonzero(counts > _SPECK * counts.max())
-    return (int(full[0]), int(full[-1]) + 1) if full.size else (0, counts.size)
+def _white(pixels: NDArray[np.float32], head: NDArray[np.bool_]) -> float:
+    """Find the value that few pixels of the head surpass, few as counted in the whole input."""
+    if not head.any():
+        return float(np.percentile(pixels, _WHITE))
+    share = min(100.0, (100 - _WHITE) * pixels.size / int(head.sum()))
+    return float(np.percentile(pixels[head], 100 - share))
 
 
-def _square(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+def _square(box: Box) -> Box:
     """Widen the box by the margin, then its shorter side to the longer one."""
     left, top, right, bottom = box
     side = max(right - left, bottom - top)
@@ -196,9 +216,7 @@ def _square(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     return x, y, x + side, y + side
 
 
-def _resample(
-    grey: NDArray[np.float32], box: tuple[int, int, int, int], size: int
-) -> NDArray[np.float32]:
+def _resample(grey: NDArray[np.float32], box: Box, size: int) -> NDArray[np.float32]:
     """Cut the box out, black where it leaves the picture, and resample it once."""
     # A strip of a million pixels would otherwise become a square of a trillion.
     if (step := -(-(box[2] - box[0]) // _LARGEST)) > 1:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from tumorlens.errors import ModelError
-from tumorlens.images.prepare import PREPARATION
+from tumorlens.images.prepare import PREPARATIONS, Prepared, prepare
+from tumorlens.images.slice import Slice
 from tumorlens.untrusted import is_number, is_whole, read_json
 
 __all__ = ["CARD_NAME", "SCHEMA", "Card", "FeatureLayer", "InputFormat", "NoveltyLimit", "Probes"]
@@ -50,7 +51,8 @@ class InputFormat:
     value_range
         What black and white are.
     preparation
-        Name and version of the preparation it was trained with.
+        Name and version of the preparation it was trained with; one of
+        `tumorlens.images.prepare.PREPARATIONS`.
     """
 
     size: int
@@ -73,10 +75,15 @@ class InputFormat:
             "`input.value_range` must be two numbers, black below white",
         )
         _require(
-            self.preparation == PREPARATION,
+            self.preparation in PREPARATIONS,
             f"the model wants its pictures prepared as {self.preparation!r}, this version of "
-            f"tumorlens prepares them as {PREPARATION!r}; use the version that wrote the model",
+            f"tumorlens prepares them as {' or '.join(PREPARATIONS)}; use the version that wrote "
+            "the model",
         )
+
+    def prepare(self, picture: Slice) -> Prepared:
+        """Make of a slice what the network wants to be fed."""
+        return prepare(picture, self.size, self.preparation)
 
 
 @dataclass(frozen=True, slots=True)

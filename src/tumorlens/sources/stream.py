@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias
 
-from tumorlens.images.prepare import Prepared, prepare
+from tumorlens.images.prepare import Prepared
 from tumorlens.images.slice import Slice
+from tumorlens.models.card import InputFormat
 from tumorlens.prediction import Prediction, Predictor
 from tumorlens.sources.failure import Failure, read_or_fail
 
@@ -21,15 +22,17 @@ _AHEAD = 4  # files read before they are needed, for each thread
 _Read: TypeAlias = "list[tuple[Slice, Prepared]] | Failure"
 
 
-def read_files(paths: Iterable[str], size: int) -> Iterator[tuple[Slice, Prepared] | Failure]:
+def read_files(
+    paths: Iterable[str], wanted: InputFormat
+) -> Iterator[tuple[Slice, Prepared] | Failure]:
     """Read and prepare files ahead of their use, in order.
 
     Parameters
     ----------
     paths
         Files.
-    size
-        Side of the network's input in pixels.
+    wanted
+        What the network wants to be fed.
 
     Yields
     ------
@@ -40,7 +43,7 @@ def read_files(paths: Iterable[str], size: int) -> Iterator[tuple[Slice, Prepare
     with ThreadPoolExecutor(_READERS) as pool:
         try:
             for path in paths:
-                waiting.append(pool.submit(_read, path, size))
+                waiting.append(pool.submit(_read, path, wanted))
                 if len(waiting) >= _READERS * _AHEAD:
                     yield from _each(waiting.popleft().result())
             while waiting:
@@ -70,7 +73,7 @@ def predict_files(
         One for each slice, one for each unreadable file.
     """
     found: list[tuple[Slice, Prepared] | Failure] = []
-    for item in read_files(paths, classifier.card.input.size):
+    for item in read_files(paths, classifier.card.input):
         found.append(item)
         if len(found) >= batch_size:
             yield from _answer(classifier, found)
@@ -78,11 +81,11 @@ def predict_files(
     yield from _answer(classifier, found)
 
 
-def _read(path: str, size: int) -> _Read:
+def _read(path: str, wanted: InputFormat) -> _Read:
     slices = read_or_fail(path)
     if isinstance(slices, Failure):
         return slices
-    return [(picture, prepare(picture, size)) for picture in slices]
+    return [(picture, wanted.prepare(picture)) for picture in slices]
 
 
 def _each(read: _Read) -> Iterator[tuple[Slice, Prepared] | Failure]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tumorlens.extras import require
-from tumorlens.train.paint import find_tissue
+from tumorlens.images.head import find_head
 from tumorlens.train.recipe import Appearance
 
 __all__ = ["vary"]
@@ -112,7 +112,7 @@ def _strip(
     ndimage: Any = require("scipy.ndimage", "training", "train")
     size = picture.shape[0]
     depth = random.uniform(0.06, 0.11) * size
-    inside = ndimage.distance_transform_edt(find_tissue(picture)) > depth
+    inside = ndimage.distance_transform_edt(find_head(picture)) > depth
     brain = ndimage.binary_opening(inside, iterations=2) | ndimage.binary_dilation(
         mask, iterations=2
     )

@@ -41,7 +41,7 @@ from tumorlens.progress import Progress, silent
 from tumorlens.train.batches import as_tensors
 from tumorlens.train.pictures import hash_files, load_pictures
 from tumorlens.train.recipe import Recipe
-from tumorlens.train.run import epochs_done, load_run, read_note
+from tumorlens.train.run import epochs_done, load_run, preparation_of, read_note
 
 __all__ = ["export_run", "write_bundle"]
 
@@ -112,15 +112,17 @@ def export_run(
         allow_leaks=True,  # refused or allowed when it was trained; here it is only told
     )
     note["leaky"] = note.get("leaky", False) or chosen.leaky
+    preparation = preparation_of(Path(run))
     with new_folder(out) as bundle:
         samples = None
         if precision == "int8":
-            samples = _calibration(chosen.training, recipe.size, recipe.seed, progress)
+            samples = _calibration(chosen.training, recipe, preparation, progress)
         card, session = write_bundle(
             model,
             recipe.network,
             bundle,
             calibration=samples,
+            preparation=preparation,
             weights=weights,
             name=name or recipe.network,
             version=version,
@@ -143,6 +145,7 @@ def write_bundle(
     *,
     calibration: NDArray[np.uint8] | None,
     weights: bool,
+    preparation: str = PREPARATION,
     **card_fields: Any,
 ) -> tuple[Card, Session]:
     """Write a Keras network into a folder, with a card and probes.
@@ -160,6 +163,8 @@ def write_bundle(
         stays without.
     weights
         Whether to put the float weights, in half precision, beside the network.
+    preparation
+        The one that the network was trained with.
     **card_fields
         What only the caller knows: ``name``, ``version``, ``classes``, ``training``,
         ``description``, ``limitations``.
@@ -178,7 +183,7 @@ def write_bundle(
     value_range = NETWORKS[network].value_range
     card = Card(
         network=network,
-        input=InputFormat(model.input.shape[1], 3, "NHWC", value_range, PREPARATION),
+        input=InputFormat(model.input.shape[1], 3, "NHWC", value_range, preparation),
         features=_feature_layer(model, network),
         files={path.name: _describe(path) for path in sorted(bundle.iterdir())},
         precision="float32" if calibration is None else "int8",
@@ -285,12 +290,13 @@ def _reader(tools: Any, name: str, pictures: NDArray[np.uint8], network: str) ->
 
 
 def _calibration(
-    examples: Sequence[Example], size: int, seed: int, progress: Progress
+    examples: Sequence[Example], recipe: Recipe, preparation: str, progress: Progress
 ) -> NDArray[np.uint8]:
     """Prepare some training pictures, drawn over all classes."""
-    random = np.random.default_rng((seed, 4))
+    random = np.random.default_rng((recipe.seed, 4))
     chosen = random.permutation(len(examples))[:_CALIBRATION_COUNT]
-    return load_pictures([examples[i] for i in chosen], size, progress).pixels
+    some = [examples[i] for i in chosen]
+    return load_pictures(some, recipe.size, progress, preparation=preparation).pixels
 
 
 def _holds_test_fold(chosen: Selection) -> bool:

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from tumorlens.train.run import (
     checkpoint_path,
     epochs_done,
     load_checkpoint,
+    preparation_of,
 )
 
 __all__ = ["train"]
@@ -89,9 +91,13 @@ def train(
     chosen = select(root, test_folds=test_folds, allow_leaks=allow_leaks)
     watched_examples = _testing_to_watch(recipe, chosen, root)
     masks = {outline.path.resolve(): outline for outline in outlines}
-    pictures = load_pictures(chosen.training, recipe.size, progress, outlines=masks)
+    load = partial(load_pictures, preparation=preparation_of(run))
+    pictures = load(chosen.training, recipe.size, progress, outlines=masks)
     check_data(run, root, pictures)
-    kept, watched = _set_apart(recipe, pictures, watched_examples, progress)
+    if watched_examples:
+        kept, watched = pictures, load(watched_examples, recipe.size, progress)
+    else:
+        kept, watched = _set_apart(recipe, pictures)
     if not len(kept):
         raise DataError(f"{root} holds too few pictures to hold out {recipe.validation:.0%}")
     done = epochs_done(run)
@@ -122,12 +128,8 @@ def _testing_to_watch(recipe: Recipe, chosen: Selection, root: Path) -> list[Exa
     return held_out(chosen.testing, recipe.validation, recipe.seed)[1]
 
 
-def _set_apart(
-    recipe: Recipe, pictures: Pictures, watched: Sequence[Example], progress: Progress
-) -> tuple[Pictures, Pictures]:
+def _set_apart(recipe: Recipe, pictures: Pictures) -> tuple[Pictures, Pictures]:
     """Part what is trained on from what the run is watched by."""
-    if watched:
-        return pictures, load_pictures(watched, recipe.size, progress)
     kept, off = split_off(pictures.labels, recipe.validation, recipe.seed, pictures.groups)
     return pictures.take(kept), pictures.take(off)
 

@@ -18,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.extras import require
-from tumorlens.images.head import fill_largest
+from tumorlens.images.head import find_head
 
-__all__ = ["cover", "find_tissue", "place_elsewhere"]
+__all__ = ["cover", "place_elsewhere"]
 
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-_AIR: Final = 0.12  # of white: what is darker is taken for air
 _INSIDE: Final = 0.95  # of a patch that must lie on tissue
 _TRIES: Final = 40
 _OFFERS: Final = 5
@@ -87,7 +86,7 @@ def place_elsewhere(patch: Mask, picture: Grey, random: np.random.Generator) -> 
     numpy.ndarray or None
         bool; ``None`` when no place was found.
     """
-    tissue = find_tissue(picture)
+    tissue = find_head(picture)
     rows, columns = np.nonzero(patch)
     if not rows.size:
         return None
@@ -101,11 +100,6 @@ def place_elsewhere(patch: Mask, picture: Grey, random: np.random.Generator) -> 
     return None
 
 
-def find_tissue(picture: Grey) -> Mask:
-    """Find the head: the largest bright piece with all that it encloses."""
-    return fill_largest(picture > _AIR * 255)
-
-
 def _source(
     picture: Grey, patch: Mask, ring: Mask, taboo: Mask, random: np.random.Generator
 ) -> NDArray[np.float32] | None:
@@ -114,7 +108,7 @@ def _source(
     Of some offers the one that continues best what lies around the patch.
     """
     ndimage: Any = require("scipy.ndimage", "training", "train")
-    tissue = find_tissue(picture)
+    tissue = find_head(picture)
     # Skull moved into the brain would be seen, and learnt.
     deep = ndimage.distance_transform_edt(tissue) > _SKULL * picture.shape[0]
     offers: list[Grey] = []

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.outlines import MaskedPicture, read_mask
 from tumorlens.errors import DataError, UnreadableImageError
-from tumorlens.images.prepare import prepare, prepare_mask
+from tumorlens.images.prepare import PREPARATION, prepare, prepare_mask
 from tumorlens.images.read import read_slices
 from tumorlens.progress import Progress, silent
 
@@ -75,6 +75,7 @@ def load_pictures(
     progress: Progress = silent,
     *,
     outlines: Mapping[Path, MaskedPicture] = MappingProxyType({}),
+    preparation: str = PREPARATION,
 ) -> Pictures:
     """Read, prepare and keep all pictures.
 
@@ -91,6 +92,8 @@ def load_pictures(
         Told of files read.
     outlines
         Masks of tumours, by the resolved path of their picture.
+    preparation
+        One of `tumorlens.images.prepare.PREPARATIONS`.
 
     Raises
     ------
@@ -104,7 +107,7 @@ def load_pictures(
     groups: list[str] = []
     digest = hashlib.sha256()
     with ThreadPoolExecutor(2) as pool:  # decoding leaves the interpreter free
-        results = pool.map(lambda example: _load(example, size, outlines), examples)
+        results = pool.map(lambda example: _load(example, size, outlines, preparation), examples)
         for i, (example, (file_hash, result)) in enumerate(zip(examples, results, strict=True)):
             progress("reading", i + 1, len(examples))
             if isinstance(result, str):
@@ -204,7 +207,7 @@ _Loaded = tuple[NDArray[np.uint8], NDArray[np.bool_] | None]
 
 
 def _load(
-    example: Example, size: int, outlines: Mapping[Path, MaskedPicture]
+    example: Example, size: int, outlines: Mapping[Path, MaskedPicture], preparation: str
 ) -> tuple[str, _Loaded | str]:
     """Hash of a file, and its picture and mask or what is wrong with it."""
     path = example.path
@@ -215,7 +218,7 @@ def _load(
         return "", str(error)
     if example.sha256 not in ("", file_hash):
         return "", f"{path}: not the file that the manifest lists; make the manifest anew"
-    prepared = prepare(picture, size)
+    prepared = prepare(picture, size, preparation)
     mask = None
     if outlines and (outline := outlines.get(path.resolve())):
         whole = read_mask(outline, picture.height, picture.width)

@@ -43,6 +43,7 @@ __all__ = [
     "epochs_done",
     "load_checkpoint",
     "load_run",
+    "preparation_of",
     "read_log",
     "read_note",
     "read_recipe",
@@ -137,6 +138,11 @@ def read_note(run: str | os.PathLike[str]) -> dict[str, Any]:
     if missing:
         raise RunError(f"{path} lacks {', '.join(sorted(missing))}; start a new run")
     return note
+
+
+def preparation_of(run: Path) -> str:
+    """Name the preparation of a run's pictures: what it began with, or what new runs take."""
+    return str(read_note(run)["preparation"]) if (run / "run.json").is_file() else PREPARATION
 
 
 def check_folder(run: Path, recipe: Recipe) -> None:
