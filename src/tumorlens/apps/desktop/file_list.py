@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tkinter as tk
+from bisect import bisect
 from collections.abc import Callable, Sequence
 from tkinter import ttk
 from typing import TYPE_CHECKING
@@ -52,6 +53,8 @@ class FileList(ttk.Frame):
         self._on_select = on_select
         px = theme.px
         empty = Image.new("RGBA", (px(18), px(10)))  # so that all names begin at one place
+        self._places: dict[int, tuple[int, int]] = {}  # of the rows that stand here
+        self._order: list[tuple[int, int]] = []
         self._marks: dict[str, PhotoImage] = {"": theme.photo(empty)}
         self.tree = ttk.Treeview(self, columns=("answer", "confidence"), selectmode="extended")
         bar = ttk.Scrollbar(self, orient="vertical", command=self.tree.yview)
@@ -83,19 +86,21 @@ class FileList(ttk.Frame):
 
     def update_rows(self, rows: RowList, changed: Sequence[int], gone: Sequence[int]) -> None:
         """Bring rows up to date."""
-        there = [str(number) for number in gone if self.tree.exists(str(number))]
+        there = [number for number in gone if number in self._places]
         if there:
-            self.tree.delete(*there)
-        order: list[int] | None = None
+            self.tree.delete(*map(str, there))
+            left = self._places.keys() - there
+            self._places = {number: self._places[number] for number in left}
+            self._order = sorted(self._places.values())
         for number in changed:
             row = rows.get(number)
             if row is None:
                 continue
-            if not self.tree.exists(str(number)):
-                self.tree.insert("", "end", str(number))
-                if row.index > 0:  # it belongs below its file
-                    order = order or rows.numbers()
-                    self.tree.move(str(number), "", order.index(number))
+            if number not in self._places:
+                self._places[number] = row.place
+                at = bisect(self._order, row.place)
+                self._order.insert(at, row.place)
+                self.tree.insert("", at, str(number))
             self._fill(row)
 
     def select(self, number: int | None) -> None:

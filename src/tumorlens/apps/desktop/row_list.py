@@ -19,12 +19,14 @@ class RowList:
 
     def __init__(self) -> None:
         self._rows: dict[int, Row] = {}
-        self._first: dict[str, int] = {}  # the first row of each path
-        self._further: dict[int, dict[int, int]] = {}  # of a first row, by slice
+        self._paths: dict[str, int] = {}  # the first row of each
+        self._slices: dict[tuple[int, int], int] = {}  # rows by their place, removed ones too
+        self._names: dict[int, str] = {}  # of files with several slices, by first row
         self._next = 0
 
     def __iter__(self) -> Iterator[Row]:
-        return iter(self._rows.values())
+        # No order is kept: to look through all rows is rare, and a new row must cost nothing.
+        return iter(sorted(self._rows.values(), key=lambda row: row.place))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -41,16 +43,16 @@ class RowList:
 
     def numbers(self) -> list[int]:
         """Give the numbers of all rows, in order."""
-        return list(self._rows)
+        return [row.id for row in self]
 
     def add(self, name: str, path: str | None, picture: Slice | None = None) -> Row | None:
         """Put a row at the end, unless its file is listed already."""
-        if path is not None and path in self._first:
+        if path is not None and path in self._paths:
             return None
-        row = Row(self._take_number(), name, path, picture=picture)
-        self._rows[row.id] = row
+        number = self._take_number()
+        self._rows[number] = row = Row(number, name, path, file=number, picture=picture)
         if path is not None:
-            self._first[path] = row.id
+            self._paths[path] = number
         return row
 
     def put(self, row: Row) -> None:
@@ -74,25 +76,28 @@ class RowList:
         """
         if index == first.index:
             return first, []
-        further = self._further.setdefault(first.id, {})
-        if index in further:
-            return self.get(further[index]), []
+        if (known := self._slices.get((first.id, index))) is not None:
+            return self.get(known), []
         changed = []
-        if not further:  # now that there are several, they are told apart
+        if first.id not in self._names:  # now that there are several, they are told apart
+            self._names[first.id] = first.name
             changed.append(replace(first, name=f"{first.name} [{first.index}]"))
-            self.put(changed[0])
-        name = self._rows[first.id].name.removesuffix(f" [{first.index}]")
-        row = Row(self._take_number(), f"{name} [{index}]", first.path, index)
-        self._insert_behind([first.id, *further.values()], row)
-        further[index] = row.id
-        return row, [*changed, row]
+        name = f"{self._names[first.id]} [{index}]"
+        row = Row(self._take_number(), name, first.path, index, first.id)
+        self._slices[row.place] = row.id
+        changed.append(row)
+        for one in changed:
+            self.put(one)
+        return row, changed
 
     def remove(self, number: int) -> bool:
         """Take a row out; say whether it was there."""
         row = self._rows.pop(number, None)
-        if row is not None and row.path is not None and self._first.get(row.path) == number:
-            del self._first[row.path]
-            self._further.pop(number, None)
+        if row is not None and row.path is not None and self._paths.get(row.path) == number:
+            del self._paths[row.path]
+        if not self._rows:
+            self._slices.clear()
+            self._names.clear()
         return row is not None
 
     def nearest(self, order: Sequence[int], number: int) -> int | None:
@@ -101,15 +106,6 @@ class RowList:
         behind = (n for n in order[place:] if n in self._rows)
         before = (n for n in reversed(order[:place]) if n in self._rows)
         return next(behind, next(before, None))
-
-    def _insert_behind(self, numbers: list[int], row: Row) -> None:
-        last = next(n for n in reversed(numbers) if n in self._rows)
-        if last == next(reversed(self._rows)):
-            self._rows[row.id] = row
-            return
-        rows = list(self._rows.items())
-        place = [number for number, _ in rows].index(last) + 1
-        self._rows = dict([*rows[:place], (row.id, row), *rows[place:]])
 
     def _take_number(self) -> int:
         self._next += 1

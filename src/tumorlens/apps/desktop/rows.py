@@ -41,6 +41,8 @@ class Row:
         The file as it was given; ``None`` for a picture from the clipboard.
     index
         Which slice of the file, from 0.
+    file
+        Number of the file's first row.
     state
         How far it has come.
     prediction
@@ -55,10 +57,16 @@ class Row:
     name: str
     path: str | None
     index: int = 0
+    file: int = 0
     state: State = State.WAITING
     prediction: Prediction | None = None
     error: str | None = None
     picture: Slice | None = None
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands in the list: by file, then by slice."""
+        return self.file, self.index
 
 
 def printable(text: str) -> str:
