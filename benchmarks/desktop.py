@@ -43,8 +43,8 @@ import tkinter as tk
 from dataclasses import replace
 from tumorlens.apps.desktop.app import quick_turns
 from tumorlens.apps.desktop.commands import list_commands
-from tumorlens.apps.desktop.drop import make_root
-from tumorlens.apps.desktop.view_model import ViewModel
+from tumorlens.apps.desktop.screen import make_root
+from tumorlens.apps.session.view_model import ViewModel
 from tumorlens.apps.desktop.window import Window
 
 def load():

@@ -26,10 +26,10 @@ from PIL import Image, ImageGrab
 
 from tumorlens.apps.demo import demo_slice
 from tumorlens.apps.desktop.commands import list_commands
-from tumorlens.apps.desktop.drop import make_root
-from tumorlens.apps.desktop.settings import Settings
-from tumorlens.apps.desktop.view_model import ViewModel
+from tumorlens.apps.desktop.screen import make_root
 from tumorlens.apps.desktop.window import Window
+from tumorlens.apps.session.settings import Settings
+from tumorlens.apps.session.view_model import ViewModel
 from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.phantom import draw_phantom

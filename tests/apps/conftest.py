@@ -1,13 +1,28 @@
-"""What the tests of the command line share."""
+"""What the tests of what people and programs talk to share."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tumorlens.apps.cli.main import main
+from tumorlens.data.phantom import draw_phantom
+
+
+@pytest.fixture(scope="session")
+def heads(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Fifty drawn heads; nobody may change them."""
+    folder = tmp_path_factory.mktemp("heads")
+    labels = ("glioma", "meningioma", "notumor", "pituitary")
+    for i in range(50):
+        seed = (5, 4, 2, 3)[i] if i < 4 else i  # the first ones are like enough to a slice
+        picture = Image.fromarray(draw_phantom(labels[i % 4], seed, 160).pixels)
+        picture.save(folder / f"head{i:02}.png")
+    return sorted(folder.iterdir())
 
 
 @pytest.fixture

@@ -1,25 +1,36 @@
-"""A screen of the tests' own, and a person at its keyboard and mouse."""
+"""A screen of the tests' own, and a person at its keyboard and mouse.
+
+Tests that import this are skipped, with the reason, where there can be no screen.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
-import tkinter as tk
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import ImageGrab
 
+tk = pytest.importorskip("tkinter", reason="the window needs Python's tkinter")
+ttk = pytest.importorskip("tkinter.ttk")
+if sys.platform != "linux":
+    pytest.skip("the tests of the window need X11, as on Linux", allow_module_level=True)
 PROGRAMS = ("Xvfb", "openbox", "xdotool", "xclip")
-
-
-def missing_programs() -> list[str]:
-    return [name for name in PROGRAMS if shutil.which(name) is None]
+MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
+if MISSING:
+    pytest.skip(
+        f"the tests of the window need {', '.join(MISSING)} "
+        "(apt install xvfb openbox xdotool xclip)",
+        allow_module_level=True,
+    )
 
 
 @contextmanager
@@ -119,7 +130,7 @@ def middle(widget: tk.Misc) -> tuple[int, int]:
     )
 
 
-def pump(root: tk.Misc, condition: Callable[[], object], seconds: float = 30) -> None:
+def pump(root: tk.Misc, condition: Callable[[], object], seconds: float = 120) -> None:
     """Let a window live until something holds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -10,25 +10,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from screen import Hands, middle, missing_programs, pump
+from screen import Hands, middle, pump
 
 from tumorlens.apps.desktop.commands import list_commands
-from tumorlens.apps.desktop.drop import make_root
-from tumorlens.apps.desktop.view_model import ViewModel
+from tumorlens.apps.desktop.screen import make_root
 from tumorlens.apps.desktop.window import Window
+from tumorlens.apps.session.view_model import ViewModel
 from tumorlens.classifier import load
 
 pytest.importorskip("tkinterdnd2", reason="needs the gui extra")
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or bool(missing_programs()),
-    reason=f"needs {', '.join(missing_programs())} (apt install xvfb openbox xdotool xclip)",
-)
 
 # A window of another program, at the lower right: what is dropped on it is printed, and
 # the files it was started with can be dragged from it.
 OTHER = """
 import json, sys
-from tumorlens.apps.desktop.drop import DragAndDrop, make_root
+from tumorlens.apps.desktop.exchange import DragAndDrop
+from tumorlens.apps.desktop.screen import make_root
 root = make_root()
 root.overrideredirect(True)
 root.geometry("200x150+1070+640")

@@ -14,15 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from PIL import Image
-from screen import Hands, missing_programs, open_screen
-
-from tumorlens.apps.cli.main import main
-from tumorlens.apps.desktop import missing_tk
-
-needs_screen = pytest.mark.skipif(
-    sys.platform != "linux" or bool(missing_programs()),
-    reason=f"needs {', '.join(missing_programs())} (apt install xvfb openbox xdotool xclip)",
-)
+from screen import Hands, open_screen
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +72,6 @@ def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children()
 
 
-@needs_screen
 @pytest.mark.parametrize("how", ["ctrl+q", "alt+F4", "SIGTERM", "SIGINT"])
 def test_closing_while_it_works_leaves_nothing(
     gui: Gui, hands: Hands, many: Path, tmp_path: Path, how: str
@@ -100,7 +91,6 @@ def test_closing_while_it_works_leaves_nothing(
     assert kept == {"folder": str(many), "appearance": "dark", "scale": None}
 
 
-@needs_screen
 def test_closing_while_keras_loads_leaves_nothing(
     gui: Gui, hands: Hands, heads: list[Path]
 ) -> None:
@@ -117,7 +107,6 @@ def test_closing_while_keras_loads_leaves_nothing(
     assert not [child for child in below if child.is_running()]
 
 
-@needs_screen
 def test_a_model_that_is_not_there_is_a_sentence_in_the_window(gui: Gui, hands: Hands) -> None:
     process = gui("--model", "nonsense")
     time.sleep(1.0)
@@ -125,82 +114,3 @@ def test_a_model_that_is_not_there_is_a_sentence_in_the_window(gui: Gui, hands: 
     hands.key("ctrl+q")
     assert process.communicate(timeout=8) == ("", "")
     assert process.returncode == 0
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["tumorlens", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code
-
-
-def test_without_tk_it_says_how_to_get_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "tkinter", None)
-    assert run(monkeypatch, "gui") == 2
-    err = capsys.readouterr().err
-    assert err.startswith("error: the window needs Tk, which is missing; ")
-    assert missing_tk.how_to_get_tk() in err
-
-
-@pytest.mark.parametrize(
-    ("platform", "release", "prefix", "words"),
-    [
-        ("linux", {"ID": "debian"}, "/usr", "sudo apt install python3-tk"),
-        (
-            "linux",
-            {"ID": "linuxmint", "ID_LIKE": "ubuntu debian"},
-            "/usr",
-            "apt install python3-tk",
-        ),
-        ("linux", {"ID": "fedora"}, "/usr", "sudo dnf install python3-tkinter"),
-        ("linux", {"ID": "opensuse-leap", "ID_LIKE": "suse"}, "/usr", "zypper install python3-tk"),
-        ("linux", {}, "/usr", "your system's package"),
-        ("linux", {"ID": "debian"}, "/opt/python", "was built without Tk: sudo apt install tk-dev"),
-        ("darwin", {}, "/opt/homebrew", "brew install python-tk@3."),
-        ("win32", {}, "C:\\Python", "tick 'tcl/tk and IDLE'"),
-    ],
-)
-def test_how_to_get_tk(
-    monkeypatch: pytest.MonkeyPatch,
-    platform: str,
-    release: dict[str, str],
-    prefix: str,
-    words: str,
-) -> None:
-    def read_release() -> dict[str, str]:
-        if not release:
-            raise OSError
-        return release
-
-    monkeypatch.setattr(missing_tk.sys, "platform", platform)
-    monkeypatch.setattr(missing_tk.sys, "base_prefix", prefix)
-    monkeypatch.setattr(missing_tk.platform, "freedesktop_os_release", read_release)
-    assert words in missing_tk.how_to_get_tk()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
-def test_without_a_screen_it_says_so() -> None:
-    pytest.importorskip("tkinter")
-    environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    done = subprocess.run(
-        [sys.executable, "-m", "tumorlens", "gui"],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: there is no screen to open a window on")
-    assert "Traceback" not in done.stderr
-
-
-def test_help_needs_neither_tk_nor_numpy() -> None:
-    program = (
-        "import sys; sys.argv[1:] = ['gui', '--help']\n"
-        "from tumorlens.apps.cli.main import cli\n"
-        "cli(standalone_mode=False)\n"
-        "assert not {'tkinter', 'numpy', 'PIL', 'onnxruntime'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert b"PATH" in done.stdout

@@ -1,22 +1,14 @@
-"""The window's small parts that need no window: geometry, clipboard, settings, words."""
+"""The window's small parts that need no window: geometry and drawn pictures."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tumorlens.apps.desktop.clipboard import paths_in
 from tumorlens.apps.desktop.drawn import stretched
-from tumorlens.apps.desktop.rows import Row, State, printable, to_csv
-from tumorlens.apps.desktop.settings import Settings, read_settings, settings_path, write_settings
-from tumorlens.apps.desktop.shortcuts import shown_keys
 from tumorlens.apps.desktop.sight import Sight, fitting, locate
-from tumorlens.apps.desktop.status_bar import time_left
 
 
 @given(
@@ -74,87 +66,6 @@ def test_what_is_under_the_pointer_stays_there(zoom: float, offset: tuple[int, i
     before, after = sight.pixel_at(*at, room), nearer.pixel_at(*at, room)
     # To one screen pixel, for the slice begins at a whole one.
     assert all(abs(a - b) <= 1 + 2 / zoom for a, b in zip(before, after, strict=True))
-
-
-def test_paths_on_the_clipboard(tmp_path: Path) -> None:
-    first, second = tmp_path / "with space é.png", tmp_path / "b.png"
-    for path in (first, second):
-        path.write_bytes(b"")
-    uris = f"# a comment\r\n{first.as_uri()}\r\n{second.as_uri()}\r\n"
-    assert paths_in(uris) == [str(first), str(second)]
-    assert paths_in(f'copy\n"{first}"\n{tmp_path}') == [str(first), str(tmp_path)]
-    assert paths_in("a sentence about nothing\n" + "x" * 5000 + "\n\0") == []
-
-
-@given(st.text(max_size=200))
-def test_any_text_may_be_on_the_clipboard(text: str) -> None:
-    for path in paths_in(text):
-        assert Path(path).exists()
-
-
-def test_settings_are_kept_and_hold_no_names(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "window.json"
-    write_settings(path, Settings("/scans", "light", 1.5))
-    assert read_settings(path) == Settings("/scans", "light", 1.5)
-    assert set(Settings.__slots__) == {"folder", "appearance", "scale"}
-    assert settings_path().name == "window.json"
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        *(b"", b"{", b"[]", b'"x"', b"\xff", b"[" * 100_000),
-        b'{"folder": 3, "appearance": "pink", "scale": "2"}',
-        b'{"folder": "a\\u0000b", "scale": NaN}',
-        b'{"scale": 99}',
-    ],
-)
-def test_settings_that_make_no_sense_are_as_on_the_first_day(
-    tmp_path: Path, content: bytes
-) -> None:
-    (tmp_path / "window.json").write_bytes(content)
-    assert read_settings(tmp_path / "window.json") == Settings()
-
-
-def test_settings_that_cannot_be_kept_are_forgotten(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    write_settings(tmp_path / "file" / "window.json", Settings())
-    assert read_settings(tmp_path / "file" / "window.json") == Settings()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (None, ""),
-        (4.6, "5 s left"),
-        (59.6, "1 min left"),
-        (125, "2 min left"),
-        (3700, "1 h 1 min left"),
-    ],
-)
-def test_time_left_in_words(seconds: float | None, text: str) -> None:
-    assert time_left(seconds) == text
-
-
-def test_keys_in_words() -> None:
-    assert shown_keys("Ctrl+Shift+o") == "Ctrl+Shift+O"
-    assert shown_keys("Ctrl+plus") == "Ctrl++"
-    assert shown_keys("bracketleft") == "["
-    assert shown_keys("Ctrl+o", mac=True) == "⌘+O"
-
-
-def test_a_table_of_nothing_and_of_what_waits() -> None:
-    head = "path,slice,label,confidence,p_a,prediction_set,assessable,reason,model,error\n"
-    assert to_csv([], ["a"]) == head
-    rows = [Row(0, "x", "x.png"), Row(1, "y", None, state=State.UNREADABLE, error="bad, very")]
-    lines = to_csv(rows, ["a"]).splitlines()
-    assert lines[1] == "x.png,0,,,,,,,,not classified"
-    assert lines[2] == 'y,0,,,,,,,,"bad, very"'
-
-
-def test_names_that_cannot_be_shown() -> None:
-    assert printable("a\x1b[31m\udcffb") == "a�[31m�b"
-    assert printable("one\ntwo\u202egnp.exe \U0001f9e0 é שלום") == "one�two�gnp.exe � é שלום"
 
 
 @given(

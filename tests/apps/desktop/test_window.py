@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import tkinter as tk
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,17 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from screen import Hands, look, middle, missing_programs, open_screen, pump
+from screen import Hands, look, middle, open_screen, pump, tk, ttk
 
 from tumorlens.apps.desktop.commands import list_commands
-from tumorlens.apps.desktop.drop import make_root
-from tumorlens.apps.desktop.rows import State
-from tumorlens.apps.desktop.settings import Settings
-from tumorlens.apps.desktop.state import Choice
-from tumorlens.apps.desktop.view_model import ViewModel
+from tumorlens.apps.desktop.screen import make_root
 from tumorlens.apps.desktop.window import Window
+from tumorlens.apps.session.rows import State
+from tumorlens.apps.session.settings import Settings
+from tumorlens.apps.session.state import Choice
+from tumorlens.apps.session.view_model import ViewModel
 from tumorlens.classifier import Classifier, load
 from tumorlens.prediction import Prediction
-
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or bool(missing_programs()),
-    reason=f"needs {', '.join(missing_programs())} (apt install xvfb openbox xdotool xclip)",
-)
 
 
 @pytest.fixture(scope="session")
@@ -320,14 +314,35 @@ def test_zoom_keeps_the_place_under_the_pointer(
     after = picture.pixel_at(x, y)
     assert after is not None
     assert np.abs(np.subtract(after, before)).max() <= 1
-    pump(window.root, lambda: "value" in window.pane.point_text.cget("text"))
-    assert window.pane.zoom_text.cget("text") == f"{picture.percent:.0f} %"
+    pump(window.root, lambda: "value" in window.zoom_bar.point.cget("text"))
+    assert window.zoom_bar.zoom.cget("text") == f"{picture.percent:.0f} %"
     hands.drag(at, (at[0] + 60, at[1] + 40))
     pump(window.root, lambda: near(picture.pixel_at(x + 60, y + 40), before))
     hands.key("f")
     pump(window.root, lambda: picture.percent == percent)
     hands.key("p")
     pump(window.root, lambda: picture.percent == 100)
+
+
+def test_the_zoom_that_is_said_is_the_zoom(window: Window, hands: Hands, heads: list[Path]) -> None:
+    open_and_wait(window, heads[0])
+
+    def says(percent: float) -> bool:
+        return window.zoom_bar.zoom.cget("text") == f"{percent:.0f} %"
+
+    before = window.picture.percent
+    assert before is not None
+    pump(window.root, lambda: says(before))
+    panes = window.list.master
+    assert isinstance(panes, ttk.Panedwindow)
+    place = panes.sashpos(0)
+    at = (panes.winfo_rootx() + place + 3, middle(panes)[1])
+    hands.drag(at, (at[0] + 200, at[1]))
+    pump(window.root, lambda: panes.sashpos(0) > place + 150)
+    pump(window.root, lambda: window.picture.percent < before and says(window.picture.percent))
+    hands.key("ctrl+d")
+    pump(window.root, lambda: window.model.settings.appearance == "light")
+    pump(window.root, lambda: window.picture.percent > 10 and says(window.picture.percent))
 
 
 def near(one: tuple[int, int] | None, other: tuple[int, int]) -> bool:
@@ -492,7 +507,7 @@ def test_everything_has_room_in_the_smallest_window(
         window.explain.beside,
         window.explain.percent,
         window.status,
-        window.pane.zoom_text,
+        window.zoom_bar.zoom,
         window.answer.bars,
         window.list.tree,
     ):
@@ -561,7 +576,7 @@ def test_a_thousand_files_are_listed_removed_and_opened_again(
 @pytest.mark.parametrize(("dots", "scale"), [(96, 1.0), (144, 1.5), (192, 2.0)])
 def test_the_screen_says_how_large_things_are(dots: int, scale: float) -> None:
     program = (
-        "from tumorlens.apps.desktop.drop import make_root\n"
+        "from tumorlens.apps.desktop.screen import make_root\n"
         "from tumorlens.apps.desktop.screen import screen_scale\n"
         "print(screen_scale(make_root()))"
     )

@@ -7,12 +7,12 @@ from tkinter import ttk
 from typing import TYPE_CHECKING, Final
 
 from tumorlens.apps.desktop import drawn
-from tumorlens.apps.desktop.rows import State
+from tumorlens.apps.session.rows import State
 from tumorlens.report.style import class_colour, class_name
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.theme import Theme
-    from tumorlens.apps.desktop.view_model import ViewModel
+    from tumorlens.apps.session.view_model import ViewModel
     from tumorlens.prediction import Prediction
 
 __all__ = ["AnswerPanel"]

@@ -12,11 +12,10 @@ from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from tumorlens.apps.desktop.commands import list_commands
-from tumorlens.apps.desktop.drop import make_root
-from tumorlens.apps.desktop.screen import make_sharp, screen_scale
-from tumorlens.apps.desktop.settings import read_settings, settings_path, write_settings
-from tumorlens.apps.desktop.view_model import ViewModel
+from tumorlens.apps.desktop.screen import make_root, make_sharp, screen_scale
 from tumorlens.apps.desktop.window import Window
+from tumorlens.apps.session.settings import read_settings, settings_path, write_settings
+from tumorlens.apps.session.view_model import ViewModel
 from tumorlens.errors import TumorLensError
 
 if TYPE_CHECKING:

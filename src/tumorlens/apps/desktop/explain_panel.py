@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from tumorlens.report.style import class_name
 
 if TYPE_CHECKING:
-    from tumorlens.apps.desktop.results import Computing
     from tumorlens.apps.desktop.theme import Theme
-    from tumorlens.apps.desktop.view_model import ViewModel
+    from tumorlens.apps.session.jobs import Computing
+    from tumorlens.apps.session.view_model import ViewModel
 
 __all__ = ["ExplainPanel"]
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from tumorlens.apps.desktop import drawn
-from tumorlens.apps.desktop.rows import Row, State
+from tumorlens.apps.session.rows import Row, State
 from tumorlens.report.style import class_colour, class_name
 
 if TYPE_CHECKING:
     from PIL.ImageTk import PhotoImage
 
-    from tumorlens.apps.desktop.row_list import RowList
     from tumorlens.apps.desktop.theme import Theme
+    from tumorlens.apps.session.rows import RowList
 
 __all__ = ["FileList", "answer_text"]
 

@@ -13,8 +13,8 @@ from PIL import Image, ImageTk
 from tumorlens.apps.desktop.sight import Pane, Sight, fitting, locate
 
 if TYPE_CHECKING:
-    from tumorlens.apps.desktop.state import Shown
     from tumorlens.apps.desktop.theme import Theme
+    from tumorlens.apps.session.state import Shown
 
 __all__ = ["PictureView"]
 
@@ -30,23 +30,14 @@ class PictureView(tk.Canvas):
         Where to stand.
     theme
         The look.
-    on_point
-        Called with the pixel of the slice that is pointed at, or ``None``.
-    on_zoom
-        Called when the zoom has changed.
     """
 
-    def __init__(
-        self,
-        parent: tk.Misc,
-        theme: Theme,
-        on_point: Callable[[tuple[int, int] | None], object],
-        on_zoom: Callable[[], object],
-    ) -> None:
+    def __init__(self, parent: tk.Misc, theme: Theme) -> None:
         colours = theme.palette
         super().__init__(parent, background=colours.surround, highlightthickness=0, borderwidth=0)
         self._theme = theme
-        self._on_point, self._on_zoom = on_point, on_zoom
+        self.on_point: Callable[[tuple[int, int] | None], object] = lambda _: None
+        self.on_draw: Callable[[], object] = lambda: None  # whatever changed how large it is
         self.shown: Shown | None = None
         self.strength = 0.6
         self.covered = True  # whether the overlay is on
@@ -65,7 +56,7 @@ class PictureView(tk.Canvas):
         self.bind("<ButtonRelease-1>", self._release)
         self.bind("<Double-Button-1>", lambda _: self.fit())
         self.bind("<Motion>", self._point)
-        self.bind("<Leave>", lambda _: self._on_point(None))
+        self.bind("<Leave>", lambda _: self.on_point(None))
         self.bind("<Button-4>", lambda event: self.zoom(_STEP, (event.x, event.y)))
         self.bind("<Button-5>", lambda event: self.zoom(1 / _STEP, (event.x, event.y)))
         self.bind("<MouseWheel>", self._wheel)
@@ -91,14 +82,12 @@ class PictureView(tk.Canvas):
         """Show the whole slice."""
         self.sight = None
         self.redraw()
-        self._on_zoom()
 
     def true_pixels(self) -> None:
         """Show every pixel of the slice as one of the screen."""
         if self.shown:
             self.sight = replace(self._sight(), zoom=1.0)
             self.redraw()
-            self._on_zoom()
 
     def zoom(self, factor: float, at: tuple[int, int] | None = None) -> None:
         """Zoom by a factor; what lies `at` a place of the canvas, or its middle, stays there."""
@@ -106,7 +95,6 @@ class PictureView(tk.Canvas):
             return
         fit = fitting(self._room(), self._size()).zoom
         self._look(self._sight().zoomed(factor, self._offset(at) if at else (0.0, 0.0), fit))
-        self._on_zoom()
 
     def move(self, right: float, down: float) -> None:
         """Look further right and down, in parts of the room."""
@@ -177,7 +165,7 @@ class PictureView(tk.Canvas):
         self.configure(cursor="")
 
     def _point(self, event: tk.Event[tk.Misc]) -> None:
-        self._on_point(self.pixel_at(event.x, event.y))
+        self.on_point(self.pixel_at(event.x, event.y))
 
     def _wheel(self, event: tk.Event[tk.Misc]) -> None:
         self.zoom(_STEP if event.delta > 0 else 1 / _STEP, (event.x, event.y))
@@ -204,6 +192,7 @@ class PictureView(tk.Canvas):
         if self.warning and not self.notice:
             self._write_warning()
         self._photos = photos  # and the old ones go now that they are seen no more
+        self.on_draw()
 
     def _draw_view(
         self,

@@ -1,4 +1,4 @@
-"""How large things are on this screen, and how to get Tk where it is missing."""
+"""Tk's window on this screen, and how large things are there."""
 
 from __future__ import annotations
 
@@ -7,9 +7,26 @@ import sys
 import tkinter as tk
 from typing import Final
 
-__all__ = ["make_sharp", "screen_scale"]
+__all__ = ["make_root", "make_sharp", "screen_scale"]
 
 _DOTS_AT_100: Final = 96.0
+_CLASS: Final = "Tumorlens"
+
+
+def make_root(screen: str | None = None) -> tk.Tk:
+    """Make Tk's window.
+
+    Parameters
+    ----------
+    screen
+        On X11 the display, such as ``":1"``; that of the session when ``None``.
+
+    Raises
+    ------
+    tkinter.TclError
+        When there is no screen.
+    """
+    return tk.Tk(screenName=screen, className=_CLASS)
 
 
 def make_sharp() -> None:

@@ -12,22 +12,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tumorlens.apps.desktop.answer_panel import AnswerPanel
-from tumorlens.apps.desktop.dialogs import Dialogs
-from tumorlens.apps.desktop.drop import DragAndDrop
+from tumorlens.apps.desktop.bars import StatusBar, Toolbar, ZoomBar
+from tumorlens.apps.desktop.dialogs import Dialogs, show_keys, show_model
+from tumorlens.apps.desktop.exchange import DragAndDrop
 from tumorlens.apps.desktop.explain_panel import ExplainPanel
 from tumorlens.apps.desktop.file_list import FileList
-from tumorlens.apps.desktop.menu_bar import add_menu
-from tumorlens.apps.desktop.pages import show_keys, show_model
-from tumorlens.apps.desktop.picture_pane import PicturePane
-from tumorlens.apps.desktop.shortcuts import Command, Shortcuts, shown_keys
-from tumorlens.apps.desktop.status_bar import StatusBar
+from tumorlens.apps.desktop.picture_view import PictureView
+from tumorlens.apps.desktop.shortcuts import Command, Shortcuts, add_menu, shown_keys
 from tumorlens.apps.desktop.theme import DARK, LIGHT, Theme
-from tumorlens.apps.desktop.toolbar import Toolbar
 from tumorlens.errors import TumorLensError
 
 if TYPE_CHECKING:
-    from tumorlens.apps.desktop.state import Changes
-    from tumorlens.apps.desktop.view_model import ViewModel
+    from tumorlens.apps.session.state import Changes
+    from tumorlens.apps.session.view_model import ViewModel
 
 __all__ = ["Window"]
 
@@ -139,11 +136,10 @@ class Window:
         self.status = StatusBar(root, self.theme, lambda: self.do(model.cancel))
         panes = ttk.Panedwindow(root, orient="horizontal")
         self.list = FileList(panes, self.theme, lambda number: self.do(model.select, number))
-        self.pane = PicturePane(panes, self.theme)
-        self.picture = self.pane.picture
+        middle = self._build_middle(panes)
         right = self._build_right(panes)
         panes.add(self.list, weight=0)
-        panes.add(self.pane, weight=1)
+        panes.add(middle, weight=1)
         panes.add(right, weight=0)
         self.toolbar.grid(row=0, column=0, sticky="ew")
         panes.grid(row=2, column=0, sticky="nsew")
@@ -159,6 +155,16 @@ class Window:
         """Turn a size at 100 % into pixels; no larger than the screen with menu and title."""
         most = self.root.winfo_screenwidth(), self.root.winfo_screenheight() - self.theme.px(60)
         return min(self.theme.px(width), most[0]), min(self.theme.px(height), most[1])
+
+    def _build_middle(self, parent: tk.Misc) -> ttk.Frame:
+        frame = ttk.Frame(parent)
+        self.picture = PictureView(frame, self.theme)
+        self.zoom_bar = ZoomBar(frame, self.theme, self.picture)
+        self.picture.grid(row=0, column=0, sticky="nsew")
+        self.zoom_bar.grid(row=1, column=0, sticky="ew")
+        frame.rowconfigure(0, weight=1)
+        frame.columnconfigure(0, weight=1)
+        return frame
 
     def _build_right(self, parent: tk.Misc) -> ttk.Frame:
         px, model = self.theme.px, self.model
@@ -227,7 +233,6 @@ class Window:
             if shown is not None:  # a map would lend weight to an answer that has none
                 shown = replace(shown, explanation=None, full=(), ramp=None)
         picture.show(shown)
-        self.pane.show_zoom()
 
     def _say_empty(self) -> str:
         mac = self.root.tk.call("tk", "windowingsystem") == "aqua"
@@ -310,7 +315,6 @@ class Window:
     def _set_beside(self, beside: bool) -> None:  # noqa: FBT001  # as Tk calls it
         self.picture.beside = beside
         self.picture.redraw()
-        self.pane.show_zoom()
 
     def toggle_beside(self) -> None:
         """Show the original beside the overlay, or not."""

@@ -1,4 +1,4 @@
-"""What the workers do: find files, answer, explain, save.
+"""What the workers do, and what they say of it: find files, answer, explain, save.
 
 Everything heavy is imported and done here, never in the thread of the window; what is
 computed is computed by the core. The last argument of each job takes its results.
@@ -8,56 +8,175 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tumorlens.apps.desktop.results import (
-    Answered,
-    Computing,
-    Done,
-    Explained,
-    Found,
-    Loaded,
-    Packed,
-    Pasted,
-    Request,
-    Saved,
-    Seen,
-    Unreadable,
-)
-from tumorlens.apps.desktop.rows import Row, printable
+from tumorlens.apps.session.rows import Row, printable
 from tumorlens.errors import OutputError, UnreadableImageError
 from tumorlens.files import write_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tumorlens.apps.desktop.keras_process import KerasProcess
-    from tumorlens.apps.desktop.worker import Report
+    from tumorlens.apps.session.keras_process import KerasProcess
+    from tumorlens.apps.session.worker import Report
     from tumorlens.classifier import Classifier
     from tumorlens.explain.explanation import Explanation
     from tumorlens.images.slice import Slice
+    from tumorlens.prediction import Prediction
 
 __all__ = [
-    "Reader",
-    "answer",
-    "colour",
-    "explain",
-    "find",
-    "halves",
-    "load_model",
-    "pack",
-    "paste",
-    "save_overlay",
-    "save_record",
-    "save_table",
-    "see",
-]
+    "Answered", "Computing", "Done", "Explained", "Found", "Loaded", "Packed", "Pasted",
+    "Reader", "Request", "Saved", "Seen", "Unreadable",
+    "answer", "colour", "explain", "find", "halves", "load_model", "pack", "paste",
+    "save_overlay", "save_record", "save_table", "see",
+]  # fmt: skip
 
 _TOGETHER = 4  # slices through the network at once: few, so that answers arrive one by one
 _CHUNK = 64  # files named to the window at once
 _SMALLEST = 1024  # pixels of the longer side below which a picture is not halved again
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be shown.
+
+    Parameters
+    ----------
+    row
+        Number of the row.
+    options
+        Keywords for `Classifier.explain`.
+    """
+
+    row: int
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """The model is there."""
+
+    classifier: Classifier
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Files to be listed: for each the name to show, and the path."""
+
+    files: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pasted:
+    """Slices that no file holds."""
+
+    name: str
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer for one slice of a row's file."""
+
+    row: int
+    prediction: Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """All slices of a row's file are answered."""
+
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row's file could not be read."""
+
+    row: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A slice as it is.
+
+    Parameters
+    ----------
+    request
+        For which it was read.
+    picture
+        The slice.
+    plain
+        What to show: the slice in grey, and halves of it; see `halves`.
+    """
+
+    request: Request
+    picture: Slice
+    plain: tuple[Image, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Computing:
+    """How far an explanation is that takes its time.
+
+    Parameters
+    ----------
+    stage
+        What is being done.
+    done, total
+        How much of it; a `total` of 0 when nobody can say.
+    """
+
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explained:
+    """A slice with its explanation.
+
+    Parameters
+    ----------
+    request
+        What was asked for.
+    explanation
+        The answer.
+    plain, full
+        The slice without and with the overlay at full strength, and halves of them;
+        see `halves`. Every strength lies between the two.
+    colormap
+        What it is coloured with.
+    ramp
+        Its colours on black, from none on the left to most on the right.
+    """
+
+    request: Request
+    explanation: Explanation
+    colormap: str
+    plain: tuple[Image, ...]
+    full: tuple[Image, ...]
+    ramp: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Something is on the disk."""
+
+    what: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """A record that lies in a folder of ours, ready to be dragged out of the window."""
+
+    explanation: Explanation
+    where: str
 
 
 def load_model(load: Callable[[], Classifier], report: Report) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tumorlens.apps.desktop.results import Request
+from tumorlens.apps.session.jobs import Request
 
 if TYPE_CHECKING:
     from PIL.Image import Image

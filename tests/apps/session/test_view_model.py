@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tumorlens.apps.desktop import jobs
-from tumorlens.apps.desktop.rows import State
-from tumorlens.apps.desktop.state import Changes, Choice
-from tumorlens.apps.desktop.view_model import ViewModel
+from tumorlens.apps.session import jobs
+from tumorlens.apps.session.rows import State
+from tumorlens.apps.session.state import Changes, Choice
+from tumorlens.apps.session.view_model import ViewModel
 from tumorlens.classifier import Classifier, load
 
 Wait = Callable[..., Changes]

@@ -8,12 +8,12 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from tumorlens.apps.desktop import jobs
-from tumorlens.apps.desktop.keras_process import KerasProcess
-from tumorlens.apps.desktop.results import Computing, Explained, Request, Seen
-from tumorlens.apps.desktop.rows import Row, State
-from tumorlens.apps.desktop.state import Choice, Shown
-from tumorlens.apps.desktop.worker import Worker
+from tumorlens.apps.session import jobs
+from tumorlens.apps.session.jobs import Computing, Explained, Request, Seen
+from tumorlens.apps.session.keras_process import KerasProcess
+from tumorlens.apps.session.rows import Row, State
+from tumorlens.apps.session.state import Choice, Shown
+from tumorlens.apps.session.worker import Worker
 
 if TYPE_CHECKING:
     from tumorlens.classifier import Classifier

@@ -7,25 +7,29 @@ that there is nothing to lock.
 
 from __future__ import annotations
 
-import os
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from tumorlens.apps.desktop import jobs, results
-from tumorlens.apps.desktop.batch import Batch, Progress
-from tumorlens.apps.desktop.drag_record import DragRecord
-from tumorlens.apps.desktop.row_list import RowList
-from tumorlens.apps.desktop.rows import Row, State, count_files, printable, summarise, to_csv
-from tumorlens.apps.desktop.settings import Settings
-from tumorlens.apps.desktop.slice_view import SliceView
-from tumorlens.apps.desktop.state import Changes, Message, Options, options_of
-from tumorlens.apps.desktop.worker import Crash, Trouble, Worker
+from tumorlens.apps.session import jobs
+from tumorlens.apps.session.batch import Batch, Progress
+from tumorlens.apps.session.rows import (
+    Row,
+    RowList,
+    State,
+    count_files,
+    printable,
+    summarise,
+    to_csv,
+)
+from tumorlens.apps.session.settings import Settings
+from tumorlens.apps.session.slice_view import SliceView
+from tumorlens.apps.session.state import Changes, Message, Options, options_of
+from tumorlens.apps.session.worker import Crash, Trouble, Worker
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -76,20 +80,22 @@ class ViewModel:
         self._finder, self._answers, self._saver = (
             Worker(name, self._results) for name in ("finder", "answers", "saver")
         )
-        self._drag = DragRecord(self._saver)
+        self._dragging: tempfile.TemporaryDirectory[str] | None = None
+        self._packing: Explanation | None = None
+        self._packed: jobs.Packed | None = None
         self.view = SliceView(self._results, lambda: self.row, self._mark)
         self._takers: dict[type, Callable[[Any], None]] = {
-            results.Loaded: self._start_answering,
-            results.Found: self._list_files,
-            results.Pasted: self._list_slices,
-            results.Answered: self._answer,
-            results.Done: self._finish,
-            results.Unreadable: self._fail,
-            results.Seen: self.view.see,
-            results.Computing: self.view.follow,
-            results.Explained: self._show_explanation,
-            results.Saved: self._tell_saved,
-            results.Packed: self._drag.remember,
+            jobs.Loaded: self._start_answering,
+            jobs.Found: self._list_files,
+            jobs.Pasted: self._list_slices,
+            jobs.Answered: self._answer,
+            jobs.Done: self._finish,
+            jobs.Unreadable: self._fail,
+            jobs.Seen: self.view.see,
+            jobs.Computing: self.view.follow,
+            jobs.Explained: self._show_explanation,
+            jobs.Saved: self._tell_saved,
+            jobs.Packed: self._take_packed,
             Trouble: self._trouble,
             Crash: self._crash,
         }
@@ -149,9 +155,7 @@ class ViewModel:
         given = [path for path in paths if path]
         if not given:
             return
-        first = Path(given[0])
-        with suppress(OSError):  # nothing says that it exists
-            self.settings.folder = str(first if _is_folder(first) else first.absolute().parent)
+        self.settings.remember(given[0])
         self._finder.do(partial(jobs.find, given))
 
     def paste(self, content: bytes | Image) -> None:
@@ -161,7 +165,7 @@ class ViewModel:
 
     def add_slice(self, name: str, picture: Slice) -> None:
         """List a slice that is read already, and classify it."""
-        self._list_slices(results.Pasted(name, (picture,)))
+        self._list_slices(jobs.Pasted(name, (picture,)))
 
     def select(self, number: int) -> None:
         """Show a row."""
@@ -241,13 +245,17 @@ class ViewModel:
 
     def prepare_drag(self) -> None:
         """Write the record of what is shown where it can be dragged from."""
-        if (explanation := self.explanation) and (row := self.row):
-            self._drag.prepare(explanation, row.name)
+        explanation, row = self.explanation, self.row
+        if explanation is not None and row is not None and explanation is not self._packing:
+            self._packing = explanation
+            self._dragging = self._dragging or _private_folder()
+            self._saver.do(partial(jobs.pack, explanation, self._dragging.name, row.name))
 
     @property
     def dragged(self) -> str | None:
         """The record of what is shown, once it can be dragged."""
-        return self._drag.where(self.explanation)
+        packed = self._packed
+        return packed.where if packed and packed.explanation is self.explanation else None
 
     def close(self, timeout: float = 2.0) -> bool:
         """Stop all work; what is being saved is saved.
@@ -263,12 +271,13 @@ class ViewModel:
         self.view.close()
         saved = self._saver.finish(timeout)
         ended = [worker.close(timeout) for worker in stopping]
-        self._drag.delete()
+        if self._dragging is not None:
+            self._dragging.cleanup()
         return saved and all(ended) and self.view.has_ended(timeout)
 
     # What the workers say
 
-    def _start_answering(self, result: results.Loaded) -> None:
+    def _start_answering(self, result: jobs.Loaded) -> None:
         self._classifier, self._loading = result.classifier, False
         self.options = options_of(result.classifier)
         self._changes.parts |= {"options", "shown"}
@@ -277,10 +286,10 @@ class ViewModel:
         self._submit(self._batch.pending)
         self.view.start(result.classifier)
 
-    def _list_files(self, result: results.Found) -> None:
+    def _list_files(self, result: jobs.Found) -> None:
         self._show_new([self.rows.add(name, path) for name, path in result.files])
 
-    def _list_slices(self, result: results.Pasted) -> None:
+    def _list_slices(self, result: jobs.Pasted) -> None:
         names = [result.name]
         if len(result.slices) > 1:
             names = [f"{result.name} [{i}]" for i in range(len(result.slices))]
@@ -294,7 +303,7 @@ class ViewModel:
         if self.selected is None and new:
             self.select(new[0])
 
-    def _answer(self, result: results.Answered) -> None:
+    def _answer(self, result: jobs.Answered) -> None:
         first = self.rows.get(result.row)
         if first is None:
             return
@@ -305,23 +314,23 @@ class ViewModel:
         if row is not None:
             self._change(replace(row, state=State.ANSWERED, prediction=answer))
 
-    def _fail(self, result: results.Unreadable) -> None:
+    def _fail(self, result: jobs.Unreadable) -> None:
         row = self.rows.get(result.row)
         if row is None:
             return
         self._change(replace(row, state=State.UNREADABLE, error=printable(result.message)))
         if row.id == self.selected:
             self.view.forget()
-        self._finish(results.Done(row.id))
+        self._finish(jobs.Done(row.id))
 
-    def _finish(self, result: results.Done) -> None:
+    def _finish(self, result: jobs.Done) -> None:
         """Take a file off the batch."""
         if self._batch.finish(result.row):
             self._changes.parts.add("progress")
             if self.progress is None:
                 self.tell(summarise(self.rows))
 
-    def _show_explanation(self, result: results.Explained) -> None:
+    def _show_explanation(self, result: jobs.Explained) -> None:
         row = self.rows.get(result.request.row)
         if self.view.show(result) and row is not None and row.prediction is None:
             # asked for before the batch came to it
@@ -329,8 +338,11 @@ class ViewModel:
                 replace(row, state=State.ANSWERED, prediction=result.explanation.prediction)
             )
 
-    def _tell_saved(self, result: results.Saved) -> None:
+    def _tell_saved(self, result: jobs.Saved) -> None:
         self.tell(f"saved {result.what}: {printable(result.where)}")
+
+    def _take_packed(self, result: jobs.Packed) -> None:
+        self._packed = result
 
     def _trouble(self, result: Trouble) -> None:
         self._release(result.worker)
@@ -389,5 +401,6 @@ class ViewModel:
             self._changes.parts.add("shown")
 
 
-def _is_folder(path: Path) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112  # Path.is_dir raises on a name that is too long
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for nobody else's eyes."""
+    return tempfile.TemporaryDirectory(prefix="tumorlens-", ignore_cleanup_errors=True)

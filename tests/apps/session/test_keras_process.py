@@ -14,8 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tumorlens.apps.desktop.frames import read_frame, write_frame
-from tumorlens.apps.desktop.keras_process import KerasProcess
+from tumorlens.apps.session.keras_process import KerasProcess
 from tumorlens.classifier import Classifier, load
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.errors import TumorLensError
@@ -49,7 +48,7 @@ def children() -> set[int]:
     return {
         child.pid
         for child in psutil.Process().children()
-        if any("keras_child" in word for word in child.cmdline())
+        if any("spawn_main" in word for word in child.cmdline())
     }
 
 
@@ -118,7 +117,7 @@ def give_up(*_: object) -> None:
 
 PARENT = """
 import os, sys
-from tumorlens.apps.desktop.keras_process import KerasProcess
+from tumorlens.apps.session.keras_process import KerasProcess
 from tumorlens.classifier import load
 classifier = load()
 process = KerasProcess(classifier.place.folder, classifier.card)
@@ -143,29 +142,3 @@ def test_it_ends_with_a_window_that_was_killed() -> None:
     while child.exists() and time.monotonic() < end:
         time.sleep(0.05)
     assert not child.exists()
-
-
-def test_frames_hold_words_and_arrays_and_end(tmp_path: Path) -> None:
-    first = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.zeros((0, 4))}
-    with (tmp_path / "pipe").open("wb") as stream:
-        write_frame(stream, {"number": 1, "layers": ["é"]}, first)
-        write_frame(stream, {"number": 2})
-        stream.write(b"\x10")  # and half of a third
-    with (tmp_path / "pipe").open("rb") as stream:
-        words, arrays = read_frame(stream)
-        assert words == {"number": 1, "layers": ["é"]}
-        assert {name: array.tolist() for name, array in arrays.items()} == {
-            name: array.tolist() for name, array in first.items()
-        }
-        assert read_frame(stream) == ({"number": 2}, {})
-        with pytest.raises(EOFError):
-            read_frame(stream)
-
-
-def test_frames_never_unpickle(tmp_path: Path) -> None:
-    path = tmp_path / "pipe"
-    np.savez(path, words=np.array([{"a": 1}], dtype=object))
-    data = path.with_suffix(".npz").read_bytes()
-    path.write_bytes(len(data).to_bytes(8, "little") + data)
-    with path.open("rb") as stream, pytest.raises(ValueError, match="allow_pickle"):
-        read_frame(stream)

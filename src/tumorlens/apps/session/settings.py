@@ -34,6 +34,12 @@ class Settings:
     appearance: str = "dark"
     scale: float | None = None
 
+    def remember(self, path: str) -> None:
+        """Keep the folder that was opened, or that of the file; nothing says that it exists."""
+        with contextlib.suppress(OSError):
+            # Path.is_dir raises on a name that is too long.
+            self.folder = path if os.path.isdir(path) else str(Path(path).absolute().parent)  # noqa: PTH112
+
 
 def settings_path() -> Path:
     """Name the file where this system keeps a program's settings."""

@@ -6,7 +6,7 @@ import sys
 from types import FrameType
 from typing import Any
 
-from tumorlens.apps.desktop.row_list import RowList
+from tumorlens.apps.session.rows import Row, RowList, State, printable, to_csv
 
 
 def fill(files: int, slices: int) -> RowList:
@@ -62,3 +62,17 @@ def test_a_removed_slice_does_not_come_back_and_a_removed_file_does() -> None:
     again = rows.add("f0", "/f0")
     assert again is not None
     assert [row.name for row in rows][-1] == "f0"
+
+
+def test_a_table_of_nothing_and_of_what_waits() -> None:
+    head = "path,slice,label,confidence,p_a,prediction_set,assessable,reason,model,error\n"
+    assert to_csv([], ["a"]) == head
+    rows = [Row(0, "x", "x.png"), Row(1, "y", None, state=State.UNREADABLE, error="bad, very")]
+    lines = to_csv(rows, ["a"]).splitlines()
+    assert lines[1] == "x.png,0,,,,,,,,not classified"
+    assert lines[2] == 'y,0,,,,,,,,"bad, very"'
+
+
+def test_names_that_cannot_be_shown() -> None:
+    assert printable("a\x1b[31m\udcffb") == "a�[31m�b"
+    assert printable("one\ntwo\u202egnp.exe \U0001f9e0 é שלום") == "one�two�gnp.exe � é שלום"
