@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tumorlens.errors import OutputError
-from tumorlens.files import find_files, new_folder, write_whole
+from tumorlens.files import find_files, free_folder, new_file, new_folder, write_whole
 
 
 @pytest.fixture(params=[0o022, 0o027, 0o077])
@@ -139,6 +142,128 @@ def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path) -> None:
     assert {len(p.name) for p in tmp_path.iterdir()} == {255}
     with pytest.raises(OutputError, match="too long"):
         write_whole(tmp_path / ("f" * 256), "x")
+
+
+def test_a_folder_that_will_be_refused_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(OutputError, match="it is a file"), new_folder(tmp_path / "file"):
+        pytest.fail("the block must not run")
+    assert (tmp_path / "file").read_text() == "precious"
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OutputError, match="a folder"), new_file(tmp_path / "taken"):
+        pytest.fail("the block must not run")
+    assert {p.name for p in tmp_path.iterdir()} == {"file", "taken"}
+
+
+def test_a_link_to_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with new_folder(tmp_path / "link") as work:
+        (work / "a").write_text("1")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "a").read_text() == "1"
+
+
+def test_a_volume_is_filled_and_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    number = volume.stat().st_ino
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == volume)
+    with new_folder(volume) as work:
+        (work / "below").mkdir()
+        (work / "below" / "a").write_text("1")
+        assert [p.name for p in tmp_path.iterdir()] == ["volume"]
+    assert volume.stat().st_ino == number
+    assert [str(p.relative_to(volume)) for p in sorted(volume.rglob("*"))] == [
+        "below",
+        os.path.join("below", "a"),  # noqa: PTH118
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks no folders")
+def test_of_two_who_make_a_folder_the_second_is_refused_first(tmp_path: Path) -> None:
+    code = """
+import sys
+from tumorlens.files import find_files, free_folder, new_file, new_folder, write_whole
+with new_folder(sys.argv[1]) as work:
+    (work / "a").write_text("first")
+    print("working", flush=True)
+    sys.stdin.read()
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdin is not None
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"working\n"
+        with pytest.raises(OutputError, match="another process"), new_folder(tmp_path / "out"):
+            pytest.fail("the block must not run")
+        first.stdin.close()
+    assert first.returncode == 0
+    assert (tmp_path / "out" / "a").read_text() == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks no folders")
+def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "out") as work:
+        name = work.name
+    (tmp_path / "out").rmdir()
+    (tmp_path / name).mkdir()  # as after a kill
+    with new_folder(tmp_path / "out") as work:
+        (work / "a").write_text("1")
+    assert (tmp_path / "out" / "a").read_text() == "1"
+
+
+def test_work_is_kept_when_its_place_is_taken_meanwhile(tmp_path: Path) -> None:
+    def meet() -> None:
+        with new_folder(tmp_path / "out") as work:
+            (work / "a").write_text("mine")
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "b").write_text("theirs")
+
+    with pytest.raises(OutputError, match=r"kept in .*out-2"):
+        meet()
+    assert (tmp_path / "out" / "b").read_text() == "theirs"
+    assert (tmp_path / "out-2" / "a").read_text() == "mine"
+    assert {p.name for p in tmp_path.iterdir()} == {"out", "out-2"}
+
+
+def test_a_free_folder_is_free(tmp_path: Path) -> None:
+    with (
+        free_folder(tmp_path / "deep", "a") as first,
+        free_folder(tmp_path / "deep", "a") as second,
+    ):
+        assert (first.name, second.name) == ("a", "a-2")
+    (tmp_path / "deep" / "a-3").write_text("a file counts too")
+    with free_folder(tmp_path / "deep", "a") as fourth:
+        assert fourth.name == "a-4"
+    with pytest.raises(ValueError, match="mine"), free_folder(tmp_path / "deep", "b"):
+        raise ValueError("mine")
+    assert not (tmp_path / "deep" / "b").exists()
+    with pytest.raises(OutputError, match="cannot write"), free_folder(tmp_path / "deep/a-3", "x"):
+        pytest.fail("the block must not run")
+
+
+def test_a_free_folder_is_nobody_elses(tmp_path: Path) -> None:
+    def make(_: int) -> str:
+        with free_folder(tmp_path, "a") as folder, new_folder(folder) as work:
+            (work / "x").write_text("1")
+        return folder.name
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(make, range(40)))
+    assert len(set(made)) == 40
+    assert {p.name for p in tmp_path.iterdir()} == set(made)
+
+
+def test_names_that_are_no_text_are_written_as_they_are(tmp_path: Path) -> None:
+    name = os.fsdecode(b"b\xe9b\xe9.jpg")
+    write_whole(tmp_path / "list", f"{name}\n")
+    assert os.fsencode((tmp_path / "list").read_text("utf-8", "surrogateescape")) == (
+        b"b\xe9b\xe9.jpg\n"
+    )
 
 
 def touch(root: Path, *names: str) -> None:

@@ -1,18 +1,27 @@
-"""Files: found below folders, known by their hash, written whole or not at all."""
+"""Files: found below folders, known by their hash, written whole or not at all.
+
+What is being written lies in a hidden neighbour that only its own process uses, and is moved
+into place at the end. Whatever will be refused is refused first: before the work, not after.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.util
+import itertools
 import os
 import secrets
 import shutil
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tumorlens.errors import OutputError
 
-__all__ = ["find_files", "hash_file", "new_folder", "write_whole"]
+__all__ = ["find_files", "free_folder", "hash_file", "new_file", "new_folder", "write_whole"]
 
 
 def find_files(paths: Iterable[str]) -> Iterator[str]:
@@ -48,7 +57,35 @@ def hash_file(path: Path) -> str:
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:
-    """Write a file under another name first, so that nobody ever reads half of it.
+    """Write a file so that nobody ever reads half of it.
+
+    Text becomes UTF-8. Names of files that are no text, as some systems have them, become
+    the bytes that they are on the disk.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    if isinstance(content, str):
+        content = content.encode("utf-8", sys.getfilesystemencodeerrors())
+    with new_file(path) as work:
+        work.write_bytes(content)
+
+
+@contextmanager
+def new_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file under another name and move it into place at the end.
+
+    Parameters
+    ----------
+    path
+        The file to make, or to replace.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write. When the block raises, what was there before is left as it was.
 
     Raises
     ------
@@ -56,17 +93,19 @@ def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:
         When the file cannot be written.
     """
     target = Path(path)
-    data = content.encode() if isinstance(content, str) else content
+    work = _beside(target)
     try:
+        if target.is_dir():
+            raise OutputError(f"cannot write {target}: it is a folder; name a file")
         target.parent.mkdir(parents=True, exist_ok=True)
-        work = _beside(target)
-        try:
-            work.write_bytes(data)
-            work.replace(target)
-        finally:
-            work.unlink(missing_ok=True)
+        work.touch(exist_ok=False)
+        yield work
+        work.replace(target)
     except OSError as error:
         raise _cannot_write(target, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            work.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -76,7 +115,8 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     Parameters
     ----------
     path
-        The folder to make. It must not exist, or be empty.
+        The folder to make. It must not exist, or be empty, and no other process may be
+        making it.
 
     Yields
     ------
@@ -86,20 +126,66 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        When the folder is there already or cannot be written.
+        When the folder is there already or cannot be written. Should it appear while the
+        block runs, what the block wrote is kept beside it, and the error says where.
     """
     target = Path(path)
+    target = target.resolve() if target.is_symlink() else target
     work = _beside(target)
     try:
-        if target.is_dir() and any(target.iterdir()):
-            raise OutputError(f"{target} exists and is not empty; name another folder")
+        _refuse_taken(target)
+        if _must_stay(target):
+            work = target / work.name
         work.mkdir(parents=True)
-        yield work
-        work.replace(target)
+        with _locked(work):
+            _refuse_shared(target, work)
+            yield work
+        _move(work, target)
     except OSError as error:
         raise _cannot_write(target, error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def free_folder(parent: str | os.PathLike[str], name: str) -> Iterator[Path]:
+    """Make a folder that is nobody else's, whoever else looks for one at the same time.
+
+    Parameters
+    ----------
+    parent
+        Where to make it.
+    name
+        What to call it: ``name``, else ``name-2``, ``name-3`` and so on.
+
+    Yields
+    ------
+    pathlib.Path
+        The folder. It is empty, so that `new_folder` takes it. When the block raises and
+        has left nothing in it, it is gone again.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be made.
+    """
+    folder = Path(parent, name)
+    try:
+        for count in itertools.count(2):
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(parents=True)
+                break
+            if not Path(parent).is_dir():
+                raise OutputError(f"cannot write {parent}: it is no folder; name another")
+            folder = Path(parent, f"{name}-{count}")
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    try:
+        yield folder
+    except BaseException:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
 
 
 def _walk(path: str) -> Iterator[str]:
@@ -113,13 +199,107 @@ def _walk(path: str) -> Iterator[str]:
 
 
 def _beside(target: Path) -> Path:
-    """Name a hidden neighbour that nobody else uses.
+    """Name a hidden neighbour that nobody else uses; who came first has the first name.
 
     Not `tempfile`, whose files only their owner may read. No longer than a name may be.
     """
     if not target.name or "\0" in str(target):
         raise OutputError(f"{str(target)!r} is no name for something new; give another")
-    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}")
+    return target.with_name(f"{_mark(target)}{time.time_ns():020}.{secrets.token_hex(4)}")
+
+
+def _mark(target: Path) -> str:
+    """Give what the names of all such neighbours begin with."""
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()
+    return f".{target.name[:40]}.{digest[:8]}."
+
+
+def _refuse_taken(target: Path) -> None:
+    if target.is_dir():
+        if any(target.iterdir()):
+            raise OutputError(f"{target} exists and is not empty; name another folder")
+    elif os.path.lexists(target):
+        raise OutputError(f"cannot write {target}: it is a file; name another folder")
+
+
+def _refuse_shared(target: Path, work: Path) -> None:
+    """Refuse a folder that a process which came before is still making."""
+    mark = _mark(target)
+    others = (entry for entry in work.parent.iterdir() if entry.name.startswith(mark))
+    if any(other.name < work.name and _is_locked(other) for other in others):
+        raise OutputError(f"another process is making {target}; wait for it, or name another")
+
+
+def _must_stay(target: Path) -> bool:
+    """Say whether a folder is there that cannot be replaced: a container's volume, say."""
+    return target.is_dir() and (os.path.ismount(target) or not os.access(target.parent, os.W_OK))
+
+
+def _move(work: Path, target: Path) -> None:
+    """Move a folder into place; where that was taken meanwhile, next to it."""
+    if work.parent == target:
+        for path in work.iterdir():
+            path.replace(target / path.name)
+        return
+    if sys.platform == "win32" and target.is_dir():
+        with contextlib.suppress(OSError):
+            target.rmdir()  # it is empty, and Windows replaces no folder
+    try:
+        work.replace(target)
+    except OSError:
+        if not os.path.lexists(target):
+            raise
+        with free_folder(target.parent, target.name) as kept:
+            kept.rmdir()
+            work.replace(kept)
+        raise OutputError(
+            f"{target} appeared while it was being made; what was made is kept in {kept}"
+        ) from None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a folder until the block or the process ends, where the system can."""
+    descriptor = _lock(folder, wait=True)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        descriptor = _lock(folder, wait=False)
+    except BlockingIOError:
+        return True
+    if descriptor is not None:
+        os.close(descriptor)
+    return False
+
+
+def _lock(folder: Path, *, wait: bool) -> int | None:
+    """Lock a folder; ``None`` where folders cannot be locked, as on Windows.
+
+    Raises
+    ------
+    BlockingIOError
+        When another process has locked it and we shall not wait.
+    """
+    if importlib.util.find_spec("fcntl") is None:
+        return None
+    fcntl = importlib.import_module("fcntl")
+    descriptor = None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if descriptor is not None:
+            os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
+    return descriptor
 
 
 def _cannot_write(target: Path, error: OSError) -> OutputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -160,11 +161,13 @@ def test_labels_are_the_corrected_ones(heads: Path) -> None:
     [
         ("label", "brain", "`label` must be one of glioma"),
         ("sha256", "abc", "`sha256` must be 64 hexadecimals"),
-        ("width", "wide", "invalid literal"),
+        ("width", "wide", "`width` must be a whole number, got 'wide'"),
+        ("width", "512.5", "`width` must be a whole number, got '512.5'"),
+        ("bytes", "512.000", "`bytes` must be a whole number"),
         ("width", "0", "at least 1"),
         ("fold", "-1", "`fold` must be at least 0"),
-        ("fold", "first", "invalid literal"),
-        ("split", "Validation", "`split` must be"),
+        ("fold", "first", "`fold` must be a whole number"),
+        ("split", "Extra", "`split` must be"),
         ("path", "", "`path` is empty"),
     ],
 )
@@ -188,9 +191,14 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     with pytest.raises(DataError, match="cannot be read as a manifest"):
         read_manifest(path)
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="cannot be read as a manifest"):
-        read_manifest(path)
+    for content in (b"\xff\xfe\x00", "path,stra\xdfe\n".encode("latin-1"), b"a\0b,c\n"):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="cannot be read as a manifest"):
+            read_manifest(path)
+    for content in (b"", b"\n\n"):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="lacks the columns path"):
+            read_manifest(path)
     path.write_text("path,label\na.png,glioma\n")
     with pytest.raises(DataError, match="lacks the columns sha256"):
         read_manifest(path)
@@ -218,3 +226,115 @@ def test_other_spellings_of_a_class_are_read(tmp_path: Path) -> None:
     manifest = make_manifest(root)
     assert [e.label for e in manifest.entries] == ["glioma", "meningioma", "notumor", "pituitary"]
     assert {e.split for e in manifest.entries} == {""}
+
+
+def _as_pandas(rows: list[list[str]]) -> bytes:
+    """With its index, and whole numbers as floats, since one fold is empty."""
+    rows[1][-1] = ""
+    whole = [[f"{c}.0" if c.isdecimal() else c for c in row] for row in rows]
+    return "\n".join(",".join(["" if not i else str(i), *r]) for i, r in enumerate(whole)).encode()
+
+
+def _as_excel(rows: list[list[str]]) -> bytes:
+    rows = [*rows[:2], [""] * len(rows[0]), *rows[2:], [""] * len(rows[0]), []]
+    return b"\xef\xbb\xbf" + "\r\n".join(",".join(row) for row in rows).encode()
+
+
+def _as_german_excel(rows: list[list[str]]) -> bytes:
+    decimal = [[f"{c},00" if c.isdecimal() else c for c in row] for row in rows]
+    return ("sep=;\r\n" + "\r\n".join(";".join(row) for row in decimal)).encode("utf-8-sig")
+
+
+def _as_unicode_text(rows: list[list[str]]) -> bytes:
+    return "\r\n".join("\t".join(row) for row in rows).encode("utf-16")
+
+
+def _as_r(rows: list[list[str]]) -> bytes:
+    """With row names under an empty name, everything quoted, NA for what is not known."""
+    quoted = [["", *rows[0]]] + [[str(i), *(c or "NA" for c in r)] for i, r in enumerate(rows[1:])]
+    return "\n".join(",".join(f'"{cell}"' for cell in row) for row in quoted).encode()
+
+
+def _by_hand(rows: list[list[str]]) -> bytes:
+    rows[0] = [f" {name.upper().replace('_', ' ')} " for name in rows[0]]
+    for row in rows[1:]:
+        row[0] = ".\\" + row[0].replace("/", "\\")
+        row[1:] = [f"  {cell.upper() if i < 2 else cell}  " for i, cell in enumerate(row[1:])]
+    return "\n\n".join(",".join(row) for row in rows).encode()
+
+
+@pytest.mark.parametrize(
+    "program", [_as_pandas, _as_excel, _as_german_excel, _as_unicode_text, _as_r, _by_hand]
+)
+def test_a_manifest_survives_other_programs(
+    program: Callable[[list[list[str]]], bytes], tmp_path: Path
+) -> None:
+    root = write_heads(tmp_path / "few", training=1, testing=0)
+    made = make_manifest(root, groups="none").with_folds([0, 1, 2, 3])
+    made = made.with_groups(["", "P2", "P3", "P4"])
+    path = tmp_path / "m.csv"
+    written = write_manifest(made, path)
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    path.write_bytes(program(rows))
+    read = read_manifest(path).entries
+    first = replace(written.entries[0], fold=None) if program is _as_pandas else written.entries[0]
+    assert read == (first, *written.entries[1:])
+
+
+def test_one_file_under_two_spellings_is_listed_twice(tmp_path: Path) -> None:
+    root = write_heads(tmp_path / "few", training=1, testing=0)
+    write_manifest(make_manifest(root), root / "m.csv")
+    text = (root / "m.csv").read_text()
+    line = text.splitlines()[1]
+    for other in (f"./{line}", line.replace("/", "//"), line.replace("/", "\\")):
+        (root / "m.csv").write_text(f"{text}{other}\n")
+        with pytest.raises(DataError, match="is listed twice"):
+            read_manifest(root / "m.csv")
+
+
+def test_a_backslash_in_a_name_is_no_separator(tmp_path: Path) -> None:
+    root = write_heads(tmp_path / "few", training=1, testing=0)
+    one = root / "Training" / "glioma" / "glioma_0.png"
+    one.rename(one.with_name("left\\right.png"))
+    write_manifest(make_manifest(root), root / "m.csv")
+    assert read_manifest(root / "m.csv").entries[0].path == r"Training/glioma/left\right.png"
+
+
+def test_columns_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    root = write_heads(tmp_path / "few", training=1, testing=0)
+    path = tmp_path / "m.csv"
+    write_manifest(make_manifest(root).with_folds([0, 1, 2, 3]), path)
+    head, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([head, *(f"{i},{row}" for i, row in enumerate(rows))]))
+    with pytest.raises(DataError, match=r"line 2: 15 cells under 14 columns; quote .* row names"):
+        read_manifest(path)
+    path.write_text("\n".join([f"{head},Label", *(f"{row},glioma" for row in rows)]))
+    with pytest.raises(DataError, match="two columns named label"):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize("stored", ["a picture", "a folder"])
+def test_sets_whose_files_are_links_into_a_store(stored: str, tmp_path: Path) -> None:
+    """As git-annex and DVC keep them: equal files are one object, under two names."""
+    root = write_heads(tmp_path / "set", training=1, testing=1)
+    first, *others = sorted((root / "Training").rglob("*.png"))
+    store = tmp_path / "store"
+    store.mkdir()
+    if stored == "a folder":
+        shutil.move(first.parent, store / "ab")
+        first.parent.symlink_to(store / "ab")
+    for path in (*others, *(root / "Testing").rglob("*.png")):
+        object_ = store / hash_of(path)[:8]
+        path.replace(object_)
+        path.symlink_to(object_)
+    twin = root / "Testing" / "glioma" / "twin.png"
+    twin.symlink_to(others[0].readlink())
+    made = make_manifest(root)
+    assert not made.unreadable
+    written = write_manifest(made, tmp_path / "lists" / "m.csv")
+    assert len(written.entries) == 9
+    assert written.entries[0].path == "../set/Training/glioma/glioma_0.png"
+    assert {e.path for e in written.entries} >= {"../set/Testing/glioma/twin.png"}
+    read = read_manifest(tmp_path / "lists" / "m.csv")
+    assert [hash_of(e.path) for e in read.examples()] == [e.sha256 for e in read.entries]

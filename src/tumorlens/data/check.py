@@ -6,7 +6,6 @@ its SHA-256, and counted, since some pictures of the public set occur several ti
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections import defaultdict
@@ -15,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tumorlens.data.table import read_table
 from tumorlens.errors import DataError
 from tumorlens.files import hash_file
 from tumorlens.progress import Progress, silent
@@ -227,21 +227,16 @@ def read_expected(path: str | os.PathLike[str]) -> list[Expected]:
     DataError
         When it cannot be read or is no such manifest.
     """
-    try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a CSV manifest: {error}") from error
     expected = []
-    for number, row in enumerate(rows, start=2):
-        sha256 = (row.get("sha256") or "").lower()
+    for row in read_table(Path(path), "a CSV manifest", (), ""):
+        sha256 = row["sha256"].lower()
         if not _SHA256.fullmatch(sha256):
             raise DataError(
-                f"{path}, line {number}: no SHA-256 in the column `sha256`; "
+                f"{path}, line {row.line}: no SHA-256 in the column `sha256`; "
                 "give a manifest as `tumorlens data manifest` writes it"
             )
-        place = (row.get("path") or "").replace("\\", "/")
-        expected.append(Expected(sha256, row.get("label") or "", place or None))
+        place = row["path"].replace("\\", "/")
+        expected.append(Expected(sha256, row["label"], place or None))
     return expected
 
 

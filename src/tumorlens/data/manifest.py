@@ -13,15 +13,16 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
 from tumorlens.data.duplicates import KIN, clusters, find_pairs
 from tumorlens.data.folder import CLASSES, Example, class_named, find_all
 from tumorlens.data.published import published
 from tumorlens.data.survey import Look, Survey, Unreadable, survey
+from tumorlens.data.table import Row, read_table
 from tumorlens.errors import DataError
 from tumorlens.files import write_whole
 from tumorlens.progress import Progress, silent
@@ -32,7 +33,7 @@ GROUPINGS: Final = ("auto", "published", "none")
 """How `make_manifest` finds groups."""
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
-_SPLITS: Final = ("", "Training", "Testing")
+_SPLITS: Final = ("", "Training", "Validation", "Testing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Entry:
     group
         Patient or cluster of near-duplicates; empty when not known.
     split
-        ``"Training"`` or ``"Testing"`` where the folders say so; such splits leak.
+        ``"Training"``, ``"Validation"`` or ``"Testing"`` where the folders say so; such
+        splits leak.
     fold
         From 0; ``None`` when not assigned.
     """
@@ -92,7 +94,7 @@ class Entry:
         if not self.path:
             raise DataError("`path` is empty")
         if self.split not in _SPLITS:
-            raise DataError("`split` must be Training, Testing or empty")
+            raise DataError("`split` must be Training, Validation, Testing or empty")
         if min(self.width, self.height) < 1 or self.bytes < 1:
             raise DataError("`width`, `height` and `bytes` must be at least 1")
         if self.fold is not None and self.fold < 0:
@@ -100,7 +102,10 @@ class Entry:
 
 
 _COLUMNS: Final = tuple(field.name for field in fields(Entry))
+_REQUIRED: Final = tuple(f.name for f in fields(Entry) if f.default is MISSING)
 _NUMBERS: Final = ("width", "height", "bytes")
+# Three noughts may be thousands.
+_WHOLE: Final = re.compile(r"([+-]?\d+)(?:[.,](?!000$)0+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -236,9 +241,11 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> Manifest
         When it cannot be written.
     """
     target = Path(path)
-    here = target.resolve().parent
+    # Folders by their own name, so that `..` holds; files by the name they have there, also
+    # where that is a link into a store, as DVC and git-annex keep theirs.
+    from_here = _relative(manifest.root.resolve(), target.parent.resolve())
     moved = tuple(
-        replace(entry, path=_relative(manifest.root / entry.path, here))
+        replace(entry, path=Path(os.path.normpath(from_here / entry.path)).as_posix())
         for entry in manifest.entries
     )
     written = replace(manifest, entries=moved, root=target.parent)
@@ -248,7 +255,10 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> Manifest
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(("path", "reason"))
-        rows.writerows((_relative(bad.path, here), bad.reason) for bad in manifest.unreadable)
+        rows.writerows(
+            (os.path.normpath(from_here / bad.path.relative_to(manifest.root)), bad.reason)
+            for bad in manifest.unreadable
+        )
         write_whole(beside, text.getvalue())
     else:
         beside.unlink(missing_ok=True)  # of an earlier manifest of this name
@@ -263,8 +273,8 @@ def read_manifest(
     Parameters
     ----------
     path
-        A CSV as `write_manifest` makes it; ``path``, ``sha256`` and ``label`` are
-        required, and so is what `Entry` has no default for.
+        A CSV as `write_manifest` makes it, or as a spreadsheet or data frame saved it
+        again; what `Entry` has no default for is required.
     root
         The folder that its paths start from; the one it lies in when ``None``.
 
@@ -275,37 +285,43 @@ def read_manifest(
         are not looked at.
     """
     source = Path(path)
-    try:
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = list(reader)
-            columns = reader.fieldnames or ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{source} cannot be read as a manifest: {error}") from error
-    required = [f for f in _COLUMNS if f not in ("source", "group", "split", "fold")]
-    missing = [name for name in required if name not in columns]
-    if missing:
-        raise DataError(
-            f"{source} lacks the columns {', '.join(missing)}; "
-            "make a manifest with `tumorlens data manifest`"
-        )
+    folder = source.parent if root is None else Path(root)
+    hint = "make a manifest with `tumorlens data manifest`"
+    rows = read_table(source, "a manifest", _REQUIRED, hint)
     if not rows:
         raise DataError(f"{source} lists no pictures")
-    entries = tuple(_parse(row, source, line) for line, row in enumerate(rows, start=2))
-    return Manifest(entries, source.parent if root is None else Path(root))
+    return Manifest(tuple(_parse(row, source, folder) for row in rows), folder)
 
 
-def _parse(row: dict[str, str], source: Path, line: int) -> Entry:
-    values = {name: (row.get(name) or "").strip() for name in _COLUMNS}
+def _parse(row: Row, source: Path, root: Path) -> Entry:
+    values: dict[str, Any] = {name: row[name] for name in _COLUMNS}
     try:
+        values["path"] = _tidy(row["path"], root)
+        for name in ("sha256", "pixel_sha256"):
+            values[name] = row[name].lower()
         for name in ("label", "corrected_label"):
-            values[name] = class_named(values[name] or values["label"]) or values[name]
-        parsed: dict[str, Any] = dict(values)
-        parsed.update({name: int(values[name]) for name in _NUMBERS})
-        parsed["fold"] = int(values["fold"]) if values["fold"] else None
-        return Entry(**parsed)
-    except (ValueError, DataError) as error:
-        raise DataError(f"{source}, line {line}: {error}") from error
+            said = row[name] or row["label"]
+            values[name] = class_named(said) or said
+        for name in _NUMBERS:
+            values[name] = _whole_number(name, row[name])
+        values["fold"] = _whole_number("fold", row["fold"]) if row["fold"] else None
+        return Entry(**values)
+    except DataError as error:
+        raise DataError(f"{source}, line {row.line}: {error}") from error
+
+
+def _tidy(path: str, root: Path) -> str:
+    """Spell a path in the one way that this file has: with ``/`` and no ``./``."""
+    if "\\" in path and not (root / path).exists():  # a name may hold one where / separates
+        path = path.replace("\\", "/")
+    return PurePosixPath(path).as_posix() if path else ""
+
+
+def _whole_number(name: str, text: str) -> int:
+    """Read a whole number, also one that a program has written as ``512.0`` or ``512,0``."""
+    if not (found := _WHOLE.fullmatch(text)):
+        raise DataError(f"`{name}` must be a whole number, got {text!r}")
+    return int(found[1])
 
 
 def _entry(look: Look, root: Path) -> Entry:
@@ -369,8 +385,8 @@ def _links_of_equals(keys: Sequence[str]) -> list[tuple[int, int]]:
     return [(first.setdefault(key, i), i) for i, key in enumerate(keys)]
 
 
-def _relative(path: Path, folder: Path) -> str:
+def _relative(path: Path, folder: Path) -> Path:
     try:
-        return Path(os.path.relpath(path.resolve(), folder)).as_posix()
+        return Path(os.path.relpath(path, folder))
     except ValueError:  # another drive, on Windows
-        return path.resolve().as_posix()
+        return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from tumorlens.data.folder import class_named
 from tumorlens.data.manifest import read_manifest
 from tumorlens.data.published import published
+from tumorlens.data.table import read_table
 from tumorlens.errors import DataError
 from tumorlens.images.read import read_slices
 
@@ -91,27 +91,29 @@ def find_masked(
     root, folder, source = Path(data), Path(masks), Path(table)
     look_up = _knowledge(manifest)
     found = []
-    for line, row in enumerate(_rows(source, mask_column), start=2):
-        path = root / (row["image"] or "")
+    hint = "the masks' column may be named with --mask-column"
+    for row in read_table(source, "a table of masks", ("image", mask_column), hint):
+        line, named_mask = row.line, row[mask_column].removesuffix(".0")
+        path = root / row["image"]
         if not path.is_file():
             continue
         label, group, its_fold = look_up(path)
         if fold is not None and its_fold != fold:
             continue
-        label = row.get("label") or label or path.parent.name
+        label = row["label"] or label or path.parent.name
         named = class_named(label)
         if named is None:
             raise DataError(f"{source}, line {line}: {label!r} is no class; name one in `label`")
-        if not row[mask_column]:
+        if not named_mask:
             raise DataError(f"{source}, line {line}: no mask is named for {row['image']}")
-        mask = folder / str(row[mask_column])
+        mask = folder / named_mask
         mask = mask if mask.suffix else mask.with_name(f"{mask.name}.png")
         if not mask.is_file():
             raise DataError(f"{source}, line {line}: there is no mask {mask}")
-        mirrored = (row.get("mirrored") or "0").strip() not in ("0", "false", "no", "")
+        mirrored = row["mirrored"].lower() not in ("0", "0.0", "false", "no", "")
         found.append(
             MaskedPicture(
-                row["image"] or "", path, mask, mirrored, named, row.get("group") or group, its_fold
+                row["image"], path, mask, mirrored, named, row["group"] or group, its_fold
             )
         )
     if not found:
@@ -163,35 +165,23 @@ def read_mask(case: MaskedPicture, height: int, width: int) -> NDArray[np.bool_]
 _Known = tuple[str, str, int | None]  # label, group, fold
 
 
-def _rows(source: Path, mask_column: str) -> list[dict[str, str | None]]:
-    try:
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-            columns = reader.fieldnames or ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{source} cannot be read as a table of masks: {error}") from error
-    missing = [name for name in ("image", mask_column) if name not in columns]
-    if missing:
-        raise DataError(
-            f"{source} lacks the columns {', '.join(missing)}; it has {', '.join(columns)}. "
-            "The masks' column may be named with --mask-column"
-        )
-    return rows
-
-
 def _knowledge(manifest: str | os.PathLike[str] | None) -> Callable[[Path], _Known]:
     """Give what looks up label, group and fold of a file."""
     if manifest is None:
         return _of_published
     read = read_manifest(manifest)
-    entries = {(read.root / e.path).resolve(): e for e in read.entries}
+    entries = {_place(read.root / e.path): e for e in read.entries}
 
     def look_up(path: Path) -> _Known:
-        entry = entries.get(path.resolve())
+        entry = entries.get(_place(path))
         return ("", "", None) if entry is None else (entry.corrected_label, entry.group, entry.fold)
 
     return look_up
+
+
+def _place(path: Path) -> Path:
+    """Name a file in one way, yet not what it links to, which equal files may share."""
+    return path.parent.resolve() / path.name
 
 
 def _of_published(path: Path) -> _Known:

@@ -17,7 +17,7 @@ WORK = textwrap.dedent(
     """
     import signal, sys, time
     import click
-    from tumorlens.apps import cli
+    from tumorlens.apps.cli import main as cli
     from tumorlens.files import new_folder
 
     # Whoever runs the tests may be told to ignore them, under nohup or in the background.
