@@ -150,7 +150,7 @@ def test_a_folder_that_will_be_refused_is_refused_before_the_work(tmp_path: Path
         pytest.fail("the block must not run")
     assert (tmp_path / "file").read_text() == "precious"
     (tmp_path / "taken").mkdir()
-    with pytest.raises(OutputError, match="a folder"), new_file(tmp_path / "taken"):
+    with pytest.raises(OutputError, match="no plain file"), new_file(tmp_path / "taken"):
         pytest.fail("the block must not run")
     assert {p.name for p in tmp_path.iterdir()} == {"file", "taken"}
 

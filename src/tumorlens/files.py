@@ -20,24 +20,43 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tumorlens.errors import OutputError
+from tumorlens.records import is_our_file, is_our_folder
 
-__all__ = ["find_files", "free_folder", "hash_file", "new_file", "new_folder", "write_whole"]
+__all__ = [
+    "check_new_file",
+    "check_new_folder",
+    "find_files",
+    "free_folder",
+    "hash_file",
+    "new_file",
+    "new_folder",
+    "replaced_folder",
+    "write_whole",
+]
 
 
-def find_files(paths: Iterable[str]) -> Iterator[str]:
+def find_files(paths: Iterable[str], passed: list[str] | None = None) -> Iterator[str]:
     """Name every file: those given, and those below the folders given.
 
-    Folders are walked in the order of their names; what is hidden is passed over.
-    Nothing else is left out: links to folders, which are not followed, folders that
-    are empty or closed, and files that are no pictures are named too, for whoever
-    reads them to report.
+    Folders are walked in the order of their names; what is hidden, and what this package
+    wrote itself, is passed over. Nothing else is left out: links to folders, which are not
+    followed, folders that are empty or closed, and files that are no pictures are named
+    too, for whoever reads them to report.
+
+    Parameters
+    ----------
+    paths
+        Files and folders.
+    passed
+        Gets what was passed over because this package wrote it.
     """
+    passed = [] if passed is None else passed
     for path in paths:
         if not path or not os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises on a name that is too long
             yield path
             continue
         found = False
-        for file in _walk(path):
+        for file in _walk(path, passed):
             found = True
             yield file
         if not found:
@@ -54,6 +73,43 @@ def hash_file(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_new_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse what `new_folder` would refuse, before any work is done for it.
+
+    Raises
+    ------
+    OutputError
+        When the folder is there already, is being made or cannot be written.
+    """
+    target = Path(path)
+    try:
+        work = _beside(target)
+        _refuse_taken(target)
+        _refuse_closed(target.parent)
+        if target.parent.is_dir():
+            _refuse_shared(target, work)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+
+
+def check_new_file(path: str | os.PathLike[str]) -> None:
+    """Refuse what `new_file` would refuse, before any work is done for it.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    target = Path(path)
+    try:
+        _beside(target)
+        if target.exists() and not target.is_file():
+            raise OutputError(f"cannot write {target}: it is no plain file; name another")
+        _refuse_closed(target.parent)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:
@@ -95,8 +151,7 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     work = _beside(target)
     try:
-        if target.is_dir():
-            raise OutputError(f"cannot write {target}: it is a folder; name a file")
+        check_new_file(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         work.touch(exist_ok=False)
         yield work
@@ -188,13 +243,62 @@ def free_folder(parent: str | os.PathLike[str], name: str) -> Iterator[Path]:
         raise
 
 
-def _walk(path: str) -> Iterator[str]:
+@contextmanager
+def replaced_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Put a new folder in the place of one that is there.
+
+    Parameters
+    ----------
+    path
+        The folder to replace.
+
+    Yields
+    ------
+    pathlib.Path
+        What to make instead; it does not exist yet. When the block raises, the old folder
+        stays as it was.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be replaced.
+    """
+    target = Path(path)
+    work = _beside(target)
+    try:
+        yield work
+        while work.exists():
+            old = _beside(target)
+            with contextlib.suppress(FileNotFoundError):
+                target.replace(old)
+            try:
+                work.replace(target)
+            except OSError:
+                if not target.exists():  # nobody else has put theirs there
+                    old.replace(target)
+                    raise
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _walk(path: str, passed: list[str]) -> Iterator[str]:
     closed: list[OSError] = []
     for folder, below, files in os.walk(path, onerror=closed.append):
+        if is_our_folder(folder):
+            passed.append(folder)
+            below.clear()
+            continue
         below[:] = sorted(name for name in below if not name.startswith("."))
         links = {name for name in below if os.path.islink(Path(folder, name))}  # noqa: PTH114
         shown = sorted([*(f for f in files if not f.startswith(".")), *links])
-        yield from (str(Path(folder, name)) for name in shown)
+        for file in (str(Path(folder, name)) for name in shown):
+            if is_our_file(file):
+                passed.append(file)
+            else:
+                yield file
     yield from (str(error.filename) for error in closed)
 
 
@@ -222,10 +326,22 @@ def _refuse_taken(target: Path) -> None:
         raise OutputError(f"cannot write {target}: it is a file; name another folder")
 
 
+def _refuse_closed(folder: Path) -> None:
+    """Refuse a folder in which nothing can be made, be it there or still to be made."""
+    there = next((x for x in (folder, *folder.absolute().parents) if os.path.lexists(x)), folder)
+    if not there.is_dir():
+        raise OutputError(f"cannot write below {there}: it is no folder; name another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write in {there}: it is closed to you; name another folder")
+
+
 def _refuse_shared(target: Path, work: Path) -> None:
     """Refuse a folder that a process which came before is still making."""
     mark = _mark(target)
-    others = (entry for entry in work.parent.iterdir() if entry.name.startswith(mark))
+    try:
+        others = [entry for entry in work.parent.iterdir() if entry.name.startswith(mark)]
+    except PermissionError:  # a folder to put things into and not to look into
+        return
     if any(other.name < work.name and _is_locked(other) for other in others):
         raise OutputError(f"another process is making {target}; wait for it, or name another")
 

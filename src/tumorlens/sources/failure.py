@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tumorlens.errors import UnreadableImageError
+from tumorlens.files import find_files
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
 
@@ -39,9 +40,18 @@ class Failure:
 def read_or_fail(path: str) -> list[Slice] | Failure:
     """Read a file's slices, or say what was wrong with it."""
     if path and os.path.isdir(path):  # noqa: PTH112
-        found = "a link to a folder" if os.path.islink(path) else "a folder without files"  # noqa: PTH114
+        found = "a folder without files"
+        if os.path.islink(path):  # noqa: PTH114
+            found = "a link to a folder"
+        elif _is_passed_over(path):
+            found = "a folder of nothing but what tumorlens wrote"
         return Failure(path, UnreadableImageError(path, found, "give a folder that holds pictures"))
     try:
         return read_slices(path)
     except UnreadableImageError as error:
         return Failure(path, error)
+
+
+def _is_passed_over(folder: str) -> bool:
+    passed: list[str] = []
+    return list(find_files([folder], passed)) == [folder] and bool(passed)

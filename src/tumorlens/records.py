@@ -1,0 +1,75 @@
+"""What the package itself wrote, known by what is in it: no scans are to be found there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from tumorlens.untrusted import read_json
+
+__all__ = ["is_our_file", "is_our_folder", "read_record"]
+
+_RECORDS: Final = {
+    "manifest.json": {"method", "model", "probabilities", "target", "versions"},
+    "metrics.json": {"confusion_matrix", "macro_f1", "model", "per_class"},
+    "localisation.json": {"fixed_threshold", "methods", "model"},
+    "audit.json": {"shortcuts", "thresholds", "totals", "twins"},
+    "epochs.json": {"best", "epochs", "leaky", "network", "pictures"},
+    "demo.json": {"exhibits", "model"},
+    "run.json": {"backend", "classes", "data_sha256", "selection"},
+    "model.json": {"classes", "features", "files", "input", "schema"},
+}
+"""Files that tell of a folder, and some of what they hold."""
+
+_PAGE: Final = b'<meta name="generator" content="tumorlens'
+_PAGES: Final = ("index.html", "report.html")
+_TABLES: Final = (b"path,sha256,pixel_sha256,label,", b"path,slice,label,confidence,")
+_LARGEST: Final = 64 * 2**20  # bytes of JSON read; an audit of 100,000 pictures has less
+
+
+def is_our_folder(folder: str | os.PathLike[str]) -> bool:
+    """Say whether a folder is a record, a report, a run or a model that this package wrote."""
+    if any(read_record(folder, name) is not None for name in _RECORDS):
+        return True
+    return any(_begins(Path(folder, name), _PAGE, within=1024) for name in _PAGES)
+
+
+def is_our_file(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file is a table that this package wrote: a manifest, or answers."""
+    return str(path).lower().endswith(".csv") and any(_begins(path, head) for head in _TABLES)
+
+
+def read_record(
+    folder: str | os.PathLike[str], name: str = "manifest.json"
+) -> dict[str, Any] | None:
+    """Read the file that tells of a folder; ``None`` when it is missing or not ours.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    name
+        The file in it.
+    """
+    path = Path(folder, name)
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            return None
+        values = read_json(path.read_bytes())
+    except (OSError, ValueError):  # UnicodeDecodeError is a ValueError
+        return None
+    ours = isinstance(values, dict) and values.keys() >= _RECORDS[name]
+    return values if ours else None
+
+
+def _begins(path: str | os.PathLike[str], text: bytes, within: int = 0) -> bool:
+    """Say whether a file begins with a text, or holds it among its first bytes."""
+    try:
+        if not Path(path).is_file():
+            return False
+        with Path(path).open("rb") as file:
+            head = file.read(len(text) + within)
+    except OSError:
+        return False
+    return text in head if within else head == text
