@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ from PIL import Image
 
 from tumorlens.classifier import Classifier
 from tumorlens.data.phantom import draw_phantom
-from tumorlens.explain.batch import explain_files, folder_name, free_folder
+from tumorlens.explain.batch import Saved, explain_files, find_records, folder_name
 from tumorlens.explain.explainer import Question
 from tumorlens.explain.explanation import Explanation
 from tumorlens.sources.failure import Failure
@@ -34,45 +37,63 @@ def test_each_slice_has_its_folder_in_order(
 ) -> None:
     out = tmp_path / "out"
     results = list(explain_files(classifier, files, out, Question(target="glioma")))
-    made = ["scan", None, "stack-slice0", "stack-slice1", "scan-2", None]
-    assert [None if isinstance(r, Failure) else r[1].name for r in results] == made
+    names = ["scan", None, "stack-slice0", "stack-slice1", "scan", None]
+    made = [name and f"{name}-gradcam-glioma" for name in names]
+    made[4] = "scan-gradcam-glioma-2"
+    assert [None if isinstance(r, Failure) else r.folder.name for r in results] == made
     assert {p.name for p in out.iterdir()} == set(filter(None, made))
     for result in results:
         if isinstance(result, Failure):
             assert result.path in (files[1], files[4])
             continue
-        explanation, folder = result
+        explanation = result.record
         assert isinstance(explanation, Explanation)
         assert explanation.target == "glioma"
-        np.testing.assert_array_equal(np.load(folder / "map.npy"), explanation.map)
-    paths = [r.path if isinstance(r, Failure) else r[0].prediction.path for r in results]
+        np.testing.assert_array_equal(np.load(result.folder / "map.npy"), explanation.map)
+    paths = [r.path if isinstance(r, Failure) else r.prediction.path for r in results]
     assert paths == [files[0], files[1], files[2], files[2], files[3], files[4]]
 
 
-def test_explaining_again_makes_new_folders(
+def test_what_was_there_before_is_kept_and_what_others_add_is_not_touched(
     classifier: Classifier, files: list[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    for _ in range(2):
-        list(explain_files(classifier, files[:1], out, Question()))
-    assert {p.name for p in out.iterdir()} == {"scan", "scan-2"}
+    before = find_records(out)
+    for kept in (False, False):  # as two processes at once
+        (result,) = explain_files(classifier, files[:1], out, Question(), before=before)
+        assert isinstance(result, Saved)
+        assert result.kept is kept
+    (result,) = explain_files(classifier, files[:1], out, Question(), before=find_records(out))
+    assert isinstance(result, Saved)
+    assert result.kept
+    assert {p.name for p in out.iterdir()} == {"scan-gradcam", "scan-gradcam-2"}
 
 
-def test_a_long_name_is_no_obstacle(classifier: Classifier, tmp_path: Path) -> None:
-    path = tmp_path / ("n" * 246 + ".png")
-    Image.fromarray(draw_phantom("glioma", 1).pixels).save(path)
-    out = tmp_path / "out"
-    (result,) = explain_files(classifier, [str(path)], out, Question())
-    assert not isinstance(result, Failure)
-    assert (result[1] / "manifest.json").is_file()
+@pytest.mark.parametrize("letter", ["n", "ß", "脑", "🧠"])
+def test_a_long_name_is_no_obstacle(
+    classifier: Classifier, files: list[str], tmp_path: Path, letter: str
+) -> None:
+    path = tmp_path / (letter * (250 // len(letter.encode())) + ".tif")
+    shutil.copy(files[2], path)
+    question = Question("gradcam++", target="meningioma", versus="pituitary")
+    results = list(explain_files(classifier, [str(path)], tmp_path / "out", question))
+    assert len(results) == 2
+    for result in results:
+        assert isinstance(result, Saved)
+        assert (result.folder / "manifest.json").is_file()
+        assert result.folder.name.startswith(letter * 10)
+        assert result.folder.name.endswith("-gradcam++-meningioma-versus-pituitary")
 
 
-def test_a_free_folder_is_free(tmp_path: Path) -> None:
-    assert free_folder(tmp_path, "a") == tmp_path / "a"
-    (tmp_path / "a").mkdir()
-    assert free_folder(tmp_path, "a") == tmp_path / "a-2"
-    (tmp_path / "a-2").write_text("a file counts too")
-    assert free_folder(tmp_path, "a") == tmp_path / "a-3"
+def test_a_name_that_is_no_text_is_no_obstacle(
+    classifier: Classifier, files: list[str], tmp_path: Path
+) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/b\xe9b\xe9.png")
+    shutil.copy(files[0], path)
+    (result,) = explain_files(classifier, [path], tmp_path / "out", Question())
+    assert isinstance(result, Saved)
+    assert result.folder.name == "b_b_-gradcam"
+    assert json.loads((result.folder / "manifest.json").read_text())["path"] == path
 
 
 @pytest.mark.parametrize(
@@ -83,7 +104,13 @@ def test_a_free_folder_is_free(tmp_path: Path) -> None:
         ("a/...png", "slice"),
         ("a/..png", "slice"),
         ("a/\u202egnp.png", "_gnp"),
-        ("a/" + "n" * 250, "n" * 100),
+        ("a/" + "n" * 250, "n" * 120),
+        ("a/" + "脑" * 83, "脑" * 40),
+        ("a/CON.png", "_CON"),
+        ("a/nul.x.png", "_nul.x"),
+        ("a/lpt1 .png", "_lpt1"),
+        ("a/console.png", "console"),
+        ("a/b\udce9.png", "b_"),
     ],
 )
 def test_a_folder_is_named_after_its_file_as_far_as_that_goes(path: str, name: str) -> None:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from tumorlens.classifier import Classifier
 from tumorlens.data.phantom import draw_phantom
-from tumorlens.explain.depth import draw_depth, explain_depth, save_depth
+from tumorlens.explain.batch import Saved
+from tumorlens.explain.depth import Depth, draw_depth, explain_depth
 from tumorlens.explain.explainer import Question, explain_layers
 from tumorlens.explain.explanation import Explanation
 from tumorlens.images.read import read_slices
@@ -25,7 +26,7 @@ def explained(classifier: Classifier) -> list[Explanation]:
 
 
 def test_the_record_holds_every_layer(explained: list[Explanation], tmp_path: Path) -> None:
-    folder = save_depth(explained, tmp_path / "record")
+    folder = Depth(explained).save(tmp_path / "record")
     assert {p.name for p in folder.iterdir()} == {"layers.png", "maps.npz", "manifest.json"}
     with np.load(folder / "maps.npz", allow_pickle=False) as maps:
         assert list(maps) == ["relu_1", "relu_2", "relu_3", "relu_4"]
@@ -35,7 +36,7 @@ def test_the_record_holds_every_layer(explained: list[Explanation], tmp_path: Pa
     assert manifest["method"] == "layercam"
     assert manifest["layers"]["relu_2"] == {"cells": [16, 16], "flat": False}
     assert manifest["engine"].startswith("keras-")
-    again = save_depth(explained, tmp_path / "again")
+    again = Depth(explained).save(tmp_path / "again")
     for path in folder.iterdir():
         assert (again / path.name).read_bytes() == path.read_bytes()
 
@@ -68,9 +69,11 @@ def test_files_give_a_record_each(classifier: Classifier, picture: Path, tmp_pat
             ["relu_1", "relu_4"],
         )
     )
-    explanations, folder = found[0]  # type: ignore[misc]
-    assert [one.layer for one in explanations] == ["relu_1", "relu_4"]
-    assert folder == tmp_path / "out" / picture.stem
+    assert isinstance(found[0], Saved)
+    assert isinstance(found[0].record, Depth)
+    assert [one.layer for one in found[0].record.layers] == ["relu_1", "relu_4"]
+    folder = found[0].folder
+    assert folder == tmp_path / "out" / f"{picture.stem}-gradcam-layers"
     assert isinstance(found[1], Failure)
     with Image.open(folder / "layers.png") as sheet:
         sheet.load()

@@ -1,17 +1,79 @@
-"""Explaining many files: a record folder for each slice."""
+"""Explaining many files: a record for each slice, named after file, method and class."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias
 
 from tumorlens.explain.explainer import Explainable, Question, explain_slices
-from tumorlens.explain.explanation import Explanation
+from tumorlens.files import free_folder, replaced_folder
 from tumorlens.images.slice import Slice
+from tumorlens.prediction import Prediction
+from tumorlens.records import read_record
 from tumorlens.sources.failure import Failure, read_or_fail
 
-__all__ = ["explain_files", "free_folder", "name_slices"]
+__all__ = [
+    "Records",
+    "Saved",
+    "explain_files",
+    "find_records",
+    "folder_name",
+    "name_question",
+    "save_records",
+]
+
+_LONGEST: Final = 120  # bytes of a folder's name; some disks take 143, and numbers may follow
+_RESERVED: Final = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10)))
+)
+"""Names of devices on Windows, with any ending."""
+
+_ASKED: Final = ("path", "slice", "model", "method", "layer", "target", "versus")
+_CLOSE: Final = 1e-3  # probabilities; the same picture in another batch differs by less
+
+Records: TypeAlias = Sequence[tuple[Path, dict[str, Any]]]
+"""Folders of records, with what their manifests say."""
+
+
+class Record(Protocol):
+    """What is saved of a slice: an `Explanation`, or one of several layers."""
+
+    @property
+    def prediction(self) -> Prediction:
+        """The answer for the slice."""
+
+    def manifest(self) -> dict[str, Any]:
+        """Describe it."""
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write it into a new folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """An explained slice and the folder of its record.
+
+    Parameters
+    ----------
+    record
+        The explanation.
+    folder
+        Where it is.
+    kept
+        True when the same record was there before, so that nothing was written.
+    """
+
+    record: Record
+    folder: Path
+    kept: bool = False
+
+    @property
+    def prediction(self) -> Prediction:
+        """The answer for the slice."""
+        return self.record.prediction
 
 
 def explain_files(
@@ -19,58 +81,130 @@ def explain_files(
     paths: Iterable[str],
     out: str | os.PathLike[str],
     question: Question,
-    *,
-    batch_size: int = 16,
-) -> Iterator[tuple[Explanation, Path] | Failure]:
+    **options: Any,
+) -> Iterator[Saved | Failure]:
     """Explain every slice of every file and save its record.
 
     Parameters
     ----------
     classifier
         The model.
+    paths, out
+        As `save_records` takes them; so are the options.
+    question
+        What to explain.
+    """
+
+    def explain(pictures: Sequence[Slice]) -> Iterator[Record]:
+        return explain_slices(classifier, pictures, question)
+
+    return save_records(explain, paths, out, name_question(question), **options)
+
+
+def find_records(out: str | os.PathLike[str]) -> Records:
+    """List the records in a folder, which may not be there yet."""
+    try:
+        folders = sorted(Path(out).iterdir())
+    except OSError:
+        return []
+    found = ((folder, read_record(folder)) for folder in folders)
+    return [(folder, manifest) for folder, manifest in found if manifest is not None]
+
+
+def save_records(
+    explain: Callable[[Sequence[Slice]], Iterator[Record]],
+    paths: Iterable[str],
+    out: str | os.PathLike[str],
+    suffix: str,
+    *,
+    before: Records = (),
+    overwrite: bool = False,
+    batch_size: int = 16,
+) -> Iterator[Saved | Failure]:
+    """Explain every slice of every file and save its record.
+
+    Parameters
+    ----------
+    explain
+        Explains some slices, in order.
     paths
         Files.
     out
-        Folder for the records, each named after its file.
-    question
-        What to explain.
+        Folder for the records. Each is named after its file and what was asked, and has a
+        number behind it when another record has that name.
+    suffix
+        What was asked, for the name.
+    before
+        Records that were there when the work began. One that says the same of the same
+        slice is kept; nothing is written beside it.
+    overwrite
+        Replace such records, even where the answer has changed.
     batch_size
         Slices that go through the network together.
 
     Yields
     ------
-    tuple or Failure
-        The explanation and its folder, or what was wrong with a file.
+    Saved or Failure
+        One for each slice; or what was wrong with a file.
     """
     for batch in _batches(paths, batch_size):
-        pictures = [item[0] for item in batch if not isinstance(item, Failure)]
-        explained = explain_slices(classifier, pictures, question)
+        explained = explain([item[0] for item in batch if not isinstance(item, Failure)])
         for item in batch:
             if isinstance(item, Failure):
                 yield item
                 continue
-            explanation = next(explained)
-            yield explanation, explanation.save(free_folder(Path(out), item[1]))
+            record = next(explained)
+            old = _find_same(record.manifest(), before, answer=not overwrite)
+            if old is None:
+                with free_folder(out, folder_name(item[0].name, item[1] + suffix)) as folder:
+                    record.save(folder)
+            elif overwrite:
+                with replaced_folder(old) as folder:
+                    record.save(folder)
+            yield Saved(record, old or folder, kept=old is not None and not overwrite)
 
 
-def name_slices(path: str) -> list[tuple[Slice, str]] | Failure:
-    """Read a file's slices and name a record for each, or say what was wrong."""
-    slices = read_or_fail(path)
-    if isinstance(slices, Failure):
-        return slices
-    several = len(slices) > 1
-    return [
-        (picture, folder_name(path) + (f"-slice{picture.index}" if several else ""))
-        for picture in slices
-    ]
+def folder_name(path: str, suffix: str = "") -> str:
+    """Name a record after its file, without what a folder's name should not hold.
+
+    Parameters
+    ----------
+    path
+        The file; only its name counts, without its ending.
+    suffix
+        Follows whole, however long the file's name is.
+    """
+    stem = _clean(Path(path).stem).strip(". ") or "slice"
+    if stem.split(".")[0].strip().lower() in _RESERVED:
+        stem = f"_{stem}"
+    room = _LONGEST - len(_clean(suffix).encode())
+    return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + _clean(suffix)
 
 
-def _batches(paths: Iterable[str], size: int) -> Iterator[list[tuple[Slice, str] | Failure]]:
-    """Gather slices until they fill a batch, and the failures between them."""
-    batch: list[tuple[Slice, str] | Failure] = []
+def _clean(text: str) -> str:
+    return "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in text)
+
+
+def name_question(question: Question) -> str:
+    """Say in a folder's name what was asked: method, and layer and classes if they were named."""
+    parts = [question.method, question.layer, question.target]
+    versus = [] if question.versus is None else ["versus", question.versus]
+    return "".join(f"-{part[:24]}" for part in [*parts, *versus] if part is not None)
+
+
+_Item: TypeAlias = "tuple[Slice, str] | Failure"
+
+
+def _batches(paths: Iterable[str], size: int) -> Iterator[list[_Item]]:
+    """Gather slices, each with which of several it is, until they fill a batch; and failures."""
+    batch: list[_Item] = []
     for path in paths:
-        found = name_slices(path)
-        batch += [found] if isinstance(found, Failure) else found
+        found = read_or_fail(path)
+        if isinstance(found, Failure):
+            batch.append(found)
+        else:
+            several = len(found) > 1
+            batch += [(x, f"-slice{x.index}" if several else "") for x in found]
         while len(batch) >= size:
             yield batch[:size]
             batch = batch[size:]
@@ -78,18 +212,20 @@ def _batches(paths: Iterable[str], size: int) -> Iterator[list[tuple[Slice, str]
         yield batch
 
 
-def folder_name(path: str) -> str:
-    """Name a record after its file, without what a folder's name should not hold."""
-    clean = "".join(
-        c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in Path(path).stem
-    )
-    return clean.strip(". ")[:100] or "slice"
+def _find_same(new: dict[str, Any], before: Records, *, answer: bool) -> Path | None:
+    """Find the record of the same slice and question and, if that matters, the same answer."""
+    for folder, old in before:
+        asked = all(old.get(name) == new.get(name) for name in _ASKED)
+        layers = list(old.get("layers", ())) == list(new.get("layers", ()))
+        if asked and layers and not (answer and _differ(old, new)):
+            return folder
+    return None
 
 
-def free_folder(parent: Path, name: str) -> Path:
-    """Name a folder that does not exist yet: ``name``, else ``name-2``, ``name-3`` and so on."""
-    candidate, count = parent / name, 1
-    while candidate.exists():
-        count += 1
-        candidate = parent / f"{name}-{count}"
-    return candidate
+def _differ(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Say whether two records of one model answer differently: the picture has changed."""
+    was = old["probabilities"]
+    try:
+        return any(abs(was[name] - p) > _CLOSE for name, p in new["probabilities"].items())
+    except (KeyError, TypeError):  # somebody has edited it
+        return True

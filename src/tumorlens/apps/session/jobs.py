@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tumorlens.apps.session.rows import Row, printable
 from tumorlens.errors import OutputError, UnreadableImageError
-from tumorlens.files import write_whole
+from tumorlens.files import free_folder, write_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -360,6 +360,7 @@ def save_table(text: str, rows: int, path: str, report: Report) -> None:
 
 
 def _save_record(explanation: Explanation, folder: str, name: str) -> str:
-    from tumorlens.explain.batch import folder_name, free_folder  # noqa: PLC0415
+    from tumorlens.explain.batch import folder_name  # noqa: PLC0415
 
-    return str(explanation.save(free_folder(Path(folder), folder_name(name))))
+    with free_folder(folder, folder_name(name)) as place:
+        return str(explanation.save(place))
