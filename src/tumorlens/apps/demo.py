@@ -1,27 +1,60 @@
-"""The demonstration: a real MR slice, found in an installed package, answered and explained."""
+"""The demonstration: what the program can do, offline, on slices whose truth is known."""
 
 from __future__ import annotations
 
 import gzip
 import importlib.util
+import io
+import json
 import os
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
-from tumorlens.errors import MissingExtraError
-from tumorlens.explain.batch import free_folder
+from tumorlens.apps.demo_lesion import draw_lesion
+from tumorlens.data.folder import CLASSES
+from tumorlens.data.published import TEST_FOLD, published
+from tumorlens.errors import DataError, MissingExtraError, OutputError
+from tumorlens.files import check_new_folder, find_files, hash_file, replaced_folder
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
+from tumorlens.prediction import Prediction
+from tumorlens.records import read_record
+from tumorlens.untrusted import is_number, printable
 
 if TYPE_CHECKING:
     from tumorlens.classifier import Classifier
+    from tumorlens.explain.explanation import Explanation
+    from tumorlens.models.card import Card
 
 __all__ = ["demo_slice", "run_demo"]
 
-_SIDE = 256
+_SIDE: Final = 256
+_PICTURE: Final = "demo.png"
+_RECORD: Final = "demo.json"
+_SHOWN: Final = 320  # pixels: longer side of a picture on the sheet
+_GAP: Final = 16
+_INK, _FAINT, _PAPER, _OUTLINE = (235, 235, 235), (160, 160, 168), (16, 16, 20), (90, 220, 255)
+_NEXT: Final = """Next, with pictures of your own:
+  tumorlens predict PATH...             classify files and folders
+  tumorlens explain PATH... --out DIR   see why
+  tumorlens info                        what the model is and how far to trust it
+Research use only: not a medical device."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Exhibit:
+    """One slice that is shown: what it is, and where its tumour is if that is known."""
+
+    name: str
+    title: str
+    picture: Slice
+    inside: NDArray[np.bool_] | None = None
 
 
 def demo_slice() -> Slice:
@@ -50,30 +83,178 @@ def demo_slice() -> Slice:
     return replace(read_slices(pixels)[0], path=str(path))
 
 
-def run_demo(classifier: Classifier, out: str | os.PathLike[str]) -> str:
-    """Classify and explain the slice, save the record, say what came out and what is next.
+def run_demo(
+    classifier: Classifier,
+    out: str | os.PathLike[str],
+    *,
+    data: str | os.PathLike[str] | None = None,
+) -> str:
+    """Classify and explain some slices, save records and a picture, say what came out.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    out
+        The folder to make. One that an earlier demonstration made is replaced.
+    data
+        The public data set: one slice of each class is shown that no published model has
+        seen. When ``None``, a healthy slice and the same with a tumour drawn into it.
 
     Raises
     ------
     OutputError
-        When the record cannot be written.
+        When the folder holds something else or cannot be written.
+    DataError
+        When the data set has no such slices.
     """
-    picture = demo_slice()
-    explanation = classifier.explain(picture)
-    folder = explanation.save(free_folder(Path(out), "s1045"))
-    answer = explanation.prediction
-    rows = [f"  {name:<12}{value:7.1%}" for name, value in answer.probabilities.items()]
-    return "\n".join(
-        [
-            f"A real MR slice of a healthy head: {picture.path}",
-            f"{answer.model} says: {answer.label}, {answer.confidence:.1%}",
-            *rows,
-            f"What the answer rests on: {folder / 'overlay.png'}",
-            "",
-            "Next, with pictures of your own:",
-            "  tumorlens predict PATH... --json      classify files and folders",
-            "  tumorlens explain PATH... --out DIR   see why",
-            "  tumorlens info                        how far to trust the model",
-            "Research use only: not a medical device.",
-        ]
-    )
+    _refuse_other(Path(out))
+    if data is None:
+        shown = _explain_drawn(classifier)
+    else:
+        shown = [(one, classifier.explain(one.picture)) for one in _unseen(data)]
+    with replaced_folder(out) as folder:
+        for one, explanation in shown:
+            explanation.save(folder / one.name)
+        content = io.BytesIO()
+        _draw_sheet(shown).save(content, "PNG")
+        (folder / _PICTURE).write_bytes(content.getvalue())
+        said = {"model": classifier.card.id, "exhibits": [one.name for one, _ in shown]}
+        (folder / _RECORD).write_text(json.dumps(said, indent=2) + "\n")
+    lines = [line for one, explanation in shown for line in _told(one, explanation)]
+    picture = f"See {printable(Path(out) / _PICTURE)}; the records lie beside it."
+    return "\n".join([*lines, picture, "", _trust(classifier.card), "", _NEXT])
+
+
+def _refuse_other(out: Path) -> None:
+    try:
+        check_new_folder(out)
+    except OutputError:
+        if read_record(out, _RECORD) is None:
+            raise
+
+
+def _explain_drawn(classifier: Classifier) -> list[tuple[_Exhibit, Explanation]]:
+    """Explain the healthy slice and the drawn tumour, both for what the tumour is called."""
+    slice_ = demo_slice()
+    pixels, inside = draw_lesion(slice_.pixels)
+    drawn = read_slices(pixels)[0]
+    ill = _Exhibit("drawn-tumour", "The same slice, a tumour drawn into it by us", drawn, inside)
+    healthy = _Exhibit("healthy", "A real MR slice of a healthy head", slice_, inside)
+    why = classifier.explain(drawn)
+    same = None if why.target == "notumor" else why.target
+    return [(healthy, classifier.explain(slice_, target=same)), (ill, why)]
+
+
+def _unseen(data: str | os.PathLike[str]) -> list[_Exhibit]:
+    """Find one slice of each class that is of the test fold, by its hash."""
+    known, found = published(), dict[str, str]()
+    for path in find_files([os.fspath(data)]):
+        entry = known.get(hash_file(Path(path))) if Path(path).is_file() else None
+        if entry is not None and entry.fold == TEST_FOLD:
+            found.setdefault(entry.label, path)
+        if len(found) == len(CLASSES):
+            break
+    if not found:
+        raise DataError(
+            f"{data} holds no picture of fold {TEST_FOLD} of the public data set; get it with "
+            "`tumorlens data download`"
+        )
+    return [
+        _Exhibit(label, f"Fold {TEST_FOLD}, in truth {_words(label)}", read_slices(path)[0])
+        for label, path in sorted(found.items())
+    ]
+
+
+def _told(one: _Exhibit, explanation: Explanation) -> Iterator[str]:
+    """Say what came out of a slice."""
+    yield f"{one.title}:"
+    yield f"  {_answer(explanation.prediction)}"
+    yield f"  {_set(explanation.prediction)}"
+    if evidence := _evidence(one, explanation):
+        yield f"  {evidence}"
+    yield ""
+
+
+def _answer(answer: Prediction) -> str:
+    if not answer.assessable:
+        return f"not assessable: {answer.reason}"
+    return f"{_words(answer.label)}, {answer.confidence:.1%}"
+
+
+def _set(answer: Prediction) -> str:
+    """Put the prediction set into words."""
+    if not answer.assessable:
+        return "no answer is given"
+    others = [_words(name) for name in answer.prediction_set[1:]]
+    return f"it may also be {' or '.join(others)}" if others else "nothing else is likely"
+
+
+def _evidence(one: _Exhibit, explanation: Explanation) -> str:
+    """Say where the evidence lies, as far as the truth is known."""
+    heat, target = explanation.map, _words(explanation.target)
+    if explanation.flat:
+        return f"no place in it speaks for {target}: the map is empty"
+    if one.inside is None:
+        return f"the map shows what speaks for {target}"
+    share = float(heat[one.inside].sum() / heat.sum())
+    peak = one.inside[np.unravel_index(int(heat.argmax()), heat.shape)]
+    place = "inside it" if peak else "elsewhere"
+    return f"{share:.0%} of the evidence for {target} lies in the drawn outline, its peak {place}"
+
+
+def _trust(card: Card) -> str:
+    scores = card.metrics
+    accuracy, n = scores.get("accuracy"), scores.get("n")
+    limits = "on scans of other hospitals expect more mistakes"
+    if not is_number(accuracy) or not is_number(n):
+        return f"How far to trust it: its card does not say; {limits}."
+    where = printable(scores.get("data"), 200)
+    return f"How far to trust it: right on {accuracy:.0%} of {n:,} slices ({where}); {limits}."
+
+
+def _words(label: str) -> str:
+    return "no tumour" if label == "notumor" else printable(label, 40)
+
+
+def _draw_sheet(shown: Sequence[tuple[_Exhibit, Explanation]]) -> Image.Image:
+    """Draw a row for each slice: as it is, with its map, and what was said of it."""
+    large, small = (ImageFont.load_default(size) for size in (18, 14))
+    row = _SHOWN + 2 * _GAP + 58
+    sheet = Image.new("RGB", (2 * _SHOWN + 3 * _GAP, len(shown) * row + 2 * _GAP), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for i, (one, explanation) in enumerate(shown):
+        top, answer = _GAP + i * row, explanation.prediction
+        draw.text((_GAP, top), one.title, fill=_FAINT, font=small)
+        said = f"{_answer(answer)}; {_set(answer)}"
+        draw.text((_GAP, top + 20), said, fill=_INK, font=large)
+        draw.text((_GAP, top + 44), _evidence(one, explanation), fill=_FAINT, font=small)
+        alpha = 0.6 if answer.assessable else 0.0
+        for column, overlay in enumerate((explanation.overlay(0), explanation.overlay(alpha))):
+            tile = _fit(overlay)
+            if column and one.inside is not None:
+                _outline(tile, one.inside)
+            sheet.paste(tile, (_GAP + column * (_SHOWN + _GAP), top + 66))
+    foot = "Right: the evidence as colour. Research use only."
+    if shown[0][0].inside is not None:
+        foot = "Right: the evidence as colour. Blue: where the tumour is drawn. Research use only."
+    draw.text((_GAP, sheet.height - _GAP - 8), foot, fill=_FAINT, font=small)
+    return sheet
+
+
+def _fit(picture: Image.Image) -> Image.Image:
+    factor = _SHOWN / max(picture.size)
+    size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
+    return picture.resize(size, Image.Resampling.BICUBIC)
+
+
+def _outline(tile: Image.Image, inside: NDArray[np.bool_]) -> None:
+    """Draw the edge of a region on a picture of the same shape."""
+    mask = np.asarray(Image.fromarray(inside).resize(tile.size, Image.Resampling.NEAREST))
+    inner = mask.copy()
+    for axis in (0, 1):
+        for step in (1, -1):
+            inner &= np.roll(mask, step, axis)
+    pixels = np.asarray(tile).copy()
+    pixels[mask & ~inner] = _OUTLINE
+    tile.paste(Image.fromarray(pixels))
