@@ -6,7 +6,6 @@ Research use only: not a medical device.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from tumorlens.images.slice import Slice
     from tumorlens.prediction import Prediction
 
+    __version__: str
+
 __all__ = [
     "Classifier",
     "DataError",
@@ -43,8 +44,6 @@ __all__ = [
     "read_slices",
 ]
 
-__version__ = version("tumorlens")
-
 _HOME = {
     "Classifier": "classifier",
     "Explanation": "explain.explanation",
@@ -56,7 +55,12 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that importing the package is free."""
+    """Import a public name when it is first used, so that importing the package is free.
+
+    Little is imported before the command line can end in order, when Ctrl+C is pressed early.
+    """
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("tumorlens")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)
