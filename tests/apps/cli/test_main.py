@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -199,19 +200,16 @@ def test_explain_writes_a_record_for_each_slice(
     done = outside("explain", good, broken, *arguments, "--model", tiny_bundle)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert [p.name for p in out.iterdir()] == [good.stem]
-    assert {p.name for p in (out / good.stem).iterdir()} == {
-        "map.npy",
-        "overlay.png",
-        "manifest.json",
-    }
-    heat = np.load(out / good.stem / "map.npy")
+    (record,) = out.iterdir()
+    assert record.name == f"{good.stem}-gradcam-relu_4-glioma"
+    assert {p.name for p in record.iterdir()} == {"map.npy", "overlay.png", "manifest.json"}
+    heat = np.load(record / "map.npy")
     assert (heat.dtype, heat.shape) == (np.float32, (128, 128))
-    manifest = json.loads((out / good.stem / "manifest.json").read_text())
+    manifest = json.loads((record / "manifest.json").read_text())
     assert manifest["path"] == str(good)
     assert (manifest["method"], manifest["layer"]) == ("gradcam", "relu_4")
     assert (manifest["target"], manifest["model"]) == ("glioma", "tiny-float@1")
-    assert str(out / good.stem) in done.stdout
+    assert str(record) in done.stdout
     assert "an empty file" in done.stdout
 
 
@@ -251,7 +249,8 @@ def test_explain_takes_an_inner_layer_and_a_second_class(
         "explain", picture, "--out", tmp_path / "o", "--model", tiny_bundle, *arguments
     )
     assert status == 0
-    manifest = json.loads((tmp_path / "o" / picture.stem / "manifest.json").read_text())
+    name = f"{picture.stem}-gradcam++-relu_2-versus-glioma"
+    manifest = json.loads((tmp_path / "o" / name / "manifest.json").read_text())
     assert (manifest["method"], manifest["layer"]) == ("gradcam++", "relu_2")
     assert (manifest["target"], manifest["versus"]) == ("pituitary", "glioma")
 
@@ -266,8 +265,9 @@ def test_layers_are_listed_and_shown_on_one_sheet(
         "explain", picture, "--layers", "all", "--out", out_folder, "--model", tiny_bundle
     )
     assert status == 0
-    assert str(out_folder / picture.stem) in out
-    assert (out_folder / picture.stem / "layers.png").is_file()
+    name = f"{picture.stem}-gradcam-layers"
+    assert str(out_folder / name) in out
+    assert (out_folder / name / "layers.png").is_file()
     for more in (["--layer", "relu_4"], ["--method", "occlusion"]):
         status, _, err = run(
             "explain",
@@ -293,7 +293,7 @@ def test_layers_are_listed_and_shown_on_one_sheet(
         tiny_bundle,
     )
     assert status == 0
-    manifest = json.loads((out_folder / "two" / picture.stem / "manifest.json").read_text())
+    manifest = json.loads((out_folder / "two" / name / "manifest.json").read_text())
     assert list(manifest["layers"]) == ["relu_1", "relu_4"]
     status, _, err = run(
         "explain",
@@ -315,9 +315,125 @@ def test_a_place_that_cannot_be_written_is_said(
     run: Run, tiny_bundle: Path, picture: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("x")
-    status, _, err = run("explain", picture, "--out", tmp_path / "file", "--model", tiny_bundle)
-    assert status == 2
+    status, out, err = run("explain", picture, "--out", tmp_path / "file", "--model", tiny_bundle)
+    assert (status, out) == (2, "")
     assert err.startswith("error: cannot write")
+    table = tmp_path / "file" / "a.csv"
+    status, out, err = run("predict", picture, "--csv", table, "--model", tiny_bundle)
+    assert (status, out) == (2, "")
+    assert err.startswith("error: cannot write")
+
+
+def test_explaining_again_keeps_what_is_there(
+    run: Run, tiny_bundle: Path, testing: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    first, second = testing["glioma"][:2]
+    scan, out = tmp_path / "scan.png", tmp_path / "out"
+    shutil.copy(first, scan)
+    ask = ("explain", scan, "--out", out, "--model", tiny_bundle)
+    for more in ((), ("--method", "layercam"), ("--target", "Pituitary tumour"), ()):
+        status, _, err = run(*ask, *more)
+        assert status == 0
+    assert "1 records were there already" in err
+    names = {"scan-gradcam", "scan-layercam", "scan-gradcam-pituitary"}
+    assert {p.name for p in out.iterdir()} == names
+    shutil.copy(second, scan)  # another picture of that name is another slice
+    status, _, err = run(*ask)
+    assert (status, err) == (0, "")
+    assert {p.name for p in out.iterdir()} == {*names, "scan-gradcam-2"}
+    before = (out / "scan-gradcam-2" / "overlay.png").read_bytes()
+    (out / "scan-gradcam-2" / "overlay.png").write_bytes(b"spoilt")
+    shutil.rmtree(out / "scan-gradcam")
+    status, _, err = run(*ask, "--overwrite")
+    assert (status, err) == (0, "")
+    assert (out / "scan-gradcam-2" / "overlay.png").read_bytes() == before
+    assert len(list(out.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("Glioma", "glioma"), ("no tumour", "notumor"), ("PITUITARY", "pituitary")],
+)
+def test_a_class_may_be_named_as_people_do(
+    run: Run, tiny_bundle: Path, picture: Path, tmp_path: Path, said: str, meant: str
+) -> None:
+    arguments = ["--target", said, "--out", tmp_path / "o", "--model", tiny_bundle]
+    assert run("explain", picture, *arguments)[0] == 0
+    (record,) = (tmp_path / "o").iterdir()
+    assert json.loads((record / "manifest.json").read_text())["target"] == meant
+
+
+def test_own_records_and_reports_are_no_scans(
+    run: Run, tiny_bundle: Path, testing: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for picture in testing["glioma"][:2]:
+        shutil.copy(picture, scans)
+    model = ("--model", tiny_bundle)
+    assert run("explain", scans, "--out", scans / "why", *model)[0] == 0
+    assert run("demo", "--out", scans / "demo", *model)[0] == 0
+    assert run("predict", scans, "--csv", scans / "answers.csv", *model)[0] == 0
+    shutil.copytree(tiny_bundle, scans / "model")
+    lookalike = scans / "mine"  # somebody else's folder with a manifest in it
+    lookalike.mkdir()
+    (lookalike / "manifest.json").write_text('{"files": ["overlay.png"]}')
+    shutil.copy(picture, lookalike / "overlay.png")
+    status, out, err = run("predict", scans, *model, "--json")
+    found = sorted(str(Path(str(a["path"])).relative_to(scans)) for a in records(out))
+    own = sorted(["mine/manifest.json", "mine/overlay.png", *(p.name for p in scans.glob("*.png"))])
+    assert (status, found) == (1, own)
+    assert err.count("note: passed over what tumorlens wrote") == 1
+    status, out, err = run("explain", scans, "--out", scans / "why", *model)
+    assert len(list((scans / "why").iterdir())) == 3  # the lookalike's slice came to it
+    status, out, err = run("predict", scans / "why", *model)
+    assert status == 1
+    assert "nothing but what tumorlens wrote" in out
+
+
+def test_a_log_has_one_line_for_the_end(
+    run: Run, tiny_bundle: Path, picture: Path, tmp_path: Path
+) -> None:
+    with Image.open(picture) as one:
+        one.save(tmp_path / "stack.tif", save_all=True, append_images=[one.copy()] * 20)
+    for command in (["predict"], ["explain", "--out", tmp_path / "o"]):
+        arguments = [picture, tmp_path / "stack.tif", "--model", tiny_bundle]
+        status, out, err = run(*command, *arguments)
+        assert status == 0
+        assert len(out.splitlines()) == 22
+        assert err.count("files 2/2") == 1
+
+
+def test_a_table_is_whole_and_holds_no_formula(
+    run: Run,
+    tiny_bundle: Path,
+    picture: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("=cmd.png", "a,b.png"):
+        shutil.copy(picture, name)
+    Path("-broken.png").write_text("no picture")
+    given = ["=cmd.png", "a,b.png", "./-broken.png", "@missing"]
+    status, out, _ = run("predict", "--csv", "t.csv", "--model", tiny_bundle, *given)
+    assert status == 1
+    assert len(out.splitlines()) == 4
+    with Path("t.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == ["./=cmd.png", "a,b.png", "./-broken.png", "./@missing"]
+    assert rows[0]["label"] == "pituitary"
+    assert float(rows[0]["p_pituitary"]) == float(rows[0]["confidence"])
+    assert "no such file" in rows[3]["error"]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    before = Path("t.csv").read_bytes()
+    monkeypatch.setattr("tumorlens.sources.stream.predict_files", stop)
+    assert run("predict", "--csv", "t.csv", "--model", tiny_bundle, "a,b.png")[0] == 130
+    assert Path("t.csv").read_bytes() == before
 
 
 # usage
@@ -433,12 +549,34 @@ def test_info_takes_the_card_of_a_stranger(
 def test_the_demonstration_answers_and_explains(
     run: Run, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    for name in ("s1045", "s1045-2"):
+    for _ in range(2):  # the second replaces what the first made
         status, out, _ = run("demo", "--model", tiny_bundle, "--out", tmp_path / "demo")
         assert status == 0
-        assert (tmp_path / "demo" / name / "manifest.json").is_file()
-        assert str(tmp_path / "demo" / name / "overlay.png") in out
+        made = {p.name for p in (tmp_path / "demo").iterdir()}
+        assert made == {"demo.json", "demo.png", "healthy", "drawn-tumour"}
+        assert (tmp_path / "demo" / "healthy" / "manifest.json").is_file()
+        assert str(tmp_path / "demo" / "demo.png") in out
+        assert "drawn" in out
         assert "not a medical device" in out
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "demo.png").write_text("precious")
+    status, _, err = run("demo", "--model", tiny_bundle, "--out", tmp_path / "mine")
+    assert status == 2
+    assert "not empty" in err
+    assert (tmp_path / "mine" / "demo.png").read_text() == "precious"
+
+
+def test_the_shipped_model_finds_the_drawn_tumour(run: Run, tmp_path: Path) -> None:
+    status, out, _ = run("demo", "--out", tmp_path / "demo")
+    assert status == 0
+    healthy, drawn = out.split("\n\n")[:2]
+    assert "no tumour, " in healthy
+    assert "glioma, " in drawn
+    manifest = json.loads((tmp_path / "demo" / "drawn-tumour" / "manifest.json").read_text())
+    assert manifest["assessable"]
+    heat = np.load(tmp_path / "demo" / "drawn-tumour" / "map.npy")
+    row, column = np.unravel_index(heat.argmax(), heat.shape)
+    assert np.hypot(row - 90, column - 78) < 17
 
 
 # train, export

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tumorlens.apps.cli.hub_options import tell, where
-from tumorlens.apps.cli.labelled_options import choose_source, labelled_options, tell_unreadable
+from tumorlens.apps.cli.options import bundle_out_option, choose_source, labelled_options, where
+from tumorlens.apps.cli.output import tell_notes, tell_unreadable
 
 if TYPE_CHECKING:
     from tumorlens.models.card import Card
@@ -20,7 +20,7 @@ _SHARE = click.FloatRange(0.5, 1, max_open=True)
 @click.command()
 @click.argument("bundle", metavar="BUNDLE")
 @click.option("--data", metavar="MANIFEST|DIR", help="Labelled slices it was not trained on.")
-@click.option("--out", required=True, metavar="DIR", help="The bundle to make.")
+@bundle_out_option
 @labelled_options
 @click.option(
     "--level",
@@ -60,7 +60,7 @@ def calibrate(
     from tumorlens.evaluate.cases import read_class_map
     from tumorlens.models.store import find_bundle
 
-    tell(find_bundle(bundle, **where()).notes)
+    tell_notes(find_bundle(bundle, **where()).notes)
     card, answers = run_calibration(
         bundle,
         source,
@@ -73,7 +73,7 @@ def calibrate(
     )
     click.echo(_summary(card))
     click.echo(f"calibrated: {click.format_filename(out)}")
-    tell_unreadable(answers.unreadable)
+    tell_unreadable([f"{name}: {reason}" for name, reason in answers.unreadable])
 
 
 def _summary(card: Card) -> str:

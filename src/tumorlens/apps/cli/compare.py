@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from tumorlens.apps.cli.meter import Meter
+from tumorlens.apps.cli.options import out_option
 
 __all__ = ["compare"]
 
 
 @click.command()
 @click.argument("run", metavar="RUN")
-@click.option("--out", required=True, metavar="DIR", help="Where to put table, figure, bundles.")
+@out_option
 @click.option("--data", metavar="DIR|MANIFEST", help="The data trained on, if it has moved.")
 @click.option(
     "--external", metavar="DIR", help="Compare on another data set, of class folders, instead."

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from tumorlens.apps.cli.meter import Meter
-from tumorlens.untrusted import printable
+from tumorlens.apps.cli.options import check_file, json_option, out_option, seed_option
+from tumorlens.apps.cli.output import tell_unreadable
 
 if TYPE_CHECKING:
     from tumorlens.data.audit import Audit
@@ -48,7 +48,9 @@ def data() -> None:
 
 @data.command()
 @click.argument("folder", metavar="DIR")
-@click.option("--out", required=True, metavar="CSV", help="The manifest to write.")
+@click.option(
+    "--out", required=True, metavar="CSV", callback=check_file, help="The manifest to write."
+)
 @click.option(
     "--groups",
     type=click.Choice(["auto", "published", "none"]),
@@ -67,17 +69,22 @@ def manifest(*, folder: str, out: str, groups: str) -> None:
     made = write_manifest(make_manifest(folder, groups=groups, progress=Meter()), out)
     _describe(made)
     click.echo(f"written: {click.format_filename(out)}")
-    _fail_if([f"{bad.path}: {bad.reason}" for bad in made.unreadable])
+    tell_unreadable([f"{bad.path}: {bad.reason}" for bad in made.unreadable])
 
 
 @data.command()
 @click.argument("manifest", metavar="MANIFEST")
 @click.option("--folds", type=click.IntRange(min=2), default=5, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@seed_option
 @click.option("--keep", is_flag=True, help="Groups that have a fold stay in it.")
-@click.option("--out", metavar="CSV", help="Where to write; over the manifest if not given.")
-def split(*, manifest: str, folds: int, seed: int, keep: bool, out: str | None) -> None:
+@click.option("--out", metavar="CSV", callback=check_file, help="Where to write; see --overwrite.")
+@click.option("--overwrite", is_flag=True, help="Write over the manifest.")
+def split(
+    *, manifest: str, folds: int, seed: int, keep: bool, out: str | None, overwrite: bool
+) -> None:
     """Deal the pictures of a manifest into folds: stratified, whole groups only."""
+    if (out is None) != overwrite:
+        raise click.UsageError("say where to: --out CSV, or --overwrite for the manifest itself")
     from tumorlens.data.folds import imbalance
     from tumorlens.data.manifest import read_manifest, write_manifest
     from tumorlens.data.split import split_manifest
@@ -94,13 +101,13 @@ def split(*, manifest: str, folds: int, seed: int, keep: bool, out: str | None) 
 
 @data.command()
 @click.argument("source", metavar="DIR|MANIFEST")
-@click.option("--out", required=True, metavar="REPORT", help="The folder to make.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the totals as one JSON object.")
+@out_option
+@seed_option
+@json_option
 def audit(*, source: str, out: str, seed: int, as_json: bool) -> None:
     """Look for copies, leaks, wrong labels, shortcuts and odd files.
 
-    REPORT will hold index.html, a page with the pictures side by side, and audit.json.
+    DIR will hold index.html, a page with the pictures side by side, and audit.json.
     Exit status 1: some files cannot be read.
     """
     from tumorlens.data.audit import audit_data
@@ -111,7 +118,7 @@ def audit(*, source: str, out: str, seed: int, as_json: bool) -> None:
     page = write_audit(found, root, out)
     click.echo(json.dumps(found.totals()) if as_json else _summary(found))
     click.echo(f"written: {click.format_filename(page)}", err=as_json)
-    _fail_if([f"{name}: {reason}" for name, reason in found.unreadable.items()])
+    tell_unreadable([f"{name}: {reason}" for name, reason in found.unreadable.items()])
 
 
 def _describe(made: Manifest) -> None:
@@ -144,11 +151,3 @@ def _summary(found: Audit) -> str:
     seconds = ", ".join(f"{stage} {time:.0f}" for stage, time in found.seconds.items())
     lines.append(f"seconds: {seconds}")
     return "\n".join(lines)
-
-
-def _fail_if(problems: Sequence[str]) -> None:
-    """Name the files that could not be read, and say so by the exit status."""
-    for problem in problems:
-        click.echo(f"unreadable  {printable(problem)}", err=True)
-    if problems:
-        raise click.exceptions.Exit(1)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import click
 
-from tumorlens.apps.cli.answers import load_model, model_option
+from tumorlens.apps.cli.options import load_model, model_option
 
 __all__ = ["demo"]
 
 
 @click.command()
 @click.option("--out", default="tumorlens-demo", show_default=True, metavar="DIR", help="Where to.")
+@click.option(
+    "--data", metavar="DIR", help="The public data set: show one unseen slice of each class."
+)
 @model_option
-def demo(out: str, model: str | None) -> None:
-    """Classify and explain a real MR slice, offline.
+def demo(out: str, data: str | None, model: str | None) -> None:
+    """Show what the program does, offline: a healthy head, and the same with a drawn tumour.
 
-    The slice is a healthy head that comes inside Matplotlib's package.
+    The slice comes inside Matplotlib's package. The tumour in it is drawn by the program.
     """
     from tumorlens.apps.demo import run_demo
 
-    click.echo(run_demo(load_model(model), out))
+    click.echo(run_demo(load_model(model), out, data=data))

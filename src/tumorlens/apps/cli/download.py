@@ -7,6 +7,7 @@ import json
 import click
 
 from tumorlens.apps.cli.meter import Meter
+from tumorlens.apps.cli.options import json_option
 
 __all__ = ["check", "download"]
 
@@ -29,7 +30,7 @@ _MANIFEST = "A CSV with sha256 and label to compare with, instead of the publish
     show_default=True,
     help="Seconds without a byte after which to give up.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The whole comparison, as one JSON object.")
+@json_option
 def download(
     *, out: str, version: int | None, manifest: str | None, timeout: float, as_json: bool
 ) -> None:
@@ -57,7 +58,7 @@ def download(
 @click.command()
 @click.argument("folder", metavar="DIR")
 @click.option("--manifest", metavar="CSV", help=_MANIFEST)
-@click.option("--json", "as_json", is_flag=True, help="The whole comparison, as one JSON object.")
+@json_option
 def check(*, folder: str, manifest: str | None, as_json: bool) -> None:
     """Compare a folder with the published data set, file by file.
 

@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tumorlens.apps.cli.hub_options import tell, where
-from tumorlens.apps.cli.labelled_options import choose_source, labelled_options, tell_unreadable
 from tumorlens.apps.cli.meter import Meter
+from tumorlens.apps.cli.options import (
+    choose_source,
+    labelled_options,
+    load_model,
+    model_option,
+    out_option,
+    seed_option,
+)
+from tumorlens.apps.cli.output import tell_unreadable
 from tumorlens.extras import require
 from tumorlens.untrusted import printable
 
@@ -22,8 +29,8 @@ _SHOWN = ("accuracy", "macro_f1", "mcc", "auc.macro", "ece", "brier", "tumour_mi
 
 @click.command()
 @click.argument("data", required=False, metavar="[DATA]")
-@click.option("--out", required=True, metavar="DIR", help="The folder to make.")
-@click.option("--model", metavar="NAME|PATH", help="A model that ships, or the path of a bundle.")
+@out_option
+@model_option
 @labelled_options
 @click.option(
     "--bootstrap",
@@ -32,7 +39,7 @@ _SHOWN = ("accuracy", "macro_f1", "mcc", "auc.macro", "ece", "brier", "tumour_mi
     show_default=True,
     help="Resamples for the intervals.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@seed_option
 def evaluate(
     *,
     data: str | None,
@@ -52,15 +59,13 @@ def evaluate(
     1: some files could not be read; the rest was measured.
     """
     source = choose_source(data, external, "DATA")
-    from tumorlens.classifier import load
     from tumorlens.evaluate.cases import read_class_map
     from tumorlens.evaluate.evaluation import evaluate as run_evaluation
     from tumorlens.files import new_folder
     from tumorlens.report.evaluation import write_evaluation
 
     require("matplotlib", "the report", "evaluate")
-    classifier = load(model, **where())
-    tell(classifier.place.notes)
+    classifier = load_model(model)
     with new_folder(out) as folder:
         found = run_evaluation(
             source,
@@ -76,7 +81,8 @@ def evaluate(
         write_evaluation(found, folder, progress=Meter())
     click.echo(_summary(found))
     click.echo(f"written: {click.format_filename(out)}")
-    tell_unreadable(found.answers.unreadable, "; metrics.json lists them")
+    unreadable = [f"{name}: {reason}" for name, reason in found.answers.unreadable]
+    tell_unreadable(unreadable, "; metrics.json lists them")
 
 
 def _summary(found: Evaluation) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from tumorlens.apps.cli.answers import finish, line_of, load_model, model_option
-from tumorlens.apps.cli.meter import Meter
+from tumorlens.apps.cli.options import load_model, model_option
+from tumorlens.apps.cli.output import find_scans, finish, line_of, tell_each, tell_notes
 from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
     from tumorlens.classifier import Classifier
+    from tumorlens.explain.batch import Saved
     from tumorlens.explain.explainer import Question
+    from tumorlens.prediction import Prediction
+    from tumorlens.sources.failure import Failure
 
 __all__ = ["explain"]
 
@@ -29,6 +32,7 @@ __all__ = ["explain"]
 @click.option("--target", metavar="CLASS", help="Which class; the most probable one if not given.")
 @click.option("--versus", metavar="CLASS", help="Why the target rather than this class.")
 @click.option("--out", metavar="DIR", help="Where to put a folder for each slice.")
+@click.option("--overwrite", is_flag=True, help="Make records anew that are there already.")
 def explain(
     paths: tuple[str, ...],
     model: str | None,
@@ -39,47 +43,66 @@ def explain(
     target: str | None,
     versus: str | None,
     out: str | None,
+    overwrite: bool,
 ) -> None:
     """Show where in each slice the evidence for a class lies.
 
-    For each slice a new folder with map.npy, overlay.png and manifest.json; with
-    --layers, layers.png and maps.npz. Layers other than the last one need the train
-    extra. Methods: gradcam, gradcam++, hirescam, layercam, eigencam, scorecam, occlusion.
+    For each slice a folder, named after its file and the method, with map.npy, overlay.png
+    and manifest.json; with --layers, layers.png and maps.npz. A record that is there
+    already is kept as it is. Layers other than the last one need the train extra.
+
+    Methods: gradcam, gradcam++, hirescam, layercam, eigencam, scorecam, occlusion.
     """
-    from tumorlens.explain.batch import explain_files
+    from tumorlens.explain.batch import explain_files, find_records
     from tumorlens.explain.depth import explain_depth
     from tumorlens.explain.explainer import Question
-    from tumorlens.files import find_files
-    from tumorlens.sources.failure import Failure
 
     if not list_layers and not (paths and out):
         raise click.UsageError("give PATH... and --out DIR")
+    # First, so that records which other processes add from now on are not taken for old ones.
+    before = find_records(str(out))
+    files = find_scans(paths)
     classifier = load_model(model)
     if list_layers:
         click.echo("\n".join(classifier.layers))
         return
-    question = Question(method, layer, target, versus)
+    classes = classifier.card.classes
+    question = Question(method, layer, _class_of(target, classes), _class_of(versus, classes))
     _check_question(classifier, question, layers)
-    files = list(find_files(paths))
-    results: Iterator[Any]
+    options = {"before": before, "overwrite": overwrite}
     if layers is None:
-        results = explain_files(classifier, files, str(out), question)
+        results = explain_files(classifier, files, str(out), question, **options)
     else:
-        results = explain_depth(classifier, files, str(out), question, _layer_names(layers))
-    meter = Meter() if len(files) > 1 and not sys.stdout.isatty() else None
-    failed = done = 0
+        names = _layer_names(layers)
+        results = explain_depth(classifier, files, str(out), question, names, **options)
+    failed = tell_each(_told(results), len(files))
+    finish(failed, len(files))
+
+
+def _told(results: Iterator[Saved | Failure]) -> Iterator[tuple[Prediction | Failure, str]]:
+    """Give each result with its line, and say in the end what was kept."""
+    from tumorlens.sources.failure import Failure
+
+    kept = 0
     for result in results:
         if isinstance(result, Failure):
-            failed, done = failed + 1, done + 1
-            click.echo(line_of(result))
-        else:
-            explained, folder = result
-            answer = (explained[0] if isinstance(explained, list) else explained).prediction
-            done += answer.slice == 0
-            click.echo(f"{line_of(answer)}  ->  {printable(folder)}")
-        if meter:
-            meter("files", done, len(files))
-    finish(failed, len(files))
+            yield result, line_of(result)
+            continue
+        kept += result.kept
+        yield result.prediction, f"{line_of(result.prediction)}  ->  {printable(result.folder)}"
+    if kept:
+        tell_notes([f"{kept} records were there already and are kept; --overwrite replaces them"])
+
+
+def _class_of(name: str | None, classes: Sequence[str]) -> str | None:
+    """Find the class that a person means: `Glioma`, `no tumour`."""
+    from tumorlens.data.folder import class_named
+
+    if name is None or name in classes:
+        return name
+    alike = [one for one in classes if one.lower() == name.strip().lower()]
+    meant = alike[0] if alike else class_named(name)
+    return meant if meant in classes else name
 
 
 def _layer_names(layers: str | None) -> list[str] | None:
@@ -91,8 +114,6 @@ def _layer_names(layers: str | None) -> list[str] | None:
 
 def _check_question(classifier: Classifier, question: Question, layers: str | None) -> None:
     """Refuse what cannot be explained before any work is done."""
-    import dataclasses
-
     names = _layer_names(layers) or []
     if layers is not None and (question.layer is not None or question.method == "occlusion"):
         raise click.UsageError("--layers goes neither with --layer nor with occlusion")

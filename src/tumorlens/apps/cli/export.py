@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from tumorlens.apps.cli.bundle_options import bundle_options, tell_made
 from tumorlens.apps.cli.meter import Meter
+from tumorlens.apps.cli.options import bundle_options
+from tumorlens.apps.cli.output import tell_made
 
 __all__ = ["export"]
 

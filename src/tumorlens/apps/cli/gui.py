@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import click
 
-from tumorlens.apps.cli.hub_options import where
+from tumorlens.apps.cli.options import model_option, where
 
 __all__ = ["gui"]
 
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
-@click.option(
-    "--model",
-    metavar="NAME|PATH",
-    help="Name of a model that ships, or path of a bundle; see `tumorlens info`.",
-)
+@model_option
 @click.option(
     "--scale",
     type=click.FloatRange(min=1, max=4),

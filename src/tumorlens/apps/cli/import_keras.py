@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from tumorlens.apps.cli.bundle_options import bundle_options, tell_made
+from tumorlens.apps.cli.options import bundle_options
+from tumorlens.apps.cli.output import tell_made
 
 __all__ = ["import_keras"]
 

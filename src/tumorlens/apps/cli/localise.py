@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from tumorlens.apps.cli.hub_options import tell, where
 from tumorlens.apps.cli.meter import Meter
+from tumorlens.apps.cli.options import load_model, model_option, out_option
 from tumorlens.extras import require
 
 __all__ = ["localise"]
@@ -29,7 +29,7 @@ __all__ = ["localise"]
     "--manifest", metavar="CSV", help="Groups and folds; the published ones if not given."
 )
 @click.option("--fold", type=click.IntRange(min=0), help="Only pictures of this fold.")
-@click.option("--model", metavar="NAME|PATH", help="Name of a model that ships, or a bundle.")
+@model_option
 @click.option(
     "--method",
     "methods",
@@ -49,7 +49,7 @@ __all__ = ["localise"]
     metavar="N",
     help="Randomise the network's weights on N pictures; needs the train extra.",
 )
-@click.option("--out", required=True, metavar="DIR", help="The folder to make.")
+@out_option
 def localise(
     *,
     data: str,
@@ -72,7 +72,6 @@ def localise(
     DIR is the folder that the table's pictures are named from. Writes index.html, figures,
     cases.csv and localisation.json.
     """
-    from tumorlens.classifier import load
     from tumorlens.data.outlines import find_masked
     from tumorlens.evaluate.localise import localise as measure
     from tumorlens.evaluate.sanity import check_sanity, choose_pictures
@@ -81,8 +80,7 @@ def localise(
 
     for module in ("matplotlib", "scipy"):
         require(module, "measuring explanations", "evaluate")
-    classifier = load(model, **where())
-    tell(classifier.place.notes)
+    classifier = load_model(model)
     pictures = find_masked(
         data, masks, table, mask_column=mask_column, manifest=manifest, fold=fold
     )

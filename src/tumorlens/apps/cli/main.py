@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from typing import Final
 
 import click
 
@@ -23,13 +24,14 @@ from tumorlens.apps.cli.evaluate import evaluate
 from tumorlens.apps.cli.explain import explain
 from tumorlens.apps.cli.export import export
 from tumorlens.apps.cli.gui import gui
-from tumorlens.apps.cli.hub_options import hub_options
 from tumorlens.apps.cli.import_keras import import_keras
 from tumorlens.apps.cli.info import info
 from tumorlens.apps.cli.localise import localise
 from tumorlens.apps.cli.models import models
+from tumorlens.apps.cli.options import hub_options
 from tumorlens.apps.cli.predict import predict
 from tumorlens.apps.cli.push import push
+from tumorlens.apps.cli.streams import prepare_streams
 from tumorlens.apps.cli.train import train
 from tumorlens.apps.cli.verify import verify
 from tumorlens.errors import TumorLensError
@@ -40,6 +42,7 @@ __all__ = ["cli", "main"]
 
 def main() -> None:
     """Run the command line; errors become one sentence and an exit status."""
+    prepare_streams()
     try:
         with orderly_end():
             # Not standalone, so that our errors get our exit status; click returns its own.
@@ -62,7 +65,28 @@ def main() -> None:
         sys.exit(2)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_TASKS: Final = {
+    "Answer and explain": (predict, explain, demo, gui),
+    "Models": (models, info, verify, push, import_keras),
+    "Measure": (evaluate, localise, calibrate),
+    "Train": (data, train, compare, export),
+}
+
+
+class _ByTask(click.Group):
+    """A group that lists its commands by what they are for."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = formatter.width - 6 - max(map(len, self.list_commands(ctx)))
+        for task, commands in _TASKS.items():
+            with formatter.section(task):
+                rows = [(c.name or "", c.get_short_help_str(width)) for c in commands]
+                formatter.write_dl(rows, col_max=20)
+
+
+@click.group(
+    cls=_ByTask, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="tumorlens")
 @hub_options
 def cli() -> None:
@@ -72,22 +96,6 @@ def cli() -> None:
     """
 
 
-for _command in (
-    predict,
-    explain,
-    demo,
-    gui,
-    info,
-    models,
-    verify,
-    push,
-    import_keras,
-    data,
-    train,
-    compare,
-    export,
-    evaluate,
-    localise,
-    calibrate,
-):
-    cli.add_command(_command)
+for _commands in _TASKS.values():
+    for _command in _commands:
+        cli.add_command(_command)

@@ -19,15 +19,18 @@ class Meter:
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._stage = ""
-        self._first = 0
+        self._first = self._done = self._total = 0
         self._began = self._shown = 0.0
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Report a step; see `tumorlens.progress.Progress`."""
         now = time.monotonic()
-        if stage != self._stage:
+        if stage != self._stage or done < self._done:
             self._stage, self._began, self._shown = stage, now, 0.0
             self._first = done
+        elif self._done >= self._total == total:
+            return  # its end was shown
+        self._done, self._total = done, total
         pause = self._TERMINAL_SECONDS if self._terminal else self._LOG_SECONDS
         if done < total and now - self._shown < pause:
             return

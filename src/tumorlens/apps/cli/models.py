@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tumorlens.apps.cli.options import json_option
 from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["models"]
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a model, a line each.")
+@json_option
 @click.option("--card", metavar="MODEL", help="Write the model card of one model instead.")
 @click.option(
     "--metrics",
@@ -50,14 +51,15 @@ def models(*, as_json: bool, card: str | None, metrics: tuple[Path, ...]) -> Non
 
 
 def _model_card(model: str, metrics: tuple[Path, ...]) -> str:
-    from tumorlens.apps.cli.hub_options import tell, where
+    from tumorlens.apps.cli.options import where
+    from tumorlens.apps.cli.output import tell_notes
     from tumorlens.errors import DataError
     from tumorlens.models.bundle import read_card
     from tumorlens.models.store import find_bundle
     from tumorlens.publish.model_card import model_card
 
     place = find_bundle(model, **where())
-    tell(place.notes)
+    tell_notes(place.notes)
     try:
         found = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
         localisations = [one for one in found if "hidden" in one]

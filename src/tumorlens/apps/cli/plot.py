@@ -5,16 +5,15 @@ from __future__ import annotations
 import click
 
 from tumorlens.apps.cli.meter import Meter
+from tumorlens.apps.cli.options import out_option, seed_option
 
 __all__ = ["plot"]
 
 
 @click.command()
 @click.argument("source", metavar="DIR|MANIFEST")
-@click.option("--out", required=True, metavar="DIR", help="The folder to make.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the examples."
-)
+@out_option
+@seed_option
 def plot(*, source: str, out: str, seed: int) -> None:
     """Draw a data set: examples, classes, sizes and folds.
 

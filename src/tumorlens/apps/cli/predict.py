@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import click
 
-from tumorlens.apps.cli.answers import finish, line_of, load_model, model_option
-from tumorlens.apps.cli.meter import Meter
+from tumorlens.apps.cli.options import check_file, json_option, load_model, model_option
+from tumorlens.apps.cli.output import find_scans, finish, line_of, tell_each
+
+if TYPE_CHECKING:
+    from tumorlens.prediction import Prediction
+    from tumorlens.sources.failure import Failure
 
 __all__ = ["predict"]
 
@@ -16,25 +22,30 @@ __all__ = ["predict"]
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @model_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a slice, a line each.")
-def predict(paths: tuple[str, ...], model: str | None, as_json: bool) -> None:
+@json_option
+@click.option(
+    "--csv", metavar="FILE", callback=check_file, help="Write a table too, when all is done."
+)
+def predict(paths: tuple[str, ...], model: str | None, as_json: bool, csv: str | None) -> None:
     """Classify pictures and folders of pictures.
 
     Folders are walked. A file that cannot be read is reported, the others go on.
     """
-    from tumorlens.files import find_files
-    from tumorlens.sources.failure import Failure
+    from tumorlens.apps.answer_table import answer_table
     from tumorlens.sources.stream import predict_files
 
+    files = find_scans(paths)
     classifier = load_model(model)
-    files = list(find_files(paths))
-    # On a terminal the answers themselves show how far it is.
-    meter = Meter() if len(files) > 1 and not sys.stdout.isatty() else None
-    failed = done = 0
-    for result in predict_files(classifier, files):
-        failed += isinstance(result, Failure)
-        done += isinstance(result, Failure) or result.slice == 0
-        click.echo(json.dumps(result.to_dict()) if as_json else line_of(result))
-        if meter:
-            meter("files", done, len(files))
+    with ExitStack() as stack:
+        add = None
+        if csv is not None:
+            add = stack.enter_context(answer_table(csv, classifier.card.classes))
+
+        def answers() -> Iterator[tuple[Prediction | Failure, str]]:
+            for result in predict_files(classifier, files):
+                if add is not None:
+                    add(result)
+                yield result, json.dumps(result.to_dict()) if as_json else line_of(result)
+
+        failed = tell_each(answers(), len(files))
     finish(failed, len(files))

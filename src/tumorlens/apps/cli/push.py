@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tumorlens.apps.cli.hub_options import where
+from tumorlens.apps.cli.options import where
 
 __all__ = ["push"]
 

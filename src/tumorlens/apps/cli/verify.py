@@ -6,14 +6,14 @@ import json
 
 import click
 
-from tumorlens.apps.cli.hub_options import where
+from tumorlens.apps.cli.options import json_option, where
 
 __all__ = ["verify"]
 
 
 @click.command()
 @click.argument("bundle", metavar="BUNDLE")
-@click.option("--json", "as_json", is_flag=True, help="What was found, as one JSON object.")
+@json_option
 def verify(*, bundle: str, as_json: bool) -> None:
     """Check that a bundle is what its card says and answers as it did at export.
 

@@ -1,0 +1,165 @@
+"""Options that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from tumorlens.apps.cli.meter import Meter
+from tumorlens.apps.cli.output import tell_notes
+
+if TYPE_CHECKING:
+    from tumorlens.classifier import Classifier
+
+__all__ = [
+    "bundle_options",
+    "bundle_out_option",
+    "check_file",
+    "choose_source",
+    "hub_options",
+    "json_option",
+    "labelled_options",
+    "load_model",
+    "model_option",
+    "out_option",
+    "seed_option",
+    "where",
+]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _together(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+    """Make one decorator of several options; `--help` lists them in this order."""
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    context.meta[f"tumorlens.{parameter.name}"] = value
+
+
+model_option: Final = click.option(
+    "--model",
+    metavar="NAME|PATH|hf://...",
+    help="Name of a model that ships, path of a bundle, or hf://org/name; see `tumorlens models`.",
+)
+
+
+def check_folder(_: click.Context, __: click.Parameter, value: str) -> str:
+    """Refuse a folder that cannot be made before any work is done for it."""
+    from tumorlens.files import check_new_folder
+
+    check_new_folder(value)
+    return value
+
+
+def check_file(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Refuse a file that cannot be written before any work is done for it."""
+    from tumorlens.files import check_new_file
+
+    if value is not None:
+        check_new_file(value)
+    return value
+
+
+out_option: Final = click.option(
+    "--out", required=True, metavar="DIR", callback=check_folder, help="The folder to make."
+)
+
+bundle_out_option: Final = click.option(
+    "--out", required=True, metavar="DIR", callback=check_folder, help="The bundle to make."
+)
+
+json_option: Final = click.option(
+    "--json", "as_json", is_flag=True, help="As JSON: one object a line."
+)
+
+seed_option: Final = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of everything drawn at random.",
+)
+
+# How every command reaches the hub: `where` finds their values from any command.
+hub_options: Final = _together(
+    click.option(
+        "--offline",
+        is_flag=True,
+        expose_value=False,
+        callback=_keep,
+        help="Take models on the hub from the cache alone.",
+    ),
+    click.option(
+        "--endpoint",
+        metavar="URL",
+        expose_value=False,
+        callback=_keep,
+        help="Address of the hub, when it is not the usual one.",
+    ),
+)
+
+# Of every command that makes a bundle.
+bundle_options: Final = _together(
+    bundle_out_option,
+    click.option("--name", help="What to call the model; its network's name if not given."),
+    click.option("--model-version", default="1", show_default=True, help="Its version."),
+    click.option("--description", default="", help="A sentence for the card: what the model is."),
+)
+
+# Of every command that asks a model about slices whose answer is known.
+labelled_options: Final = _together(
+    click.option(
+        "--fold",
+        "folds",
+        type=click.IntRange(min=0),
+        multiple=True,
+        help="Fold of the manifest; may be repeated. All pictures if not given.",
+    ),
+    click.option(
+        "--split",
+        type=click.Choice(["Training", "Testing", "Validation"], case_sensitive=False),
+        help="Only this official split.",
+    ),
+    click.option("--external", metavar="DIR", help="Somebody else's data set, in place of yours."),
+    click.option(
+        "--class-map",
+        metavar="JSON|NAME=CLASS,...",
+        help="What its folders hold; NAME=- leaves a folder out.",
+    ),
+)
+
+
+def where() -> dict[str, Any]:
+    """Give what `tumorlens.load` and its like take beside the name of a model."""
+    meta = click.get_current_context().meta
+    return {
+        "offline": meta.get("tumorlens.offline", False),
+        "endpoint": meta.get("tumorlens.endpoint"),
+        "progress": Meter(),
+    }
+
+
+def load_model(model: str | None) -> Classifier:
+    """Load the model that was named, and tell how it was found."""
+    from tumorlens.classifier import load
+
+    classifier = load(model, **where())
+    tell_notes(classifier.place.notes)
+    return classifier
+
+
+def choose_source(data: str | None, external: str | None, name: str) -> str:
+    """Give the one source that was named; `name` is what the other is called."""
+    if (data is None) == (external is None):
+        raise click.UsageError(f"name either {name} or --external DIR")
+    return str(data if external is None else external)

@@ -1,0 +1,123 @@
+"""What several commands print, and the exit status that goes with it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from tumorlens.apps.cli.meter import Meter
+from tumorlens.untrusted import printable
+
+if TYPE_CHECKING:
+    from tumorlens.prediction import Prediction
+    from tumorlens.sources.failure import Failure
+
+__all__ = [
+    "find_scans",
+    "finish",
+    "line_of",
+    "tell_each",
+    "tell_made",
+    "tell_notes",
+    "tell_unreadable",
+]
+
+_LISTED: Final = 20  # files named
+
+
+def find_scans(paths: Iterable[str]) -> list[str]:
+    """List the files that are meant, and say in a note what was passed over."""
+    from tumorlens.files import find_files
+
+    passed: list[str] = []
+    files = list(find_files(paths, passed))
+    if passed:
+        more = f" and {len(passed) - 1} more" if passed[1:] else ""
+        tell_notes([f"passed over what tumorlens wrote: {passed[0]}{more}"])
+    return files
+
+
+def tell_each(results: Iterable[tuple[Prediction | Failure, str]], files: int) -> int:
+    """Print a line for each slice, and show how far it is.
+
+    Parameters
+    ----------
+    results
+        In the order of the files; each with its line.
+    files
+        How many there are.
+
+    Returns
+    -------
+    int
+        How many files could not be read.
+    """
+    from tumorlens.sources.failure import Failure
+
+    # On a terminal the answers themselves show how far it is.
+    meter = Meter() if files > 1 and not sys.stdout.isatty() else None
+    failed = begun = 0
+    for result, line in results:
+        failed += isinstance(result, Failure)
+        if isinstance(result, Failure) or result.slice == 0:
+            if meter and begun:
+                meter("files", begun, files)  # those before this one are done
+            begun += 1
+        click.echo(line)
+    if meter:
+        meter("files", files, files)
+    return failed
+
+
+def line_of(result: Prediction | Failure) -> str:
+    """One result as one line for people."""
+    from tumorlens.sources.failure import Failure
+
+    if isinstance(result, Failure):
+        return f"unreadable          {result.error}"
+    name = printable(result.path or "<memory>") + (f" [{result.slice}]" if result.slice else "")
+    maybe = f"  (or {', '.join(result.prediction_set[1:])})" if result.prediction_set[1:] else ""
+    if not result.assessable:
+        return f"not assessable      {name}: {result.reason}"
+    return f"{result.label:<12}{result.confidence:>6.1%}  {name}{maybe}"
+
+
+def finish(failed: int, files: int) -> None:
+    """Say what went wrong and set the exit status."""
+    if failed:
+        click.echo(f"{failed} of {files} files could not be read", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def tell_notes(notes: Iterable[str]) -> None:
+    """Say on standard error what the user should know."""
+    for note in notes:
+        click.echo(f"note: {printable(note)}", err=True)
+
+
+def tell_made(done: str, bundle: Path, *notes: str) -> None:
+    """Say where a bundle is, and what to do with it."""
+    shown = printable(bundle)
+    click.echo("\n".join([f"{done}: {shown}", *notes]))
+    click.echo(f"next: tumorlens predict PATH --model {shown}")
+
+
+def tell_unreadable(files: Sequence[str], rest: str = "") -> None:
+    """Name files that could not be read, and end with the status that says so.
+
+    Parameters
+    ----------
+    files
+        Name and reason of each, as one text.
+    rest
+        Where all of them are listed.
+    """
+    for file in files[:_LISTED]:
+        click.echo(f"unreadable  {printable(file)}", err=True)
+    if files:
+        click.echo(f"{len(files)} files could not be read{rest}", err=True)
+        raise click.exceptions.Exit(1)
