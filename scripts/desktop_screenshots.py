@@ -146,16 +146,41 @@ def states(one: Photographer, folder: Path) -> Iterator[str]:
     model.view.choose(replace(model.view.choice, method="gradcam++"))
     one.until(one.explained)
     yield "beside"
+    yield from looks(one)
+    yield from troubles(one)
+
+
+def looks(one: Photographer) -> Iterator[str]:
+    """Change how the picture and the list are shown."""
+    model, window = one.model, one.window
+    window.toggle_alone()
+    one.until(one.explained)
+    yield "alone"
+    window.toggle_alone()
     window.toggle_beside()
+    window.toggle_contour()
+    window.list.sort_by("confidence")
+    window.list.sort_by("confidence")
+    one.until(one.explained)
+    yield "contour"
+    window.toggle_contour()
+    window.list.sort_by("confidence")
+    window.list.filter.insert(0, "glioma")
     model.view.choose(replace(model.view.choice, method="scorecam"))
     one.until(lambda: model.view.computing)
     yield "computing"
     model.view.choose(
         replace(model.view.choice, method="gradcam++", target="pituitary", versus="glioma")
     )
-    model.select(one.named("drawn-04.png"))
+    window.list.show_all()
+    model.select(one.named("drawn-13.png"))
     one.until(one.explained)
     yield "versus"
+
+
+def troubles(one: Photographer) -> Iterator[str]:
+    """Show what cannot be shown, and pages beside the window."""
+    model, window = one.model, one.window
     model.select(one.named("broken.png"))
     one.until(lambda: model.row and model.row.error)
     yield "broken"

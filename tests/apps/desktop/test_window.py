@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tumorlens.apps.session.rows import State
 from tumorlens.apps.session.settings import Settings
 from tumorlens.apps.session.state import Choice
 from tumorlens.apps.session.view_model import ViewModel
+from tumorlens.apps.session.words import answer_text
 from tumorlens.classifier import Classifier, load
 from tumorlens.prediction import Prediction
 
@@ -122,9 +124,9 @@ def test_three_files_are_opened_by_dialog_and_answered(
     wanted = [load().predict(str(path)) for path in heads[:3]]
     pump(window.root, lambda: all(row[1] != "…" for row in shown_rows(window)))
     names = {"notumor": "no tumour"}
-    assert [row[1] for row in shown_rows(window)] == [
-        " or ".join(names.get(name, name) for name in answer.prediction_set) for answer in wanted
-    ]
+    for row, answer in zip(shown_rows(window), wanted, strict=True):
+        every = " or ".join(names.get(name, name) for name in answer.prediction_set)
+        assert row[1] == (every if len(answer.prediction_set) < 3 else "undecided, 3 of 4")
     assert [row[2] for row in shown_rows(window)] == [f"{a.confidence:.1%}" for a in wanted]
     assert window.model.settings.folder == str(heads[0].parent)
 
@@ -279,11 +281,24 @@ def test_a_broken_file_among_good_ones(
     assert [row[1] == "unreadable" for row in shown_rows(window)] == [False, True, False, False]
     hands.key("Down")
     pump(window.root, lambda: "cannot be read" in window.picture.notice)
-    assert str(tmp_path / "1.png") in window.picture.notice
-    assert "give a picture" in window.picture.notice
+    assert str(tmp_path / "1.png") in window.picture.detail
+    assert "give a picture" in window.picture.detail
+    for control in choices(window):
+        assert control.instate(["disabled"]), control
+    hands.key("m", "1")
     assert window.answer.headline.cget("text") == "Cannot be read"
     hands.key("Down")
     pump(window.root, lambda: explained(window) and not window.picture.notice)
+    assert window.model.view.choice == Choice()
+    assert not any(control.instate(["disabled"]) for control in choices(window)[:3])
+
+
+def choices(window: Window) -> list[ttk.Widget]:
+    panel = window.explain
+    return [
+        *(panel.strength, panel.beside, panel.contour),
+        *(panel.method, panel.layer, panel.target, panel.versus),
+    ]
 
 
 def test_not_assessable_is_in_plain_sight(window: Window, tmp_path: Path) -> None:
@@ -296,6 +311,156 @@ def test_not_assessable_is_in_plain_sight(window: Window, tmp_path: Path) -> Non
     assert window.picture.shown is not None
     assert window.picture.shown.full == ()  # no map lends it weight
     assert shown_rows(window)[0][1:] == ("not assessable", "")
+    assert all(control.instate(["disabled"]) for control in choices(window))
+
+
+def test_a_map_of_nothing_is_said_in_words(window: Window, heads: list[Path]) -> None:
+    open_and_wait(window, heads[0])
+    assert "evidence: none" in written(window)
+    flat = replace(showing(window), flat=True, target="notumor", map=0 * showing(window).map)
+    healthy = replace(flat, prediction=replace(flat.prediction, label="notumor"))
+    window.model.view.shown = replace(window.model.view.shown, explanation=healthy)
+    window._show_slice()
+    window.root.update()
+    assert "looked like a tumour" in written(window)
+    assert "evidence: none" not in written(window)  # no bar without colours
+    assert "notumor" not in written(window)
+
+
+def written(window: Window) -> str:
+    """Gather the words on the picture."""
+    picture = window.picture
+    texts = [item for item in picture.find_all() if picture.type(item) == "text"]
+    return "\n".join(picture.itemcget(item, "text") for item in texts)
+
+
+def test_words_never_stand_on_the_slice(window: Window, hands: Hands, tmp_path: Path) -> None:
+    """A white slice, as large as can be: what is written is read all the same."""
+    Image.new("L", (300, 300), 255).save(tmp_path / "white.png")
+    window.model.open([str(tmp_path / "white.png")])
+    pump(window.root, lambda: window.picture.shown)
+    hands.key(*["plus"] * 8, "b")
+    pump(window.root, lambda: window.picture.beside)
+    window.root.update()
+    picture = window.picture
+    images = [picture.bbox(i) for i in picture.find_all() if picture.type(i) == "image"]
+    texts = [i for i in picture.find_all() if picture.type(i) == "text"]
+    assert len(images) == 2
+    assert texts
+    for text in texts:
+        if "Not assessable" in picture.itemcget(text, "text"):
+            continue  # which brings its own ground
+        left, top, right, bottom = picture.bbox(text)
+        for box in images:
+            apart = right <= box[0] or left >= box[2] or bottom <= box[1] or top >= box[3]
+            assert apart, picture.itemcget(text, "text")
+
+
+def test_a_contour_instead_of_colour_is_shown_and_saved(
+    window: Window, hands: Hands, heads: list[Path], tmp_path: Path, display: str
+) -> None:
+    open_and_wait(window, heads[1])
+    pump(window.root, lambda: coloured(look(display, window.picture)) > 0.01)
+    colour = coloured(look(display, window.picture))
+    hands.key("o")
+    pump(window.root, lambda: "line: 50%" in written(window))
+    pump(window.root, lambda: 0 < coloured(look(display, window.picture)) < colour / 2)
+    assert window.explain.contour.instate(["selected"])
+    window.model.view.set_strength(1)
+    window.model.save_overlay(str(tmp_path / "contour.png"))
+    pump(window.root, (tmp_path / "contour.png").exists)
+    pump(window.root, lambda: "saved" in window.status.message.cget("text"))
+    saved = np.asarray(Image.open(tmp_path / "contour.png")).astype(int)
+    line = saved[..., 0] - saved[..., 2] > 100
+    inside = showing(window).map >= 0.5
+    edge = np.zeros_like(inside)
+    edge[1:-1, 1:-1] = inside[1:-1, 1:-1] != inside[:-2, 1:-1]
+    assert line.any()
+    assert not (line & inside).any()  # what lies inside is seen as it is
+    assert coloured(saved) < 0.2
+
+
+def test_the_picture_alone_has_the_whole_window(
+    window: Window, hands: Hands, heads: list[Path]
+) -> None:
+    open_and_wait(window, heads[0])
+    before = window.picture.winfo_width()
+    hands.key("w")
+    pump(window.root, lambda: window.picture.winfo_width() > window.root.winfo_width() - 20)
+    hands.key("ctrl+d")
+    pump(window.root, lambda: window.model.settings.appearance == "light")
+    window.root.update()
+    assert window.picture.winfo_width() > window.root.winfo_width() - 20
+    hands.key("w")
+    pump(window.root, lambda: abs(window.picture.winfo_width() - before) < 40)
+    assert window.list.winfo_ismapped()
+
+
+def test_the_list_is_sorted_and_filtered(window: Window, hands: Hands, heads: list[Path]) -> None:
+    open_and_wait(window, *heads[:12])
+    opened = [row[0] for row in shown_rows(window)]
+    window.list.sort_by("confidence")
+    sure = [float(row[2].rstrip("%") or -1) for row in shown_rows(window)]
+    assert sure == sorted(sure)
+    window.list.sort_by("confidence")
+    assert [float(row[2].rstrip("%") or -1) for row in shown_rows(window)] == sure[::-1]
+    window.model.open(map(str, heads[12:16]))  # what comes later stands where it belongs
+    pump(window.root, lambda: len(shown_rows(window)) == 16 and not window.model.progress)
+    pump(window.root, lambda: all(row[1] != "…" for row in shown_rows(window)))
+    sure = [float(row[2].rstrip("%") or -1) for row in shown_rows(window)]
+    assert sure == sorted(sure, reverse=True)
+    window.list.sort_by("confidence")
+    assert [row[0] for row in shown_rows(window)] == opened + [p.name for p in heads[12:16]]
+
+    hands.key("ctrl+f")
+    pump(window.root, lambda: window.root.focus_get() == window.list.filter)
+    hands.do("type", "--delay", "20", "head1 m")  # letters that are keys of commands elsewhere
+    pump(window.root, lambda: window.list.filter.get() == "head1 m")
+    every = {row.name: answer_text(row) for row in window.model.rows}
+    wanted = [name for name in every if "head1" in name and "m" in name + every[name]]
+    pump(window.root, lambda: [row[0] for row in shown_rows(window)] == wanted)
+    assert window.model.view.choice == Choice()
+    hands.key("Return")
+    window.list.select(by_name(window, wanted[0]))
+    pump(window.root, lambda: window.model.row.name == wanted[0])
+    hands.key("Delete")  # goes on with what is shown, not with what is hidden
+    pump(window.root, lambda: [row[0] for row in shown_rows(window)] == wanted[1:])
+    pump(window.root, lambda: window.model.row.name == wanted[1])
+    hands.key("ctrl+f", "Escape")
+    pump(window.root, lambda: len(shown_rows(window)) == 15)
+
+
+def by_name(window: Window, name: str) -> int:
+    return next(row.id for row in window.model.rows if row.name == name)
+
+
+def test_slices_of_a_file_stand_below_it(window: Window, heads: list[Path], tmp_path: Path) -> None:
+    frames = [Image.open(path) for path in heads[:3]]
+    for name in ("one", "two"):
+        frames[0].save(tmp_path / f"{name}.tif", save_all=True, append_images=frames[1:])
+    open_and_wait(window, tmp_path)
+    names = [f"{name}.tif [{i}]" for name in ("one", "two") for i in range(3)]
+    pump(window.root, lambda: [row[0] for row in shown_rows(window)] == names)
+
+
+def test_controls_stay_where_they_are(window: Window, heads: list[Path], tmp_path: Path) -> None:
+    """Whatever is said of the answer, and however long it is."""
+    (tmp_path / "broken.png").write_text("no picture")
+    open_and_wait(window, *heads[:1], tmp_path / "broken.png")
+    before = [control.winfo_rooty() for control in choices(window)]
+    bars = window.answer.bars.winfo_rooty()
+    window.do(window.model.select, 1)
+    window.root.update()
+    assert [control.winfo_rooty() for control in choices(window)] == before
+    window.do(window.model.select, 0)
+    row = window.model.row
+    every = replace(row.prediction, prediction_set=tuple(window.model.options.classes))
+    window.model.rows.put(replace(row, prediction=every))
+    window.answer.show(window.model)
+    window.root.update()
+    assert window.answer.detail.winfo_height() > 1.5 * window.theme.body.metrics("linespace")
+    assert [control.winfo_rooty() for control in choices(window)] == before
+    assert window.answer.bars.winfo_rooty() == bars
 
 
 def test_zoom_keeps_the_place_under_the_pointer(
@@ -436,6 +601,10 @@ def test_the_card_and_the_keys_are_one_press_away(
         pump(window.root, page.winfo_viewable)
         for word in words:
             assert word in said(page)
+        window.root.update()
+        (close,) = (w for w in below(page) if isinstance(w, ttk.Button))
+        assert close.winfo_rooty() + close.winfo_height() <= 800
+        assert close.winfo_height() >= close.winfo_reqheight()
         page.focus_force()
         pump(window.root, lambda: window.root.focus_get() is not None)
         hands.key("Escape")
@@ -444,6 +613,11 @@ def test_the_card_and_the_keys_are_one_press_away(
 
 def pages(window: Window) -> list[tk.Toplevel]:
     return [child for child in window.root.winfo_children() if isinstance(child, tk.Toplevel)]
+
+
+def below(widget: tk.Misc) -> list[tk.Misc]:
+    children = widget.winfo_children()
+    return [*children, *(one for child in children for one in below(child))]
 
 
 def said(widget: tk.Misc) -> str:
@@ -459,11 +633,13 @@ def test_every_command_is_in_a_menu_with_its_key(window: Window) -> None:
     found = {}
     for i in range((bar.index("end") or 0) + 1):
         menu = bar.nametowidget(bar.entrycget(i, "menu"))
+        menu.tk.eval(str(menu.cget("postcommand")))  # as when it is opened
         for k in range((menu.index("end") or 0) + 1):
             if menu.type(k) == "command":
                 found[menu.entrycget(k, "label")] = menu.entrycget(k, "accelerator")
     assert found["Open files …"] == "Ctrl+O"
     assert found["Original beside overlay"] == "B"
+    assert "Evidence for no tumour" in found
     assert len(found) == len(window.commands)
     keys = [keys for command in window.commands for keys in command.keys]
     assert len(keys) == len(set(keys)), "a key means two things"

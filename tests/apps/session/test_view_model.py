@@ -481,3 +481,19 @@ def test_faults_of_the_program_are_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         poll()
     assert model.close(10)
+
+
+def test_what_passes_is_not_said_for_ever() -> None:
+    now = [0.0]
+    model = ViewModel(load, clock=lambda: now[0])
+    model.tell("saved", passing=True)
+    model.poll()
+    assert model.message.text == "saved"
+    now[0] = 60.0
+    assert "message" in model.poll().parts
+    assert model.message.text == ""
+    model.tell("stopped; 3 files not classified")
+    now[0] = 600.0
+    model.poll()
+    assert model.message.text  # as long as it is so
+    assert model.close(10)

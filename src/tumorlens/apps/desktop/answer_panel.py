@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tumorlens.apps.desktop import drawn
 from tumorlens.apps.session.rows import State
+from tumorlens.apps.session.words import say_flat
 from tumorlens.report.style import class_colour, class_name
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class AnswerPanel(ttk.Frame):
         px = theme.px
         self.name = ttk.Label(self, style="Faint.TLabel")
         self.headline = ttk.Label(self, style="Large.TLabel")
+        self.confidence = ttk.Label(self)
         self.detail = ttk.Label(self, justify="left")
         self.doubt = ttk.Frame(self, style="Warning.TFrame", padding=px(8))
         self.doubt_text = ttk.Label(self.doubt, style="Warning.TLabel", justify="left")
@@ -44,9 +46,10 @@ class AnswerPanel(ttk.Frame):
         self.bars = tk.Canvas(
             self, background=theme.palette.panel, highlightthickness=0, borderwidth=0, height=px(10)
         )
-        for row, widget in enumerate((self.name, self.headline, self.detail)):
-            widget.grid(row=row, column=0, sticky="ew", pady=(0, px(2)))
-        self.bars.grid(row=4, column=0, sticky="ew", pady=(px(8), 0))
+        # What can be one line or four stands last, so that nothing else moves with it.
+        parts = (self.name, self.headline, self.confidence, self.bars, self.detail)
+        for row, widget in enumerate(parts):
+            widget.grid(row=row, column=0, sticky="ew", pady=(0, px(4)))
         self.columnconfigure(0, weight=1)
         self._answer: Prediction | None = None
         self.bars.bind("<Configure>", lambda _: self._draw_bars())
@@ -57,7 +60,7 @@ class AnswerPanel(ttk.Frame):
         row = model.row
         answer = row.prediction if row else None
         self.name.configure(text=row.name if row else "")
-        headline, detail = "", ""
+        headline = confidence = detail = ""
         if row is None:
             headline, detail = "No slice yet", "Open a picture or a folder."
         elif answer is None:
@@ -66,10 +69,12 @@ class AnswerPanel(ttk.Frame):
         elif answer.assessable:
             headline = class_name(answer.label)
             headline = headline[:1].upper() + headline[1:]
+            confidence = f"Confidence {answer.confidence:.1%}"
             detail = self._say_set(answer, model)
         else:
             headline = "Not assessable"
         self.headline.configure(text=headline)
+        self.confidence.configure(text=confidence)
         self.detail.configure(text=detail)
         if detail:
             self.detail.grid()
@@ -82,16 +87,18 @@ class AnswerPanel(ttk.Frame):
     def _say_set(self, answer: Prediction, model: ViewModel) -> str:
         level = f"{model.card.set_level:.0%}" if model.card else ""
         names = " or ".join(class_name(name) for name in answer.prediction_set)
-        return f"Confidence {answer.confidence:.1%}\nPrediction set ({level}): {names}"
+        text = f"Prediction set ({level}): {names}"
+        flat = say_flat(model.explanation) if model.explanation else ""
+        return text + (f"\n{_sentence(flat)}" if flat else "")
 
     def _show_doubt(self, answer: Prediction | None) -> None:
         if answer is None or answer.assessable:
             self.doubt.grid_remove()
             return
         self.doubt_text.configure(
-            text=f"{_sentence(answer.reason or '')} The numbers below mean nothing."
+            text=f"{_sentence(answer.reason or '')} The numbers above mean nothing."
         )
-        self.doubt.grid(row=3, column=0, sticky="ew", pady=(self._theme.px(4), 0))
+        self.doubt.grid(row=5, column=0, sticky="ew", pady=(self._theme.px(4), 0))
 
     def _wrap(self, width: int) -> None:
         self.detail.configure(wraplength=width)
@@ -108,7 +115,7 @@ class AnswerPanel(ttk.Frame):
         names = list(kinds)
         if len(names) > _MOST_BARS:
             names = sorted(names, key=lambda n: -answer.probabilities[n])[:_MOST_BARS]
-        high, width = px(34), canvas.winfo_width()
+        high, width = px(32), canvas.winfo_width()
         canvas.configure(height=high * len(names))
         side = px(10)
         for place, name in enumerate(names):

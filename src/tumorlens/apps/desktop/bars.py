@@ -7,12 +7,13 @@ from collections.abc import Callable
 from tkinter import ttk
 from typing import TYPE_CHECKING
 
-from tumorlens.apps.session.batch import Progress, time_left
+from tumorlens.apps.session.words import time_left
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.dialogs import Dialogs
     from tumorlens.apps.desktop.picture_view import PictureView
     from tumorlens.apps.desktop.theme import Theme
+    from tumorlens.apps.session.batch import Progress
 
 __all__ = ["StatusBar", "Toolbar", "ZoomBar"]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from tumorlens.apps.desktop.shortcuts import Command
+from tumorlens.report.style import class_name
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.picture_view import PictureView
@@ -35,11 +36,19 @@ def list_commands(window: Window) -> list[Command]:
     def target(place: int) -> Callable[[], object]:
         return lambda: window.do(window.explain.choose_target, place)
 
+    def name(place: int) -> Callable[[], str]:
+        def say() -> str:
+            classes = model.options.classes
+            known = class_name(classes[place - 1]) if place <= len(classes) else f"class {place}"
+            return f"Evidence for {known}"
+
+        return say
+
     def picture() -> PictureView:
         return window.picture  # another one after every change of look
 
     classes = [
-        Command("Explain", f"Evidence for class {place}", (str(place),), target(place), shown)
+        Command("Explain", f"Class {place}", (str(place),), target(place), shown, name(place))
         for place in range(1, 5)
     ]
     return [
@@ -52,6 +61,7 @@ def list_commands(window: Window) -> list[Command]:
         Command("File", "-Quit", ("Ctrl+q",), window.close),
         Command("List", "Next slice", ("Ctrl+Down",), lambda: window.list.step(1), some),
         Command("List", "Slice before", ("Ctrl+Up",), lambda: window.list.step(-1), some),
+        Command("List", "Find in the list", ("Ctrl+f",), window.find),
         Command("List", "-Stop", ("Escape",), window.escape),
         Command(
             "List", "Classify the rest", ("F5",), lambda: window.do(model.resume),
@@ -74,7 +84,9 @@ def list_commands(window: Window) -> list[Command]:
         Command("Picture", "Look up", ("Shift+Up",), lambda: picture().move(0, -0.1)),
         Command("Picture", "Look down", ("Shift+Down",), lambda: picture().move(0, 0.1)),
         Command("Picture", "-Original beside overlay", ("b",), window.toggle_beside),
+        Command("Picture", "Picture alone, or with the list", ("w",), window.toggle_alone),
         Command("Picture", "Overlay on, or off", ("h",), window.toggle_overlay),
+        Command("Picture", "Contour, or colour", ("o",), window.toggle_contour),
         Command("Picture", "Stronger overlay", ("bracketright",), lambda: window.stronger(0.1)),
         Command("Picture", "Weaker overlay", ("bracketleft",), lambda: window.stronger(-0.1)),
         Command("Picture", "Other colours", ("c",), window.next_colours, explained),

@@ -161,6 +161,8 @@ def show_page(
     frame = ttk.Frame(page, padding=px(20))
     frame.pack(fill="both", expand=True)
     ttk.Label(frame, text=title, style="Large.TLabel").pack(anchor="w", pady=(0, px(10)))
+    close = ttk.Button(frame, text="Close", style="Accent.TButton", command=page.destroy)
+    close.pack(side="bottom", anchor="e", pady=(px(14), 0))  # first of all, so that it has room
     if warning:
         box = ttk.Frame(frame, style="Warning.TFrame", padding=px(10))
         box.pack(fill="x", pady=(0, px(10)))
@@ -195,8 +197,10 @@ def show_page(
         else:
             text.insert("end", name + "\n", "heading")
     text.configure(state="disabled")
-    close = ttk.Button(frame, text="Close", style="Accent.TButton", command=page.destroy)
-    close.pack(anchor="e", pady=(px(14), 0))
+    page.update_idletasks()
+    width, height = page.winfo_reqwidth(), page.winfo_reqheight()
+    room = page.winfo_screenwidth(), page.winfo_screenheight() - px(60)  # without title and bars
+    page.geometry(f"{min(width, room[0])}x{min(height, room[1])}")
     page.bind("<Escape>", lambda _: page.destroy())
     close.focus_set()
     return page
@@ -220,7 +224,7 @@ def show_keys(root: tk.Tk, theme: Theme, commands: Sequence[Command]) -> tk.Topl
             parts.append((menu, ""))
         if command.keys:
             keys = list(dict.fromkeys(shown_keys(one, mac=mac) for one in command.keys))
-            parts.append((" or ".join(keys), command.label.strip("- …")))
+            parts.append((" or ".join(keys), command.title.strip(" …")))
     parts += [
         ("With the mouse", ""),
         ("wheel", "Zoom where the pointer is"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from tkinter import ttk
 from typing import TYPE_CHECKING
 
+from tumorlens.apps.session.rows import State
 from tumorlens.report.style import class_name
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class ExplainPanel(ttk.Frame):
         Whose choices these are.
     on_strength
         Called with the strength from 0 to 1.
-    on_beside
-        Called with whether the original stands beside.
+    on_beside, on_contour
+        Called with whether the original stands beside, and whether evidence is a line.
     on_stop
         Called to stop what is computed.
     """
@@ -46,10 +47,12 @@ class ExplainPanel(ttk.Frame):
         model: ViewModel,
         on_strength: Callable[[float], object],
         on_beside: Callable[[bool], object],
+        on_contour: Callable[[bool], object],
         on_stop: Callable[[], object],
     ) -> None:
         super().__init__(parent)
         self._model = model
+        self._useless = False  # for a slice of which no map is shown
         px = theme.px
         self.columnconfigure(1, weight=1)
         title = ttk.Label(self, text="Explanation", style="Strong.TLabel")
@@ -73,20 +76,25 @@ class ExplainPanel(ttk.Frame):
         self.strength.grid(row=0, column=0, sticky="ew")
         self.percent = ttk.Label(row, width=5, anchor="e")
         self.percent.grid(row=0, column=1)
-        self._beside = tk.BooleanVar(self, value=False)
-        self.beside = ttk.Checkbutton(
-            self,
-            text="Original beside overlay",
-            variable=self._beside,
-            command=lambda: on_beside(self._beside.get()),
-        )
-        self.beside.grid(row=6, column=0, columnspan=2, sticky="w", pady=(px(2), 0))
+        ticks = ttk.Frame(self)
+        ticks.grid(row=6, column=0, columnspan=2, sticky="w", pady=(px(2), 0))
+        self.beside = _Tick(ticks, "Original beside", on_beside)
+        self.contour = _Tick(ticks, "As contour", on_contour)
+        self.contour.set(model.view.contour)
+        for tick in (self.beside, self.contour):
+            tick.pack(side="left", padx=(0, px(14)))
         self.strength.set(model.view.strength * 100)
 
     def show(self) -> None:
         """Show what there is to choose, and what is chosen."""
         model = self._model
         options, choice = model.options, model.view.choice
+        row = model.row
+        answer = row.prediction if row else None
+        useless = row is not None and row.state is State.UNREADABLE
+        self._useless = useless or (answer is not None and not answer.assessable)
+        for control in (self.strength, self.beside, self.contour):
+            control.state(["disabled" if self._useless else "!disabled"])
         methods = options.methods
         method = choice.method or (next(iter(methods)) if methods else "")
         self._fill(self.method, list(methods.values()), methods.get(method, ""))
@@ -121,21 +129,18 @@ class ExplainPanel(ttk.Frame):
         """Move the slider."""
         self.strength.set(strength * 100)
 
-    def set_beside(self, *, beside: bool) -> None:
-        """Tick the box."""
-        self._beside.set(beside)
-
     def step(self, name: str, by: int) -> None:
         """Go on to the next choice of a field, and round."""
         box: ttk.Combobox = getattr(self, name)
         values = list(box["values"])
-        if len(values) > 1:
+        if len(values) > 1 and not self._useless:
             box.current((box.current() + by) % len(values))
             box.event_generate("<<ComboboxSelected>>")
 
     def choose_target(self, place: int) -> None:
         """Choose a class by its place; 0 leaves it to the model."""
-        if place <= len(self._model.options.classes) and self.target["values"]:
+        live = self.target["values"] and not self._useless
+        if live and place <= len(self._model.options.classes):
             self.target.current(place)
             self._choose_target()
 
@@ -158,7 +163,8 @@ class ExplainPanel(ttk.Frame):
     def _fill(self, box: ttk.Combobox, values: Sequence[str], value: str) -> None:
         if list(box["values"]) != list(values):
             box.configure(values=list(values))
-        box.configure(state="readonly" if len(values) > 1 else "disabled")
+        live = len(values) > 1 and not self._useless
+        box.configure(state="readonly" if live else "disabled")
         if box.get() != value:
             box.set(value)
 
@@ -185,6 +191,19 @@ class ExplainPanel(ttk.Frame):
         percent = float(value)
         self.percent.configure(text=f"{percent:.0f} %")
         self._on_strength(percent / 100)
+
+
+class _Tick(ttk.Checkbutton):
+    """A box to be ticked."""
+
+    def __init__(self, parent: tk.Misc, text: str, on_tick: Callable[[bool], object]) -> None:
+        self._ticked = tk.BooleanVar(parent, value=False)
+        super().__init__(
+            parent, text=text, variable=self._ticked, command=lambda: on_tick(self._ticked.get())
+        )
+
+    def set(self, ticked: bool) -> None:  # noqa: FBT001  # as Tk's variables have it
+        self._ticked.set(ticked)
 
 
 def _say_progress(computing: Computing | None) -> str:

@@ -6,11 +6,13 @@ import math
 import tkinter as tk
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image, ImageTk
 
 from tumorlens.apps.desktop.sight import Pane, Sight, fitting, locate
+from tumorlens.apps.session.contour import LEVEL, draw_contour
+from tumorlens.apps.session.words import caption, say_flat
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.theme import Theme
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["PictureView"]
 
 _STEP: Final = 1.25
+_STRIP: Final = 26  # high, at 100 %: words stand above and below the slice, never on it
 
 
 class PictureView(tk.Canvas):
@@ -41,10 +44,13 @@ class PictureView(tk.Canvas):
         self.shown: Shown | None = None
         self.strength = 0.6
         self.covered = True  # whether the overlay is on
+        self.contour = False  # a line instead of colour
         self.beside = False
         self.smooth = True
         self.sight: Sight | None = None  # None fits the slice into the room
-        self.notice = ""  # a sentence in the place of a slice
+        self.notice = ""  # a headline in the place of a slice
+        self.detail = ""  # and what more there is to say
+        self.trouble = False  # whether that is bad news
         self.warning = ""  # a sentence above it
         self._dragged: tuple[int, int, Sight] | None = None
         self._waiting = False
@@ -111,11 +117,26 @@ class PictureView(tk.Canvas):
 
     def _room(self) -> tuple[int, int]:
         """Width and height for one view of the slice."""
-        width, height = self.winfo_width(), self.winfo_height()
-        return ((width - self._gap()) // 2 if self.beside else width), height
+        return self._layout()[0]
 
-    def _gap(self) -> int:
-        return self._theme.px(4)
+    def _layout(self) -> tuple[tuple[int, int], list[tuple[int, int]]]:
+        """Give the room for one view, and where each view begins: the overlay's is the last."""
+        strip, gap = self._theme.px(_STRIP), self._theme.px(4)
+        width, height = self.winfo_width(), self.winfo_height() - strip
+        if not self.beside:
+            return (max(width, 1), max(height - strip, 1)), [(0, strip)]
+        half = (width - gap) // 2, (height - gap) // 2
+        across = (max(half[0], 1), max(height - strip, 1))
+        down = (max(width, 1), max(half[1] - strip, 1))
+        if fitting(down, self._size()).zoom > fitting(across, self._size()).zoom:
+            return down, [(0, strip), (0, half[1] + gap + strip)]
+        return across, [(0, strip), (half[0] + gap, strip)]
+
+    def _in_view(self, x: int, y: int) -> tuple[int, int]:
+        """Say where in its view a place of the canvas is."""
+        _, origins = self._layout()
+        inside = [(x - left, y - top) for left, top in origins if x >= left and y >= top]
+        return inside[-1] if inside else (x - origins[0][0], y - origins[0][1])
 
     def _size(self) -> tuple[int, int]:
         """Width and height of the slice."""
@@ -130,20 +151,15 @@ class PictureView(tk.Canvas):
 
     def _offset(self, at: tuple[int, int]) -> tuple[float, float]:
         """Distance of a place of the canvas from the middle of its view."""
-        width, height = self._room()
-        x = at[0]
-        if self.beside and x > width:
-            x -= width + self._gap()
-        return x - width / 2, at[1] - height / 2
+        room, place = self._room(), self._in_view(*at)
+        return place[0] - room[0] / 2, place[1] - room[1] / 2
 
     def pixel_at(self, x: int, y: int) -> tuple[int, int] | None:
         """Find the pixel of the slice, column and row, under a place of the canvas."""
         if not self.shown:
             return None
         room, size = self._room(), self._size()
-        if self.beside and x > room[0]:
-            x -= room[0] + self._gap()
-        column, row = self._sight().pixel_at(x, y, room)
+        column, row = self._sight().pixel_at(*self._in_view(x, y), room)
         return (column, row) if 0 <= column < size[0] and 0 <= row < size[1] else None
 
     # The mouse
@@ -176,19 +192,17 @@ class PictureView(tk.Canvas):
         self._waiting = False
         self.delete("drawn")
         photos: list[ImageTk.PhotoImage] = []
-        if self.shown and not self.notice:
-            room = self._room()
-            views = [(0, self.covered)]
-            if self.beside:
-                views = [(0, False), (room[0] + self._gap(), True)]
-            cut: dict[object, Image.Image] = {}
-            for left, covered in views:
-                photos += self._draw_view(self.shown, left, room, cut, covered=covered)
-            self._cut = cut
-            if self.covered and self.shown.ramp:
-                photos += self._draw_legend(self.shown.ramp)
-        elif self.notice:
+        if self.notice:
             self._write_notice()
+        elif self.shown:
+            room, origins = self._layout()
+            cut: dict[object, Image.Image] = {}
+            for origin in origins:
+                covered = self.covered and origin is origins[-1]
+                photos += self._draw_view(self.shown, origin, room, cut, covered=covered)
+            self._cut = cut
+            if self.covered:
+                photos += self._draw_legend(self.shown)
         if self.warning and not self.notice:
             self._write_warning()
         self._photos = photos  # and the old ones go now that they are seen no more
@@ -197,26 +211,32 @@ class PictureView(tk.Canvas):
     def _draw_view(
         self,
         shown: Shown,
-        left: int,
+        origin: tuple[int, int],
         room: tuple[int, int],
         cut: dict[object, Image.Image],
         *,
         covered: bool,
     ) -> list[ImageTk.PhotoImage]:
-        sight = self._sight()
+        sight, px = self._sight(), self._theme.px
         pane = locate(sight, room, self._size())
         if pane is None:
             return []
         image = self._cut_out(shown.plain, pane, sight.zoom, cut)
-        covered = covered and bool(shown.full)
-        if covered:
-            full = self._cut_out(shown.full, pane, sight.zoom, cut)
-            # The overlay is linear in its strength: what lies between is a mixture.
-            image = Image.blend(image, full, self.strength)
+        text = "Original"
+        if covered and shown.explanation is not None:
+            text = caption(shown.explanation)
+            if not self.contour:
+                full = self._cut_out(shown.full, pane, sight.zoom, cut)
+                # The overlay is linear in its strength: what lies between is a mixture.
+                image = Image.blend(image, full, self.strength)
+            elif not shown.explanation.flat:
+                heat = self._cut_out(shown.heat, pane, sight.zoom, cut)
+                image = draw_contour(image, heat, self.strength, px(1.5))
         photo = ImageTk.PhotoImage(image, master=self)
-        place = (left + pane.left, pane.top)
-        self.create_image(*place, image=photo, anchor="nw", tags="drawn")
-        self._caption(left, room[0], covered=covered)
+        left, top = origin
+        self.create_image(left + pane.left, top + pane.top, image=photo, anchor="nw", tags="drawn")
+        middle = top - px(_STRIP) // 2
+        self._write(left + px(10), middle, self._shortened(text, room[0] - px(20)), anchor="w")
         return [photo]
 
     def _cut_out(
@@ -241,59 +261,71 @@ class PictureView(tk.Canvas):
         cut[key] = image
         return image
 
-    def _caption(self, left: int, width: int, *, covered: bool) -> None:
-        text, px = "Original", self._theme.px
-        if covered and self.shown and (explanation := self.shown.explanation):
-            text = explanation.describe()
-        self._write(left + px(10), px(8), text, "nw", width - px(20))
-
-    def _draw_legend(self, ramp: Image.Image) -> list[ImageTk.PhotoImage]:
-        """Draw the overlay's colours, with what their ends mean."""
-        px = self._theme.px
-        size = (px(96), px(8))
-        photo = ImageTk.PhotoImage(ramp.resize(size), master=self)
-        right, bottom = self.winfo_width() - px(12), self.winfo_height() - px(12)
-        if self.winfo_width() < px(360):
+    def _draw_legend(self, shown: Shown) -> list[ImageTk.PhotoImage]:
+        """Say below the slice what the overlay's colours mean, or why there are none."""
+        px, right = self._theme.px, self.winfo_width() - self._theme.px(10)
+        middle = self.winfo_height() - px(_STRIP) // 2
+        if shown.explanation is None or shown.ramp is None:
             return []
-        most = self._write(right, bottom, "most", "se")
-        box = self.bbox(most)
-        x = box[0] - px(6) - size[0]
-        y = (box[1] + box[3]) // 2
+        if text := say_flat(shown.explanation):
+            self._write(right, middle, text, anchor="e")
+            return []
+        if self.contour:
+            self._write(right, middle, f"line: {LEVEL:.0%} of the most evidence", anchor="e")
+            return []
+        size = (px(96), px(8))
+        photo = ImageTk.PhotoImage(shown.ramp.resize(size), master=self)
+        x = self.bbox(self._write(right, middle, "most", anchor="e"))[0] - px(6) - size[0]
+        y = middle - size[1] // 2
         self.create_rectangle(
-            x - 1, y - size[1] // 2 - 1, x + size[0], y - size[1] // 2 + size[1],
-            outline="#8b949e", tags="drawn",
-        )  # fmt: skip
-        self.create_image(x, y - size[1] // 2, image=photo, anchor="nw", tags="drawn")
-        self._write(x - px(6), bottom, "evidence: none", "se")
+            x - 1, y - 1, x + size[0], y + size[1], outline="#8b949e", tags="drawn"
+        )
+        self.create_image(x, y, image=photo, anchor="nw", tags="drawn")
+        self._write(x - px(6), middle, "evidence: none", anchor="e")
         return [photo]
 
-    def _write(self, x: int, y: int, text: str, anchor: Literal["nw", "se"], width: int = 0) -> int:
-        """Write on the picture, with a shadow so that it can be read on white too."""
-        font = self._theme.small
-        colours = self._theme.palette
-        for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-            self.create_text(
-                x + dx, y + dy, text=text, anchor=anchor, font=font, width=width,
-                fill=colours.surround, tags="drawn",
-            )  # fmt: skip
-        return self.create_text(
-            x, y, text=text, anchor=anchor, font=font, width=width,
-            fill=colours.on_surround, tags="drawn",
-        )  # fmt: skip
+    def _write(self, x: int, y: int, text: str, **how: Any) -> int:
+        look = {"font": self._theme.small, "fill": self._theme.palette.on_surround, **how}
+        return self.create_text(x, y, text=text, tags="drawn", **look)
+
+    def _shortened(self, text: str, width: int) -> str:
+        """Take away from the end of a text what has no room."""
+        measure = self._theme.small.measure
+        if measure(text) <= width:
+            return text
+        while text and measure(text + "…") > width:
+            text = text[:-1]
+        return text + "…"
 
     def _write_notice(self) -> None:
-        width, height = self.winfo_width(), self.winfo_height()
-        self.create_text(
-            width // 2, height // 2, text=self.notice, font=self._theme.body, justify="center",
-            fill=self._theme.palette.on_surround, width=round(width * 0.8), tags="drawn",
+        """Write a headline where the slice would be, and below it what to do."""
+        theme, colours = self._theme, self._theme.palette
+        middle, width = self.winfo_width() // 2, round(self.winfo_width() * 0.8)
+        ink = colours.on_trouble if self.trouble else colours.on_surround
+        how = {"justify": "center", "width": width, "fill": ink}
+        title = self._write(
+            middle, self.winfo_height() // 2 - theme.px(20), self.notice, font=theme.large,
+            anchor="s", **how,
         )  # fmt: skip
+        below = self.bbox(title)[3] + theme.px(12)
+        text = self._write(middle, below, self.detail, font=theme.body, anchor="n", **how)
+        if self.trouble:
+            boxes = [self.bbox(title), self.bbox(text)]
+            left, top = (min(box[i] for box in boxes) - theme.px(20) for i in (0, 1))
+            right, bottom = (max(box[i] for box in boxes) + theme.px(20) for i in (2, 3))
+            self.create_rectangle(
+                left, top, right, bottom, fill=colours.trouble, outline="", tags="drawn"
+            )
+            self.tag_raise(title)
+            self.tag_raise(text)
 
     def _write_warning(self) -> None:
         px, colours = self._theme.px, self._theme.palette
         width = self.winfo_width()
         text = self.create_text(
-            width // 2, px(34), text=self.warning, font=self._theme.strong, justify="center",
-            fill=colours.on_warning, width=width - px(60), anchor="n", tags="drawn",
+            width // 2, px(_STRIP + 16), text=self.warning, font=self._theme.strong,
+            justify="center", fill=colours.on_warning, width=width - px(60), anchor="n",
+            tags="drawn",
         )  # fmt: skip
         left, top, right, bottom = self.bbox(text)
         box = (left - px(12), top - px(7), right + px(12), bottom + px(7))

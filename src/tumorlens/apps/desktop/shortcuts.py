@@ -46,6 +46,8 @@ class Command:
         Does it.
     enabled
         Whether it can be done now.
+    says
+        Gives a label that says more, where it depends on the model.
     """
 
     menu: str
@@ -53,6 +55,12 @@ class Command:
     keys: tuple[str, ...]
     run: Callable[[], object]
     enabled: Callable[[], object] = lambda: True
+    says: Callable[[], str] | None = None
+
+    @property
+    def title(self) -> str:
+        """What to call it now."""
+        return (self.says() if self.says else self.label).lstrip("-")
 
 
 def shown_keys(keys: str, *, mac: bool = False) -> str:
@@ -95,6 +103,8 @@ class Shortcuts:
         key = event.keysym.lower()
         shift = bool(state & _SHIFT) and (len(key) > 1 or key.isalpha())
         pressed = (bool(state & control), shift and key not in _SHIFTED, key)
+        if event.widget.winfo_class() == "TEntry" and not (control and key != "v"):
+            return None  # it is being written
         command = self._commands.get(pressed)
         if command is None or (not self._mac and state & _ALT):
             return None
@@ -127,8 +137,7 @@ def add_menu(root: tk.Tk, commands: Iterable[Command]) -> tk.Menu:
             if command.label.startswith("-"):
                 menu.add_separator()
             keys = shown_keys(command.keys[0], mac=mac) if command.keys else ""
-            label = command.label.lstrip("-")
-            menu.add_command(label=label, accelerator=keys, command=command.run)
+            menu.add_command(label=command.title, accelerator=keys, command=command.run)
             entries.append((menu.index("end") or 0, command))
         menu.configure(postcommand=partial(_enable, menu, entries))
     root.configure(menu=bar)
@@ -137,4 +146,5 @@ def add_menu(root: tk.Tk, commands: Iterable[Command]) -> tk.Menu:
 
 def _enable(menu: tk.Menu, entries: Iterable[tuple[int, Command]]) -> None:
     for place, command in entries:
-        menu.entryconfigure(place, state="normal" if command.enabled() else "disabled")
+        state = "normal" if command.enabled() else "disabled"
+        menu.entryconfigure(place, state=state, label=command.title)

@@ -168,6 +168,7 @@ class Theme:
         style.configure("Ground.TLabel", background=colours.ground)
         style.configure("Faint.TLabel", foreground=colours.faint, font=self.small)
         style.configure("Faint.Ground.TLabel", foreground=colours.faint, font=self.small)
+        style.configure("Hint.TLabel", background=colours.raised)
         style.configure("Strong.TLabel", font=self.strong)
         style.configure("Large.TLabel", font=self.large)
         for kind, ground, ink in (

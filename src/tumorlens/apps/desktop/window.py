@@ -34,7 +34,7 @@ _BUSY_MS: Final = 15  # between two looks at what the workers have done
 _IDLE_MS: Final = 60
 _SCALES: Final = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 _EMPTY: Final = (
-    "No slice yet\n\nDrop pictures or folders here, or press {files} for files, {folder} for a "
+    "Drop pictures or folders here, or press {files} for files, {folder} for a "
     "folder, {paste} to paste.\nF1 shows all keys."
 )
 
@@ -69,7 +69,7 @@ class Window:
         self._tick_id = ""
         self._closed = False
         self.dialogs = Dialogs(root, model, self.do)
-        self._strength_before = 0.6
+        self._alone = False
         root.withdraw()  # until it has its size, or it would be placed for another
         self._drag_and_drop = DragAndDrop(root)
         self._drag_and_drop.take_files(model.open)
@@ -77,7 +77,7 @@ class Window:
         root.title("tumorlens")
         root.protocol("WM_DELETE_WINDOW", self.close)
         self._build()
-        width, height = self._fitting(1240, 740)
+        width, height = self._fitting(1360, 780)
         root.geometry(f"{width}x{height}")
         root.deiconify()
 
@@ -135,12 +135,14 @@ class Window:
         )
         self.status = StatusBar(root, self.theme, lambda: self.do(model.cancel))
         panes = ttk.Panedwindow(root, orient="horizontal")
-        self.list = FileList(panes, self.theme, lambda number: self.do(model.select, number))
+        self.list = FileList(
+            panes, self.theme, model.rows, lambda number: self.do(model.select, number)
+        )
         middle = self._build_middle(panes)
-        right = self._build_right(panes)
-        panes.add(self.list, weight=0)
+        self._panes, self._right = panes, self._build_right(panes)
         panes.add(middle, weight=1)
-        panes.add(right, weight=0)
+        if not self._alone:
+            self._stand()
         self.toolbar.grid(row=0, column=0, sticky="ew")
         panes.grid(row=2, column=0, sticky="nsew")
         self.status.grid(row=3, column=0, sticky="ew")
@@ -168,13 +170,20 @@ class Window:
 
     def _build_right(self, parent: tk.Misc) -> ttk.Frame:
         px, model = self.theme.px, self.model
-        frame = ttk.Frame(parent, padding=(px(16), px(12)), width=px(330))
+        frame = ttk.Frame(parent, padding=(px(16), px(12)), width=px(318))
         frame.grid_propagate(flag=False)
         self.answer = AnswerPanel(frame, self.theme)
         self.explain = ExplainPanel(
-            frame, self.theme, model, self._set_strength, self._set_beside, self.stop_explaining
+            frame,
+            self.theme,
+            model,
+            self._set_strength,
+            self._set_beside,
+            self._set_contour,
+            self.stop_explaining,
         )
-        self.answer.grid(row=0, column=0, sticky="ew")
+        self.answer.grid(row=0, column=0, sticky="new")
+        frame.rowconfigure(0, weight=1)  # what the answer has to say moves nothing below it
         ttk.Frame(frame, style="Line.TFrame", height=1).grid(
             row=1, column=0, sticky="ew", pady=px(10)
         )
@@ -189,7 +198,7 @@ class Window:
         if "options" in parts and model.card:
             self.list.set_classes(model.options.classes)
         if changes.rows or changes.gone:
-            self.list.update_rows(model.rows, list(changes.rows), changes.gone)
+            self.list.update_rows(list(changes.rows), changes.gone)
         if "selection" in parts:
             self.list.select(model.selected)
         if parts & {"shown", "selection"} or changes.gone:
@@ -209,7 +218,7 @@ class Window:
         model = self.model
         if model.card:
             self.list.set_classes(model.options.classes)
-        self.list.update_rows(model.rows, model.rows.numbers(), [])
+        self.list.update_rows(model.rows.numbers(), [])
         self.list.select(model.selected)
         self._show_slice()
         self.answer.show(model)
@@ -221,17 +230,19 @@ class Window:
         model, picture = self.model, self.picture
         row = model.row
         picture.strength = model.view.strength
-        picture.notice = picture.warning = ""
+        picture.contour = model.view.contour
+        picture.notice = picture.detail = picture.warning = ""
         shown = model.view.shown
+        picture.trouble = bool(row and row.error and shown is None)
         if row is None:
-            picture.notice = self._say_empty()
-        elif row.error and shown is None:
-            picture.notice = f"This file cannot be read.\n\n{row.error}"
+            picture.notice, picture.detail = "No slice yet", self._say_empty()
+        elif picture.trouble:
+            picture.notice, picture.detail = "This file cannot be read", row.error or ""
         answer = row.prediction if row else None
         if answer is not None and not answer.assessable:
             picture.warning = f"⚠  Not assessable: {answer.reason}"
             if shown is not None:  # a map would lend weight to an answer that has none
-                shown = replace(shown, explanation=None, full=(), ramp=None)
+                shown = replace(shown, explanation=None, full=(), heat=(), ramp=None)
         picture.show(shown)
 
     def _say_empty(self) -> str:
@@ -299,9 +310,13 @@ class Window:
         elif self.model.message.trouble:
             self.do(self.model.tell, "")
 
+    def find(self) -> None:
+        """Write what the list is to show."""
+        self.list.filter.focus_set()
+
     def remove(self) -> None:
         """Take the selected rows off the list."""
-        self.do(self.model.remove, self.list.selected())
+        self.do(self.model.remove, self.list.selected(), self.list.numbers())
 
     def _set_strength(self, strength: float) -> None:
         self.model.view.set_strength(strength)
@@ -318,8 +333,30 @@ class Window:
 
     def toggle_beside(self) -> None:
         """Show the original beside the overlay, or not."""
-        self.explain.set_beside(beside=not self.picture.beside)
+        self.explain.beside.set(not self.picture.beside)
         self._set_beside(not self.picture.beside)
+
+    def _set_contour(self, contour: bool) -> None:  # noqa: FBT001  # as Tk calls it
+        self.model.view.contour = self.picture.contour = contour
+        self.picture.redraw()
+
+    def toggle_contour(self) -> None:
+        """Show evidence as a line, or as colour."""
+        self.explain.contour.set(not self.picture.contour)
+        self._set_contour(not self.picture.contour)
+
+    def toggle_alone(self) -> None:
+        """Show the picture alone, or with the list and the answer."""
+        self._alone = not self._alone
+        self._stand()
+
+    def _stand(self) -> None:
+        if self._alone:
+            self._panes.forget(self.list)
+            self._panes.forget(self._right)
+        else:
+            self._panes.insert(0, self.list, weight=0)
+            self._panes.add(self._right, weight=0)
 
     def toggle_overlay(self) -> None:
         """Lay the overlay over the slice, or not."""
@@ -363,4 +400,4 @@ class Window:
         new = self.picture
         for name in ("covered", "beside", "smooth", "sight"):
             setattr(new, name, getattr(old, name))
-        self.explain.set_beside(beside=old.beside)
+        self.explain.beside.set(old.beside)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-__all__ = ["Batch", "Progress", "time_left"]
+__all__ = ["Batch", "Progress"]
 
 _FEWEST = 3  # files before the time left can be judged
 _SOONEST = 1.0  # second before it
@@ -87,14 +87,3 @@ class Batch:
         left = self.pending
         self._pending.clear()
         return left
-
-
-def time_left(seconds: float | None) -> str:
-    """Write the time left as people say it."""
-    if seconds is None:
-        return ""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s left"
-    minutes = whole // 60
-    return f"{minutes // 60} h {minutes % 60} min left" if minutes >= 60 else f"{minutes} min left"

@@ -151,8 +151,10 @@ class Explained:
         see `halves`. Every strength lies between the two.
     colormap
         What it is coloured with.
+    heat
+        The map itself, and halves of it, from which its contour is drawn.
     ramp
-        Its colours on black, from none on the left to most on the right.
+        The overlay's colours on black, from none on the left to most on the right.
     """
 
     request: Request
@@ -160,6 +162,7 @@ class Explained:
     colormap: str
     plain: tuple[Image, ...]
     full: tuple[Image, ...]
+    heat: tuple[Image, ...]
     ramp: Image
 
 
@@ -314,13 +317,15 @@ def explain(
 def colour(explanation: Explanation, request: Request, colormap: str, report: Report) -> None:
     """Draw an explanation."""
     import numpy as np  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
 
     from tumorlens.explain.overlay import blend  # noqa: PLC0415
 
     plain, full = (halves(explanation.overlay(strength, colormap)) for strength in (0.0, 1.0))
-    heat = np.linspace(0, 1, 256, dtype=np.float32)[None]
-    ramp = blend(np.zeros(heat.shape, np.uint8), heat, 1.0, colormap)
-    report(Explained(request, explanation, colormap, plain, full, ramp))
+    heat = halves(Image.fromarray(explanation.map))
+    scale = np.linspace(0, 1, 256, dtype=np.float32)[None]
+    ramp = blend(np.zeros(scale.shape, np.uint8), scale, 1.0, colormap)
+    report(Explained(request, explanation, colormap, plain, full, heat, ramp))
 
 
 def halves(picture: Image) -> tuple[Image, ...]:
@@ -332,13 +337,24 @@ def halves(picture: Image) -> tuple[Image, ...]:
 
 
 def save_overlay(
-    explanation: Explanation, strength: float, colormap: str, path: str, report: Report
+    explanation: Explanation, look: tuple[float, str, bool], path: str, report: Report
 ) -> None:
-    """Save the overlay as it is shown, in the slice's own size, as PNG."""
+    """Save the overlay as it is shown, in the slice's own size, as PNG.
+
+    `look` is its strength, its colour map, and whether it is a contour instead.
+    """
+    strength, colormap, contour = look
     if Path(path).suffix.lower() != ".png":
         raise OutputError(f"{path} does not end in .png, and overlays are saved as PNG; rename it")
     content = io.BytesIO()
-    explanation.overlay(strength, colormap).save(content, "PNG")
+    drawn = explanation.overlay(0.0 if contour else strength, colormap)
+    if contour:
+        from PIL import Image  # noqa: PLC0415
+
+        from tumorlens.apps.session.contour import draw_contour  # noqa: PLC0415
+
+        drawn = draw_contour(drawn, Image.fromarray(explanation.map), strength)
+    drawn.save(content, "PNG")
     write_whole(path, content.getvalue())
     report(Saved("the overlay", path))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tumorlens.images.slice import Slice
     from tumorlens.prediction import Prediction
 
-__all__ = ["Row", "RowList", "State", "count_files", "printable", "summarise", "to_csv"]
+__all__ = ["Row", "RowList", "State", "printable", "to_csv"]
 
 
 class State(StrEnum):
@@ -156,11 +156,11 @@ class RowList:
         return row is not None
 
     def nearest(self, order: Sequence[int], number: int) -> int | None:
-        """Find the row that stood behind a removed one in `order`, or else before it."""
-        place = order.index(number)
+        """Find the row that stood behind a removed one in `order`, or before it, or any."""
+        place = order.index(number) if number in order else 0
         behind = (n for n in order[place:] if n in self._rows)
         before = (n for n in reversed(order[:place]) if n in self._rows)
-        return next(behind, next(before, None))
+        return next(behind, next(before, next(iter(self._rows), None)))
 
     def _take_number(self) -> int:
         self._next += 1
@@ -173,22 +173,6 @@ def printable(text: str) -> str:
     Coloured signs beyond the first plane end Tk 8 on X11 where libXft is old.
     """
     return "".join(c if c <= "\uffff" else "�" for c in untrusted.printable(text))
-
-
-def summarise(rows: Iterable[Row]) -> str:
-    """Say in a line what came out for all rows."""
-    every = list(rows)
-    answers = [row.prediction for row in every if row.prediction is not None]
-    doubtful = sum(not answer.assessable for answer in answers)
-    unreadable = sum(row.state is State.UNREADABLE for row in every)
-    text = f"{len(answers)} slice{'' if len(answers) == 1 else 's'} classified"
-    text += f", {doubtful} of them not assessable" if doubtful else ""
-    return text + (f", {count_files(unreadable)} could not be read" if unreadable else "")
-
-
-def count_files(count: int) -> str:
-    """Write a number of files."""
-    return f"{count} file" if count == 1 else f"{count} files"
 
 
 def to_csv(rows: Iterable[Row], classes: Iterable[str]) -> str:

@@ -43,6 +43,7 @@ class SliceView:
         self.choice = Choice()
         self.colormap = "inferno"
         self.strength = 0.6
+        self.contour = False  # a line instead of colour
         self.shown: Shown | None = None
         self.busy = False
         self.computing: Computing | None = None  # while it takes its time
@@ -159,6 +160,7 @@ class SliceView:
             plain=result.plain,
             explanation=explanation,
             full=result.full,
+            heat=result.heat,
             ramp=result.ramp,
         )
         self.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,8 @@ class Shown:
         Its explanation, once it is there.
     full
         Its overlay at full strength, and halves of it, largest first.
+    heat
+        The map itself, and halves of it, largest first.
     ramp
         The overlay's colours, from none to most.
     """
@@ -107,15 +110,27 @@ class Shown:
     plain: tuple[Image, ...]
     explanation: Explanation | None = None
     full: tuple[Image, ...] = ()
+    heat: tuple[Image, ...] = ()
     ramp: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A sentence for the person at the window."""
+    """A sentence for the person at the window.
+
+    Parameters
+    ----------
+    text
+        The sentence; empty when there is nothing to say.
+    trouble
+        Whether the person should do something about it.
+    until
+        When it is no longer worth saying, in seconds of the view model's clock.
+    """
 
     text: str
     trouble: bool = False
+    until: float = math.inf
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ that there is nothing to lock.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,18 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from tumorlens.apps.session import jobs
 from tumorlens.apps.session.batch import Batch, Progress
-from tumorlens.apps.session.rows import (
-    Row,
-    RowList,
-    State,
-    count_files,
-    printable,
-    summarise,
-    to_csv,
-)
+from tumorlens.apps.session.rows import Row, RowList, State, printable, to_csv
 from tumorlens.apps.session.settings import Settings
 from tumorlens.apps.session.slice_view import SliceView
 from tumorlens.apps.session.state import Changes, Message, Options, options_of
+from tumorlens.apps.session.words import count_files, summarise
 from tumorlens.apps.session.worker import Crash, Trouble, Worker
 
 if TYPE_CHECKING:
@@ -41,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ViewModel"]
 
+_PASSING_SECONDS = 8.0  # of a message that nobody needs any more
 _POLL_SECONDS = 0.015  # of one poll: the window must answer in between
 _POLL_ROWS = 200  # that change in one poll, for the same reason
 
@@ -55,7 +50,7 @@ class ViewModel:
     settings
         What is remembered; the folder changes as pictures are opened.
     clock
-        Seconds, for the time left.
+        Seconds, for the time left and for messages that pass.
     """
 
     def __init__(
@@ -74,6 +69,7 @@ class ViewModel:
         self._loading = self._no_model = False
         self._classifier: Classifier | None = None
         self._pasted = 0
+        self._clock = clock
         self._batch = Batch(clock)
         self._changes = Changes()
         self._results: SimpleQueue[object] = SimpleQueue()
@@ -83,7 +79,9 @@ class ViewModel:
         self._dragging: tempfile.TemporaryDirectory[str] | None = None
         self._packing: Explanation | None = None
         self._packed: jobs.Packed | None = None
-        self.view = SliceView(self._results, lambda: self.row, self._mark)
+        self.view = SliceView(
+            self._results, lambda: self.row, lambda *p: self._changes.parts.update(p)
+        )
         self._takers: dict[type, Callable[[Any], None]] = {
             jobs.Loaded: self._start_answering,
             jobs.Found: self._list_files,
@@ -136,6 +134,8 @@ class ViewModel:
             except Empty:
                 break
             self._takers[type(result)](result)
+        if self._clock() >= self.message.until:
+            self.tell("")
         changes, self._changes = self._changes, Changes()
         rows = list(changes.rows)
         changes.rows = dict.fromkeys(rows[:_POLL_ROWS])
@@ -197,11 +197,11 @@ class ViewModel:
         """Stop what is computed of the selected slice; see `SliceView.stop`."""
         if self.view.busy:
             self.view.stop()
-            self.tell("explanation stopped")
+            self.tell("explanation stopped", passing=True)
 
-    def remove(self, numbers: Sequence[int]) -> None:
-        """Take rows off the list; the files stay where they are."""
-        order = self.rows.numbers()
+    def remove(self, numbers: Sequence[int], order: Sequence[int] = ()) -> None:
+        """Take rows off the list, where they may stand in another order; the files stay."""
+        order = order or self.rows.numbers()
         for number in numbers:
             if self.rows.remove(number):
                 self._changes.rows.pop(number, None)
@@ -222,16 +222,17 @@ class ViewModel:
         self.remove(self.rows.numbers())
         self.tell("")
 
-    def tell(self, text: str, *, trouble: bool = False) -> None:
-        """Show a sentence, or none."""
-        self.message = Message(text, trouble)
+    def tell(self, text: str, *, trouble: bool = False, passing: bool = False) -> None:
+        """Show a sentence, or none; a passing one goes after some seconds."""
+        until = self._clock() + _PASSING_SECONDS if passing else math.inf
+        self.message = Message(text, trouble, until)
         self._changes.parts.add("message")
 
     def save_overlay(self, path: str) -> None:
         """Save the overlay as it is shown, as PNG."""
         if explanation := self._explained():
-            look = self.view.strength, self.view.colormap
-            self._saver.do(partial(jobs.save_overlay, explanation, *look, path))
+            look = self.view.strength, self.view.colormap, self.view.contour
+            self._saver.do(partial(jobs.save_overlay, explanation, look, path))
 
     def save_record(self, folder: str) -> None:
         """Save map, overlay and manifest in a new folder below `folder`."""
@@ -248,7 +249,10 @@ class ViewModel:
         explanation, row = self.explanation, self.row
         if explanation is not None and row is not None and explanation is not self._packing:
             self._packing = explanation
-            self._dragging = self._dragging or _private_folder()
+            if self._dragging is None:  # a folder for nobody else's eyes
+                self._dragging = tempfile.TemporaryDirectory(
+                    prefix="tumorlens-", ignore_cleanup_errors=True
+                )
             self._saver.do(partial(jobs.pack, explanation, self._dragging.name, row.name))
 
     @property
@@ -290,11 +294,9 @@ class ViewModel:
         self._show_new([self.rows.add(name, path) for name, path in result.files])
 
     def _list_slices(self, result: jobs.Pasted) -> None:
-        names = [result.name]
-        if len(result.slices) > 1:
-            names = [f"{result.name} [{i}]" for i in range(len(result.slices))]
-        pairs = zip(names, result.slices, strict=True)
-        self._show_new([self.rows.add(name, None, picture) for name, picture in pairs])
+        several = [f" [{i}]" if len(result.slices) > 1 else "" for i in range(len(result.slices))]
+        pairs = zip(several, result.slices, strict=True)
+        self._show_new([self.rows.add(result.name + which, None, one) for which, one in pairs])
 
     def _show_new(self, rows: Sequence[Row | None]) -> None:
         new = [row.id for row in rows if row is not None]
@@ -339,7 +341,7 @@ class ViewModel:
             )
 
     def _tell_saved(self, result: jobs.Saved) -> None:
-        self.tell(f"saved {result.what}: {printable(result.where)}")
+        self.tell(f"saved {result.what}: {printable(result.where)}", passing=True)
 
     def _take_packed(self, result: jobs.Packed) -> None:
         self._packed = result
@@ -391,16 +393,8 @@ class ViewModel:
             self.tell("nothing to save yet: select a slice and wait for its overlay", trouble=True)
         return self.explanation
 
-    def _mark(self, *parts: str) -> None:
-        self._changes.parts.update(parts)
-
     def _change(self, row: Row) -> None:
         self.rows.put(row)
         self._changes.rows[row.id] = None
         if row.id == self.selected:
             self._changes.parts.add("shown")
-
-
-def _private_folder() -> tempfile.TemporaryDirectory[str]:
-    """Make a folder for nobody else's eyes."""
-    return tempfile.TemporaryDirectory(prefix="tumorlens-", ignore_cleanup_errors=True)

@@ -1,0 +1,99 @@
+"""What a face says in words: answers, captions, summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from tumorlens.apps.session.rows import Row, State
+from tumorlens.explain.cam import METHODS
+from tumorlens.report.style import class_name
+
+if TYPE_CHECKING:
+    from tumorlens.explain.explanation import Explanation
+
+__all__ = [
+    "answer_in_short",
+    "answer_text",
+    "caption",
+    "count_files",
+    "say_flat",
+    "summarise",
+    "time_left",
+]
+
+_STATES: Final = {
+    State.WAITING: "…",
+    State.STOPPED: "not classified",
+    State.UNREADABLE: "unreadable",
+}
+_FEW: Final = 2  # classes that have room in a list
+_HEALTHY: Final = "notumor"
+
+
+def answer_text(row: Row) -> str:
+    """Say in two or three words what came out for a row."""
+    answer = row.prediction
+    if answer is None:
+        return _STATES[row.state]
+    if not answer.assessable:
+        return "not assessable"
+    return " or ".join(class_name(name) for name in answer.prediction_set)
+
+
+def answer_in_short(row: Row) -> str:
+    """Say it so that it has room in a list."""
+    answer = row.prediction
+    if answer is None or not answer.assessable or len(answer.prediction_set) <= _FEW:
+        return answer_text(row)
+    return f"undecided, {len(answer.prediction_set)} of {len(answer.probabilities)}"
+
+
+def caption(explanation: Explanation) -> str:
+    """Say in a line what a map shows: method, class and layer."""
+    method = METHODS[explanation.method]
+    about = f"for {class_name(explanation.target)}" if method.of_class else "of no class"
+    if explanation.versus is not None and method.of_class:
+        about += f" rather than {class_name(explanation.versus)}"
+    text = f"{method.title} {about}, layer {explanation.layer}"
+    if explanation.float_label not in (None, explanation.prediction.label):
+        text += f" (its float network says {class_name(str(explanation.float_label))})"
+    return text
+
+
+def say_flat(explanation: Explanation) -> str:
+    """Say why a map is empty; nothing when it is not."""
+    if not explanation.flat:
+        return ""
+    if explanation.target != _HEALTHY or not METHODS[explanation.method].of_class:
+        return f"the map is empty: nothing here speaks for {class_name(explanation.target)}"
+    if explanation.prediction.label == _HEALTHY:
+        return "the map is empty: nothing here looked like a tumour"
+    return "the map is empty: nothing here speaks against a tumour"
+
+
+def summarise(rows: Iterable[Row]) -> str:
+    """Say in a line what came out for all rows."""
+    every = list(rows)
+    answers = [row.prediction for row in every if row.prediction is not None]
+    doubtful = sum(not answer.assessable for answer in answers)
+    unreadable = sum(row.state is State.UNREADABLE for row in every)
+    text = f"{len(answers)} slice{'' if len(answers) == 1 else 's'} classified"
+    text += f", {doubtful} of them not assessable" if doubtful else ""
+    return text + (f", {count_files(unreadable)} could not be read" if unreadable else "")
+
+
+def count_files(count: int) -> str:
+    """Write a number of files."""
+    return f"{count} file" if count == 1 else f"{count} files"
+
+
+def time_left(seconds: float | None) -> str:
+    """Write the time left as people say it."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s left"
+    minutes = whole // 60
+    return f"{minutes // 60} h {minutes % 60} min left" if minutes >= 60 else f"{minutes} min left"
