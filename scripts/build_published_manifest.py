@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tumorlens.apps.cli.meter import Meter
 from tumorlens.data.duplicates import COPY, KIN, Pair, clusters, find_pairs
-from tumorlens.data.folder import find_all
+from tumorlens.data.folder import find_examples
 from tumorlens.data.folds import assign_folds, imbalance
 from tumorlens.data.survey import Survey, survey
 from tumorlens.files import write_whole
@@ -60,7 +60,7 @@ def main() -> None:
     for name in ("data", "slices", "matches", "out"):
         parser.add_argument(name, type=Path)
     arguments = parser.parse_args()
-    examples = find_all(arguments.data)
+    examples = find_examples(arguments.data)
     found = survey(examples, Meter())
     assert not found.unreadable, found.unreadable
     source = {row["slice"]: row for row in read_rows(arguments.slices)}

@@ -202,5 +202,5 @@ def test_a_folder_is_leaky_whatever_it_holds(tmp_path: Path) -> None:
     plain = select(root / "Training")
     assert (len(plain.training), plain.testing, plain.leaky) == (8, (), True)
     (root / "masks").mkdir()
-    with pytest.raises(DataError, match="neither Training nor Testing"):
+    with pytest.raises(DataError, match="holds masks beside Testing; move it"):
         select(root)

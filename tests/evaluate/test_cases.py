@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tumorlens.data.folder import CLASSES
+from tumorlens.data.folder import CLASSES, read_class_map
 from tumorlens.data.manifest import Entry, Manifest, write_manifest
 from tumorlens.errors import DataError
-from tumorlens.evaluate.cases import find_cases, read_class_map
+from tumorlens.evaluate.cases import find_cases
 
 Row = Callable[..., Entry]
 
 
 def test_a_split_folder_and_a_plain_one(folder: Path) -> None:
     both = find_cases(folder)
-    assert [case.label for case in both.cases] == list(CLASSES) * 2  # Testing first, by name
+    assert [case.label for case in both.cases] == list(CLASSES) * 2
     testing = find_cases(folder, split="Testing")
     assert {case.name.split("/")[0] for case in testing.cases} == {"Testing"}
     assert testing.origin["split"] == "Testing"
@@ -94,7 +94,7 @@ def test_other_peoples_names(tmp_path: Path) -> None:
     assert found.origin["kind"] == "external"
     validation = find_cases(tmp_path, class_map=chosen, split="Validation")
     assert len(validation.cases) == 3
-    with pytest.raises(DataError, match="no class: GBM, Healthy Brain, Metastasis; say what"):
+    with pytest.raises(DataError, match="no class: GBM, Healthy Brain, Metastasis; name them"):
         find_cases(tmp_path, external=True, class_map={"extra": "-"})
     with pytest.raises(DataError, match="holds extra beside train"):
         find_cases(tmp_path, external=True)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tumorlens.classifier import load
-from tumorlens.data.folder import CLASSES, find_all, find_examples
+from tumorlens.data.folder import CLASSES, find_examples
 from tumorlens.data.phantom import write_phantoms
 from tumorlens.errors import DataError, OutputError, RunError
 from tumorlens.evaluate import epochs as epochs_module
@@ -58,7 +58,9 @@ def test_the_other_half_of_the_testing_pictures_compares(
     found = compare_epochs(run)
     assert found.pictures == "16 test pictures that did not validate"
     assert found.leaky  # nothing is known of who is in a folder
-    rest, watched = held_out([e for e in find_all(data) if e.split == "Testing"], 0.5, recipe.seed)
+    rest, watched = held_out(
+        [e for e in find_examples(data) if e.split == "Testing"], 0.5, recipe.seed
+    )
     assert len(rest) == len(watched) == 16
     pictures = load_pictures(rest, recipe.size)
     for row in found.epochs:
@@ -174,7 +176,7 @@ def test_table_figure_and_bundles_are_written_whole(run: Path, data: Path, tmp_p
     assert json.loads((out / "epochs.json").read_text())["best"] == found.best
     with Image.open(out / "epochs.png") as figure:
         assert figure.width > 1000
-    rest, _ = held_out([e for e in find_all(data) if e.split == "Testing"], 0.5, 0)
+    rest, _ = held_out([e for e in find_examples(data) if e.split == "Testing"], 0.5, 0)
     for name, epoch in found.best.items():
         bundle = load(out / name)
         assert bundle.card.training["epoch"] == epoch

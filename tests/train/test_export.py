@@ -186,8 +186,8 @@ def test_nothing_is_left_of_an_export_that_failed(
     tiny_run: Path, phantom_data: Path, tmp_path: Path
 ) -> None:
     data = shutil.copytree(phantom_data, tmp_path / "data")
-    shutil.rmtree(data / "Testing" / "glioma")
-    with pytest.raises(Exception, match="holds no pictures of glioma"):
+    shutil.rmtree(data / "Training" / "glioma")
+    with pytest.raises(Exception, match="holds no pictures of glioma to train on"):
         export_run(tiny_run, tmp_path / "out", precision="float32", data=data)
     assert [p.name for p in tmp_path.iterdir()] == ["data"]
 

@@ -6,13 +6,13 @@ import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tumorlens.data.copies import Curve, measure_curve
 from tumorlens.data.duplicates import COPY, KIN, Pair, clusters, compare_all
-from tumorlens.data.folder import Example, find_all
+from tumorlens.data.folder import Example, find_examples
 from tumorlens.data.manifest import read_manifest
 from tumorlens.data.odd import find_odd
 from tumorlens.data.published import published
@@ -167,7 +167,7 @@ def audit_data(
     Parameters
     ----------
     source
-        A folder as `tumorlens.data.folder.find_all` takes it, or a manifest.
+        A folder as `tumorlens.data.folder.find_examples` takes it, or a manifest.
     sample
         How many pictures to copy to check the threshold.
     seed
@@ -182,7 +182,7 @@ def audit_data(
     MissingExtraError
         When SciPy or scikit-learn is not installed.
     """
-    root, examples, folds = _open(Path(source))
+    root, examples = _open(Path(source))
     clock = _Clock()
     found = survey(examples, progress)
     clock("reading")
@@ -206,7 +206,7 @@ def audit_data(
         alike=sum(pair.similarity < COPY for pair in kin),
         exact_groups=_exact_groups(found.looks, names),
         twins=_twins(found.looks, names, findings),
-        across_folds=_across_folds(found.looks, findings, kin, folds, names),
+        across_folds=_across_folds(found.looks, findings, kin, names),
         shortcuts=shortcuts,
         odd=find_odd(found.looks, names),
         unreadable={_name(bad.path, root): bad.reason for bad in found.unreadable},
@@ -228,17 +228,13 @@ class _Clock:
         self._last = now
 
 
-def _open(source: Path) -> tuple[Path, list[Example], dict[Path, int]]:
-    """Root, pictures with the labels of their folders, and folds where they are known."""
+def _open(source: Path) -> tuple[Path, list[Example]]:
+    """Root, and pictures with the labels of their folders, right or wrong."""
     if source.is_dir():
-        return source, find_all(source), {}
+        return source, find_examples(source)
     manifest = read_manifest(source)
-    root = manifest.root
-    examples = [
-        Example(root / e.path, e.label, e.split, e.group, e.sha256) for e in manifest.entries
-    ]
-    folds = {root / e.path: e.fold for e in manifest.entries if e.fold is not None}
-    return root, examples, folds
+    entries = zip(manifest.examples(), manifest.entries, strict=True)
+    return manifest.root, [replace(example, label=entry.label) for example, entry in entries]
 
 
 def _name(path: Path, root: Path) -> str:
@@ -315,12 +311,11 @@ def _across_folds(
     looks: Sequence[Look],
     findings: Sequence[Finding],
     kin: Sequence[Pair],
-    folds: dict[Path, int],
     names: Sequence[str],
 ) -> tuple[int, int] | None:
     known = published()
     fold = [
-        folds.get(x.example.path, known[x.sha256].fold if x.sha256 in known else None)
+        known[x.sha256].fold if x.example.fold is None and x.sha256 in known else x.example.fold
         for x in looks
     ]
     if None in fold:

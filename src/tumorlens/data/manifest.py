@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
 from tumorlens.data.duplicates import KIN, clusters, find_pairs
-from tumorlens.data.folder import CLASSES, Example, class_named, find_all
+from tumorlens.data.folder import CLASSES, SPLITS, Example, class_named, find_examples
 from tumorlens.data.published import published
 from tumorlens.data.survey import Look, Survey, Unreadable, survey
 from tumorlens.data.table import Row, read_table
@@ -27,13 +27,20 @@ from tumorlens.errors import DataError
 from tumorlens.files import write_whole
 from tumorlens.progress import Progress, silent
 
-__all__ = ["GROUPINGS", "Entry", "Manifest", "make_manifest", "read_manifest", "write_manifest"]
+__all__ = [
+    "GROUPINGS",
+    "Entry",
+    "Manifest",
+    "find_labelled",
+    "make_manifest",
+    "read_manifest",
+    "write_manifest",
+]
 
 GROUPINGS: Final = ("auto", "published", "none")
 """How `make_manifest` finds groups."""
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
-_SPLITS: Final = ("", "Training", "Validation", "Testing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,7 @@ class Entry:
     group
         Patient or cluster of near-duplicates; empty when not known.
     split
-        ``"Training"``, ``"Validation"`` or ``"Testing"`` where the folders say so; such
-        splits leak.
+        One of `tumorlens.data.folder.SPLITS` where the folders say so; such splits leak.
     fold
         From 0; ``None`` when not assigned.
     """
@@ -93,8 +99,8 @@ class Entry:
                 raise DataError(f"`{name}` must be 64 hexadecimals in lower case")
         if not self.path:
             raise DataError("`path` is empty")
-        if self.split not in _SPLITS:
-            raise DataError("`split` must be Training, Validation, Testing or empty")
+        if self.split not in ("", *SPLITS):
+            raise DataError(f"`split` must be {', '.join(SPLITS)} or empty")
         if min(self.width, self.height) < 1 or self.bytes < 1:
             raise DataError("`width`, `height` and `bytes` must be at least 1")
         if self.fold is not None and self.fold < 0:
@@ -150,7 +156,7 @@ class Manifest:
         The labels are the corrected ones.
         """
         return [
-            Example(self.root / e.path, e.corrected_label, e.split, e.group, e.sha256)
+            Example(self.root / e.path, e.corrected_label, e.split, e.group, e.sha256, e.fold)
             for e in (self.entries if entries is None else entries)
         ]
 
@@ -190,7 +196,7 @@ def make_manifest(
     Parameters
     ----------
     folder
-        ``Training`` and ``Testing`` with class folders in them, or class folders.
+        See `tumorlens.data.folder.find_examples`.
     groups
         ``"auto"``: pictures that are not of the published set are grouped with what
         looks alike, ``L0001`` and so on where that is none of the set; those that look
@@ -214,7 +220,7 @@ def make_manifest(
     if groups not in GROUPINGS:
         raise DataError(f"`groups` must be one of {', '.join(GROUPINGS)}, got {groups!r}")
     root = Path(folder)
-    found = survey(find_all(root), progress)
+    found = survey(find_examples(root), progress)
     known = published()
     entries = [_entry(look, root) for look in found.looks]
     if groups != "none":
@@ -291,6 +297,25 @@ def read_manifest(
     if not rows:
         raise DataError(f"{source} lists no pictures")
     return Manifest(tuple(_parse(row, source, folder) for row in rows), folder)
+
+
+def find_labelled(source: str | os.PathLike[str]) -> tuple[Path, list[Example]]:
+    """List the pictures of a folder or a manifest, whichever it is.
+
+    Returns
+    -------
+    tuple
+        The folder that they lie in, and the pictures with their corrected labels.
+
+    Raises
+    ------
+    DataError
+        See `tumorlens.data.folder.find_examples` and `read_manifest`.
+    """
+    if Path(source).is_dir():
+        return Path(source), find_examples(source)
+    manifest = read_manifest(source)
+    return manifest.root, manifest.examples()
 
 
 def _parse(row: Row, source: Path, root: Path) -> Entry:

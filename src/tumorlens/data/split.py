@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tumorlens.data.folder import Example, find_all
+from tumorlens.data.folder import CLASSES, Example, find_examples
 from tumorlens.data.folds import assign_folds
 from tumorlens.data.manifest import Entry, Manifest, read_manifest
 from tumorlens.data.published import TEST_FOLD, published
@@ -171,8 +171,9 @@ def select(
     ----------
     data
         A manifest: everything that has a fold is for training but the test folds. Or a
-        folder: ``Training`` is, or all of it when it is not split; since nothing is
-        known of patients there, such a selection counts as leaky.
+        folder: ``Training`` is, or all of it when it is not split, and what else there
+        is is for testing; since nothing is known of patients there, such a selection
+        counts as leaky.
     test_folds
         The folds to keep for testing; of a manifest only.
     allow_leaks
@@ -184,7 +185,7 @@ def select(
         When the data is not as it should be, a fold is empty, or it leaks.
     """
     source = Path(data)
-    if source.is_dir() or source.suffix.lower() != ".csv":
+    if source.is_dir():
         return _select_folder(source)
     manifest = read_manifest(source)
     chosen = sorted(set(test_folds))
@@ -224,9 +225,10 @@ def _published_folds_kept(train: Iterable[Entry]) -> list[int]:
 
 
 def _select_folder(root: Path) -> Selection:
-    examples = find_all(root)
-    test = tuple(e for e in examples if e.split == "Testing")
-    train = tuple(e for e in examples if e.split != "Testing")
-    if not train:
-        raise DataError(f"{root} holds Testing and no Training pictures")
+    examples = find_examples(root)
+    train = tuple(e for e in examples if e.split in ("", "Training"))
+    test = tuple(e for e in examples if e.split not in ("", "Training"))
+    missing = sorted(set(CLASSES) - {example.label for example in train})
+    if missing:
+        raise DataError(f"{root} holds no pictures of {', '.join(missing)} to train on")
     return Selection(train, test, leaky=True, origin={"split": "official" if test else "random"})

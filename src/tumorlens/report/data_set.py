@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from tumorlens.data.folder import find_examples
-from tumorlens.data.manifest import read_manifest
+from tumorlens.data.manifest import find_labelled
 from tumorlens.data.published import published
 from tumorlens.errors import DataError, UnreadableImageError
 from tumorlens.extras import require
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Gathered", "gather", "plot_data"]
-
-_PARTS: Final = ("training", "testing", "train", "test", "validation", "val")
-_Row = tuple[Path, str, str | None, str | None, int | None]  # path, label, part, group, fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +55,8 @@ def gather(source: str | os.PathLike[str], *, progress: Progress = silent) -> Ga
     Parameters
     ----------
     source
-        A folder of class folders, or of ``Training`` and ``Testing`` with class folders
-        in them; or a manifest. Pictures of the published set get their folds and groups
-        by their content.
+        A folder as `tumorlens.data.folder.find_examples` takes it, or a manifest. Pictures
+        of the published set get their folds and groups by their content.
     progress
         Told of each picture.
 
@@ -70,10 +65,10 @@ def gather(source: str | os.PathLike[str], *, progress: Progress = silent) -> Ga
     DataError
         When the source is neither, or no picture in it can be read.
     """
-    path = Path(source)
-    rows = list(_rows_of_folder(path) if path.is_dir() else _rows_of_manifest(path))
+    _, examples = find_labelled(source)
     pictures, unreadable = [], []
-    for i, (file, label, part, group, fold) in enumerate(rows):
+    for i, example in enumerate(examples):
+        file, label, group, fold = example.path, example.label, example.group, example.fold
         try:
             scan = read_slices(file)[0]
         except UnreadableImageError as error:
@@ -81,11 +76,14 @@ def gather(source: str | os.PathLike[str], *, progress: Progress = silent) -> Ga
         else:
             known = published().get(hash_file(file)) if fold is None else None
             if known:  # the corrected label too
-                label, group, fold = known.label, known.group, known.fold  # noqa: PLW2901
-            pictures.append(Picture(file, label, scan.width, scan.height, part, fold, group))
-        progress("read pictures", i + 1, len(rows))
+                label, group, fold = known.label, known.group, known.fold
+            part = example.split or None
+            pictures.append(
+                Picture(file, label, scan.width, scan.height, part, fold, group or None)
+            )
+        progress("read pictures", i + 1, len(examples))
     if not pictures:
-        raise DataError(f"no picture of {path} can be read; name a folder of pictures by class")
+        raise DataError(f"no picture of {source} can be read; name a folder of pictures by class")
     return Gathered(tuple(pictures), tuple(unreadable))
 
 
@@ -156,21 +154,6 @@ def _drawings(
         caption = "How many pictures of each class, of how many groups, each fold holds."
         drawings.append(("folds", caption, lambda: draw_folds(pictures)))
     return drawings
-
-
-def _rows_of_folder(root: Path) -> Iterator[_Row]:
-    parts = sorted(
-        folder for folder in root.iterdir() if folder.is_dir() and folder.name.lower() in _PARTS
-    )
-    for folder in parts or [root]:
-        for example in find_examples(folder):
-            yield example.path, example.label, folder.name if parts else None, None, None
-
-
-def _rows_of_manifest(path: Path) -> Iterator[_Row]:
-    manifest = read_manifest(path)
-    for entry, example in zip(manifest.entries, manifest.examples(), strict=True):
-        yield example.path, example.label, entry.split or None, entry.group or None, entry.fold
 
 
 def _page(found: Gathered, drawn: list[tuple[str, str, bytes]]) -> str:

@@ -56,8 +56,8 @@ def calibrate(
     be read; the rest was used.
     """
     source = choose_source(data, external, "--data MANIFEST|DIR")
+    from tumorlens.data.folder import read_class_map
     from tumorlens.evaluate.calibrate import calibrate as run_calibration
-    from tumorlens.evaluate.cases import read_class_map
     from tumorlens.models.store import find_bundle
 
     tell_notes(find_bundle(bundle, **where()).notes)

@@ -25,7 +25,7 @@ def compare(run: str, out: str, data: str | None, external: str | None, bundles:
     pictures if half of them validated, else what was held out of training.
     Interrupt it whenever you like: what is scored is kept.
     """
-    from tumorlens.data.folder import find_all
+    from tumorlens.data.folder import find_examples
     from tumorlens.evaluate.epochs import compare_epochs
     from tumorlens.networks.keras_backend import require_keras
     from tumorlens.report.epochs import write_comparison
@@ -33,7 +33,7 @@ def compare(run: str, out: str, data: str | None, external: str | None, bundles:
     require_keras("comparing epochs")
     meter = Meter()
     found = compare_epochs(
-        run, data=data, external=find_all(external) if external else (), progress=meter
+        run, data=data, external=find_examples(external) if external else (), progress=meter
     )
     click.echo(_table(found.epochs, found.best))
     if found.leaky:

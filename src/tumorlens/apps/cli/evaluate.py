@@ -59,7 +59,7 @@ def evaluate(
     1: some files could not be read; the rest was measured.
     """
     source = choose_source(data, external, "DATA")
-    from tumorlens.evaluate.cases import read_class_map
+    from tumorlens.data.folder import read_class_map
     from tumorlens.evaluate.evaluation import evaluate as run_evaluation
     from tumorlens.files import new_folder
     from tumorlens.report.evaluation import write_evaluation
