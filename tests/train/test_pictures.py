@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from PIL import Image
 
 from tumorlens.data.folder import CLASSES, Example, find_examples
 from tumorlens.data.phantom import draw_phantom
+from tumorlens.data.survey import survey
 from tumorlens.errors import DataError
 from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices
@@ -85,3 +88,28 @@ def test_taking_some_keeps_pictures_and_labels_together(phantom_data: Path) -> N
     some = pictures.take(np.array([5, 0]))
     np.testing.assert_array_equal(some.pixels, pictures.pixels[[5, 0]])
     assert some.labels.tolist() == pictures.labels[[5, 0]].tolist()
+
+
+@pytest.mark.parametrize("reader", ["tumorlens.train.pictures", "tumorlens.data.survey"])
+def test_what_is_decoded_is_what_is_hashed(
+    reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is replaced right after it was read, as by a program that syncs folders."""
+    path = tmp_path / "a.png"
+    Image.new("L", (40, 40), 9).save(path)
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    module = importlib.import_module(reader)
+    whole = module.read_file
+
+    def replaced(source: Path) -> object:
+        found = whole(source)
+        Image.new("L", (40, 40), 200).save(path)
+        return found
+
+    monkeypatch.setattr(module, "read_file", replaced)
+    if reader == "tumorlens.data.survey":
+        (look,) = survey([Example(path, "glioma")]).looks
+        assert (look.sha256, look.mean) == (before, pytest.approx(9 / 255))
+    else:
+        given = Example(path, "glioma", sha256=before)
+        assert load_pictures([given], 16).unreadable == ()

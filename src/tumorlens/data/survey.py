@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tumorlens.data.fingerprint import SIZE, fingerprint
 from tumorlens.data.folder import Example
 from tumorlens.errors import DataError, UnreadableImageError
-from tumorlens.images.read import read_slices
+from tumorlens.images.read import read_file
 from tumorlens.images.slice import Slice
 from tumorlens.progress import Progress, silent
 
@@ -127,9 +127,8 @@ def survey(examples: Sequence[Example], progress: Progress = silent) -> Survey:
 
 def _look(example: Example) -> tuple[Look, NDArray[np.uint8]] | Unreadable:
     try:
-        slices = read_slices(example.path)
-        data = example.path.read_bytes()
-    except (UnreadableImageError, OSError) as error:
+        slices, data = read_file(example.path)
+    except UnreadableImageError as error:
         return Unreadable(example.path, str(error))
     picture = slices[0]
     grey = _grey(picture)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["read_slices"]
+__all__ = ["read_file", "read_slices"]
 
 _DEFAULT_LIMITS = Limits()
 
@@ -129,6 +129,23 @@ def _check_regular(path: str, mode: int) -> None:
     names = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
     found = names.get(stat.S_IFMT(mode), "a device")
     raise UnreadableImageError(path, found, "give the path of a file")
+
+
+def read_file(
+    path: str | os.PathLike[str], *, limits: Limits = _DEFAULT_LIMITS
+) -> tuple[list[Slice], bytes]:
+    """Read a file's slices, and give the very bytes that they were decoded from.
+
+    Whoever hashes those knows the file that was looked at, also where it changes meanwhile.
+
+    Raises
+    ------
+    UnreadableImageError
+        As `read_slices`.
+    """
+    name = os.fsdecode(path)
+    data = _load(name, limits)
+    return _read_content(data, name, limits), data
 
 
 def _read_content(data: bytes, path: str | None, limits: Limits) -> list[Slice]:

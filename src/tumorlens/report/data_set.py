@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -13,8 +14,8 @@ from tumorlens.data.manifest import find_labelled
 from tumorlens.data.published import published
 from tumorlens.errors import DataError, UnreadableImageError
 from tumorlens.extras import require
-from tumorlens.files import hash_file, new_folder
-from tumorlens.images.read import read_slices
+from tumorlens.files import new_folder
+from tumorlens.images.read import read_file
 from tumorlens.progress import Progress, silent
 from tumorlens.report.data_set_figures import (
     Picture,
@@ -70,11 +71,12 @@ def gather(source: str | os.PathLike[str], *, progress: Progress = silent) -> Ga
     for i, example in enumerate(examples):
         file, label, group, fold = example.path, example.label, example.group, example.fold
         try:
-            scan = read_slices(file)[0]
+            (scan, *_), content = read_file(file)
         except UnreadableImageError as error:
             unreadable.append(str(error))
         else:
-            known = published().get(hash_file(file)) if fold is None else None
+            digest = hashlib.sha256(content).hexdigest()
+            known = published().get(digest) if fold is None else None
             if known:  # the corrected label too
                 label, group, fold = known.label, known.group, known.fold
             part = example.split or None

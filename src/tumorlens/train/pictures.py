@@ -17,7 +17,7 @@ from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.outlines import MaskedPicture, read_mask
 from tumorlens.errors import DataError, UnreadableImageError
 from tumorlens.images.prepare import PREPARATION, prepare, prepare_mask
-from tumorlens.images.read import read_slices
+from tumorlens.images.read import read_file
 from tumorlens.progress import Progress, silent
 
 __all__ = ["Pictures", "hash_files", "held_out", "load_pictures", "split_off"]
@@ -212,10 +212,10 @@ def _load(
     """Hash of a file, and its picture and mask or what is wrong with it."""
     path = example.path
     try:
-        picture = read_slices(path)[0]
-        file_hash = hashlib.sha256(path.read_bytes()).hexdigest()
+        slices, content = read_file(path)
     except UnreadableImageError as error:
         return "", str(error)
+    picture, file_hash = slices[0], hashlib.sha256(content).hexdigest()
     if example.sha256 not in ("", file_hash):
         return "", f"{path}: not the file that the manifest lists; make the manifest anew"
     prepared = prepare(picture, size, preparation)
