@@ -7,14 +7,17 @@ import io
 import struct
 import subprocess
 import sys
+import threading
 import time
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -46,6 +49,13 @@ def encode(values: NDArray[Any], form: str, mode: str | None = None, **options: 
     return stream.getvalue()
 
 
+def tiff(values: NDArray[Any], **options: Any) -> bytes:
+    """Write an array as TIFF by tifffile."""
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, values, **{"photometric": "minisblack", **options})
+    return stream.getvalue()
+
+
 def frames(form: str, **options: Any) -> bytes:
     """Write three frames."""
     rest = [Image.fromarray(np.roll(GREY, step, axis=1)) for step in (3, 6)]
@@ -72,6 +82,12 @@ FILES = {
     "tiff float": encode(GREY.astype(np.float32), "TIFF", compression="tiff_deflate"),
     "tiff pages": frames("TIFF"),
     "bigtiff": encode(GREY, "TIFF", big_tiff=True),
+    "tiff planes": tiff(np.stack([GREY] * 3).astype(np.int16), photometric="rgb"),
+    "tiff double": tiff(GREY.astype(np.float64), compression="deflate", predictor=False),
+    "tiff tiles": tiff(np.kron(GREY, np.ones((4, 4))).astype(np.uint32), tile=(32, 32)),
+    "tiff deep pages": tiff(np.stack([GREY] * 3).astype(np.int8)),
+    "png 16 colour": imagecodecs.png_encode(np.dstack([GREY.astype(np.uint16) * 257] * 3)),
+    "ppm 16": b"P6 16 20 65535 " + np.dstack([GREY * np.array(257, ">u2")] * 3).tobytes(),
     "bmp": encode(GREY, "BMP"),
     "gif": frames("GIF"),
     "webp": encode(GREY, "WEBP", "RGB"),
@@ -108,7 +124,9 @@ def read_or_refuse(data: bytes) -> list[Slice]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_whole_file_is_read(name: str) -> None:
-    count = {"apng": 3, "tiff pages": 3, "gif": 3, "webp frames": 3}.get(name, 1)
+    count = {"apng": 3, "tiff pages": 3, "tiff deep pages": 3, "gif": 3, "webp frames": 3}.get(
+        name, 1
+    )
     assert len(read_or_refuse(FILES[name])) == count
 
 
@@ -323,6 +341,39 @@ def test_nothing_of_the_process_is_changed(name: str, capfd: pytest.CaptureFixtu
     assert capfd.readouterr() == ("", "")
 
 
+def test_readers_in_threads_decode_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2, timeout=20)
+
+    def wait(picture: Image.Image) -> NDArray[np.uint8]:
+        both.wait()  # until the other is here too
+        warnings.warn_explicit("of Pillow's", UserWarning, "x.py", 1, "PIL.Image")
+        return np.zeros(picture.size[::-1], np.uint8)
+
+    monkeypatch.setattr(raster, "grey_pixels", wait)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with ThreadPoolExecutor(2) as pool:
+            assert len(list(pool.map(read_slices, [FILES["png"], FILES["png palette"]]))) == 2
+    assert told == []
+
+
+def test_filters_of_others_outlive_a_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else saves and restores filters around, within and across a reader."""
+    before = list(warnings.filters)
+    others = warnings.catch_warnings()
+
+    def meddle(picture: Image.Image) -> NDArray[np.uint8]:
+        others.__enter__()
+        warnings.simplefilter("always")
+        return np.zeros(picture.size[::-1], np.uint8)
+
+    monkeypatch.setattr(raster, "grey_pixels", meddle)
+    read_slices(FILES["png"])
+    assert warnings.filters[0][0] == "always"
+    others.__exit__(None, None, None)
+    assert list(warnings.filters) == before
+
+
 def test_readers_in_threads_leave_the_filters_as_they_were(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -368,9 +419,7 @@ def test_whatever_pillow_raises_is_one_error(
 
 
 def test_only_the_named_formats_are_decoded() -> None:
-    assert set(raster.FORMATS) == {
-        *("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM", "JPEG2000")
-    }
+    assert set(raster.FORMATS) == {*("PNG", "JPEG", "BMP", "WEBP", "GIF", "PPM", "JPEG2000")}
     for form in ("PCX", "TGA", "ICNS", "SGI", "DDS", "ICO", "PDF", "EPS"):
         with pytest.raises(UnreadableImageError):
             read_slices(encode(np.dstack([GREY] * 3), form))

@@ -7,18 +7,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tumorlens.errors import UnreadableImageError
-from tumorlens.images import raster
+from tumorlens.images.grey import float_pixels, luma
 from tumorlens.images.limits import Limits
 from tumorlens.images.slice import Slice
 
 __all__ = ["read_array"]
 
 _ARRAY = "<array>"
-
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in Pillow
 
 
 def read_array(array: NDArray[Any], limits: Limits) -> list[Slice]:
@@ -40,16 +37,14 @@ def _planes(array: NDArray[Any]) -> NDArray[Any]:
         hint = "give integers, floating point or true/false"
         raise UnreadableImageError(_ARRAY, f"values of type {array.dtype}", hint)
     if array.ndim not in (2, 3) or len(array) == 0:
-        hint = "give shape (height, width), (height, width, 3 or 4) or (n, height, width)"
+        hint = "give shape (height, width), (height, width, 2 to 4) or (n, height, width)"
         raise UnreadableImageError(_ARRAY, f"an array of shape {array.shape}", hint)
     if array.ndim == 2:
         return array[np.newaxis]
-    if array.shape[2] == 4 and kind in "iu" and array.dtype.name not in ("uint8", "uint16"):
+    if array.shape[2] in (2, 4) and kind in "iu" and array.dtype.name not in ("uint8", "uint16"):
         hint = "give uint8, uint16 or floating point, or no alpha"
         raise UnreadableImageError(_ARRAY, f"alpha of type {array.dtype}", hint)
-    if array.shape[2] == 1:
-        return array[np.newaxis, :, :, 0]
-    return array[np.newaxis] if array.shape[2] in (3, 4) else array
+    return array[np.newaxis] if 1 <= array.shape[2] <= 4 else array
 
 
 def _plane_slice(plane: NDArray[Any], index: int) -> Slice:
@@ -59,7 +54,7 @@ def _plane_slice(plane: NDArray[Any], index: int) -> Slice:
     if values.dtype == np.bool_:
         values = values * np.uint8(255)
     if values.ndim == 3:
-        values, hidden = _luma(values), np.logical_or.reduce(hidden, axis=2)
+        values, hidden = luma(values), np.logical_or.reduce(hidden, axis=2)
     pixels, value_range = _plane_pixels(values, hidden)
     origin = {"format": "array", "mode": plane.dtype.name}
     return Slice(pixels, value_range, index=index, origin=origin)
@@ -70,21 +65,7 @@ def _plane_pixels(
 ) -> tuple[NDArray[Any], tuple[float, float]]:
     """Copy grey values, with the hidden ones at the lowest of the others."""
     if values.dtype != np.uint8:
-        return raster.float_pixels(values, hidden)
+        return float_pixels(values, hidden)
     if hidden.all():
         raise ValueError("all of it is masked")
     return np.where(hidden, values.min(where=~hidden, initial=255), values), (0.0, 255.0)
-
-
-def _luma(values: NDArray[Any]) -> NDArray[Any]:
-    """Reduce colour to grey, over black."""
-    if values.dtype == np.uint8:
-        picture = Image.fromarray(np.ascontiguousarray(values))
-        return raster.grey_pixels(picture)  # to the very bit as in a file
-    wide = values.astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # infinities, dealt with later
-        grey: NDArray[Any] = wide[..., :3] @ _LUMA
-        if wide.shape[2] == 4:
-            full = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
-            grey *= np.clip(wide[..., 3] / full, 0, 1)
-    return grey

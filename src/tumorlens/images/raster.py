@@ -1,19 +1,13 @@
 """How a picture that Pillow can decode becomes grey slices.
 
-Colour becomes grey by ITU-R BT.601 luma, and what is transparent shows black.
-Eight bits stay eight bits; grey of 16 bits, 32 bits and floating point becomes
-float32, never cut to eight. Two exceptions are Pillow's, which decodes 16-bit
-colour, and 16-bit grey with alpha, to eight bits per channel.
+Grey of 16 bits, 32 bits and floating point is never cut to eight bits, nor is 16-bit
+colour in PNG and binary PPM. One exception is Pillow's, which decodes 16-bit colour in
+JPEG 2000 and in PPM written as text to eight bits per channel.
 """
 
 from __future__ import annotations
 
 import io
-import struct
-import threading
-import warnings
-import zlib
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,14 +15,14 @@ import numpy as np
 # Image.open loads every plugin there is unless those it is asked for are loaded.
 from PIL import (
     Image,
-    ImageCms,
     Jpeg2KImagePlugin,  # noqa: F401
     TiffImagePlugin,  # noqa: F401
-    UnidentifiedImageError,
     WebPImagePlugin,  # noqa: F401
 )
 
-from tumorlens.errors import UnreadableImageError
+from tumorlens.images import wide
+from tumorlens.images.decoding import FAILURES, decoding
+from tumorlens.images.grey import float_pixels, grey_pixels, luma
 from tumorlens.images.limits import Limits
 from tumorlens.images.slice import Slice
 
@@ -38,41 +32,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["FORMATS", "float_pixels", "grey_pixels", "read_picture", "read_raster"]
+__all__ = ["FORMATS", "frame_slice", "read_picture", "read_raster", "stand_upright"]
 
-#: The formats that are decoded, by Pillow's names. JPEG stands for MPO too:
-#: Pillow opens both through the one plugin.
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM", "JPEG2000")
-
-# Pillow promises OSError for a damaged file and does not keep the promise: its
-# plugins index, unpack, look up and assert their way through what the file says,
-# so that hostile bytes surface as any of these. Anything else is a defect of ours
-# and should be seen. Image.DecompressionBombWarning is here for callers whose
-# filters turn it into an error; other warnings are not, for the same reason.
-_PILLOW_FAILURES = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,  # IndexError, KeyError
-    ArithmeticError,  # OverflowError, ZeroDivisionError
-    AssertionError,
-    EOFError,
-    MemoryError,
-    RuntimeError,  # RecursionError, NotImplementedError
-    SystemError,  # a decoder in C that fails without saying why
-    ImportError,  # a Pillow built without the library that a picture needs
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-    ImageCms.PyCMSError,
-)
-
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
-# Float32 must tell at least this many grey values apart between black and white.
-_MIN_GREYS = 4096
+#: The formats that are decoded, by Pillow's names; TIFF has a reader of its own. JPEG
+#: stands for MPO too: Pillow opens both through the one plugin.
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "PPM", "JPEG2000")
 
 _MIN_IS_WHITE = 0
 _PHOTOMETRIC = 262  # TIFF 6.0, PhotometricInterpretation
@@ -89,19 +53,12 @@ _UPRIGHT: dict[Any, Callable[[NDArray[Any]], NDArray[Any]]] = {
     8: np.rot90,
 }
 
-# Pillow warns of harmless damage (a cut-off EXIF block, an odd TIFF tag) and of
-# large pictures, which `Limits` judges instead. Its warnings are muted while it
-# works, and nobody else's. The filters belong to the process, hence the lock: two
-# readers that mute at once could otherwise restore each other's filters. (What libtiff
-# itself writes to stderr about a damaged TIFF is beyond the reach of Python.)
-_quiet_lock = threading.Lock()
-
 
 def read_raster(data: bytes, kind: str, path: str | None, limits: Limits) -> list[Slice]:
     """Decode every frame of an encoded picture.
 
-    The frames of a GIF, an APNG, an animated WebP and a TIFF of several pages are
-    slices, each as a viewer would show it; an MPO gives its first picture only.
+    The frames of a GIF, an APNG and an animated WebP are slices, each as a viewer would
+    show it; an MPO gives its first picture only.
 
     Parameters
     ----------
@@ -125,11 +82,15 @@ def read_raster(data: bytes, kind: str, path: str | None, limits: Limits) -> lis
         When any frame is damaged, cut off or too large.
     """
     source = "<bytes>" if path is None else path
-    with _decoding(source, kind):
+    with decoding(source, kind):
         stream = io.BytesIO(data)
         with Image.open(stream, formats=(kind,)) as picture:
+            if wide.is_wide(picture):
+                limits.check_frame(source, picture.size, 0, 0)
+                return [_wide_slice(picture, data, path)]
             return [
-                _slice(picture, path, index) for index in _frames(picture, stream, source, limits)
+                frame_slice(picture, path, index)
+                for index in _frames(picture, stream, source, limits)
             ]
 
 
@@ -155,96 +116,9 @@ def read_picture(picture: Image.Image, limits: Limits) -> list[Slice]:
     """
     source = "<image>"
     limits.check_frame(source, picture.size, 0, 0)
-    with _decoding(source, picture.format or "Pillow"):
+    with decoding(source, picture.format or "Pillow"):
         picture.load()
-        return [_slice(picture, None, 0)]
-
-
-def grey_pixels(picture: Image.Image) -> NDArray[np.uint8]:
-    """Reduce a picture of eight bits per channel to grey, over black.
-
-    Parameters
-    ----------
-    picture
-        A picture of any mode but ``I``, ``I;16*`` and ``F``.
-
-    Returns
-    -------
-    ndarray
-        A new array of shape ``(height, width)``, uint8.
-    """
-    opaque = _over_black(picture)
-    if opaque.mode in ("CMYK", "HSV", "LAB"):
-        opaque = opaque.convert("RGB")  # LAB by way of its colour profile
-    return np.array(opaque.convert("L"), dtype=np.uint8)
-
-
-def float_pixels(
-    values: NDArray[Any], hidden: NDArray[np.bool_] | None = None
-) -> tuple[NDArray[np.float32], tuple[float, float]]:
-    """Hold real values in float32, with black and white where they lie.
-
-    Values are kept as they are, unless float32 cannot hold them or cannot tell
-    them apart; then they are spread from 0 to 1. (64-bit integers beyond 2**24 are
-    first counted from the lowest.) What is not finite, or is hidden, becomes the
-    lowest value of the rest.
-
-    Parameters
-    ----------
-    values
-        Real numbers, shape ``(height, width)``, any byte order.
-    hidden
-        Which of them to leave out, same shape.
-
-    Returns
-    -------
-    pixels
-        A new array of the same shape, float32, all finite.
-    value_range
-        The lowest and the highest of them.
-
-    Raises
-    ------
-    ValueError
-        When no value is finite.
-    """
-    wide = _float64(values)
-    known = np.isfinite(wide)
-    if hidden is not None:
-        known &= ~hidden
-    if not known.any():
-        raise ValueError("not one of its values is finite")
-    lowest = float(wide.min(where=known, initial=np.inf))
-    highest = float(wide.max(where=known, initial=-np.inf))
-    wide = np.where(known, wide, lowest)
-    if not _fits_float32(lowest, highest, exact=_is_exact(values.dtype)):
-        wide = _spread(wide, lowest, highest)
-    pixels = wide.astype(np.float32)
-    return pixels, (float(pixels.min()), float(pixels.max()))
-
-
-@contextmanager
-def _decoding(source: str, kind: str) -> Iterator[None]:
-    """Mute Pillow's warnings, and turn its failures into ours."""
-    try:
-        with _quiet_lock, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            yield
-    except _PILLOW_FAILURES as exc:
-        found = f"a {kind} picture that cannot be decoded ({_reason(exc)})"
-        hint = "open it in an image viewer and save it again as PNG, or export it anew"
-        if isinstance(exc, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
-            hint = "export it smaller"
-        raise UnreadableImageError(source, found, hint) from exc
-
-
-def _reason(exc: BaseException) -> str:
-    """Say in a few words what Pillow found."""
-    if isinstance(exc, UnidentifiedImageError):
-        return "its header is damaged"  # Pillow names the buffer in memory instead
-    if isinstance(exc, MemoryError):
-        return "there is not enough memory"
-    return " ".join(str(exc).split()) or type(exc).__name__
+        return [frame_slice(picture, None, 0)]
 
 
 def _frames(picture: Image.Image, stream: io.BytesIO, source: str, limits: Limits) -> Iterator[int]:
@@ -279,21 +153,43 @@ def _check_complete(picture: Image.Image, stream: io.BytesIO, count: int) -> Non
         raise EOFError(f"image file is truncated after frame {count - 1}")
 
 
-def _slice(picture: Image.Image, path: str | None, index: int) -> Slice:
-    """Make a slice of the frame that is loaded."""
+def frame_slice(picture: Image.Image, path: str | None, index: int) -> Slice:
+    """Make a slice of the frame of a picture that is loaded."""
     pixels: NDArray[Any]
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         pixels, value_range = _deep_pixels(picture)
     else:
-        pixels, value_range = grey_pixels(picture), (0.0, 255.0)
-    upright = _UPRIGHT.get(_orientation(picture), np.asarray)
+        pixels, value_range = grey_pixels(_without_empty_alpha(picture)), (0.0, 255.0)
     return Slice(
-        pixels=np.ascontiguousarray(upright(pixels)),
+        pixels=stand_upright(pixels, _orientation(picture)),
         value_range=value_range,
         path=path,
         index=index,
         origin={"format": picture.format or "Pillow", "mode": picture.mode},
     )
+
+
+def stand_upright(pixels: NDArray[Any], orientation: object) -> NDArray[Any]:
+    """Turn and mirror a picture as its EXIF orientation, from 1 to 8, asks for."""
+    return np.ascontiguousarray(_UPRIGHT.get(orientation, np.asarray)(pixels))
+
+
+def _wide_slice(picture: Image.Image, data: bytes, path: str | None) -> Slice:
+    """Make a slice of a picture in 16-bit colour."""
+    values = wide.read_wide(picture, data)
+    pixels, value_range = float_pixels(luma(values))
+    origin = {"format": str(picture.format), "mode": f"{values.shape[2]} x uint16"}
+    return Slice(
+        stand_upright(pixels, _orientation(picture)), value_range, path=path, origin=origin
+    )
+
+
+def _without_empty_alpha(picture: Image.Image) -> Image.Image:
+    """Take no notice of an alpha that was never filled: many programs write such BMPs."""
+    if picture.format != "BMP" or picture.mode != "RGBA":
+        return picture
+    unused = picture.getchannel("A").getextrema() == (0, 0)
+    return picture.convert("RGB") if unused else picture
 
 
 def _deep_pixels(picture: Image.Image) -> tuple[NDArray[np.float32], tuple[float, float]]:
@@ -320,56 +216,5 @@ def _orientation(picture: Image.Image) -> object:
     bare.info = dict(picture.info)
     try:
         return bare.getexif().get(_ORIENTATION, 1)
-    except _PILLOW_FAILURES:
+    except FAILURES:
         return 1  # a broken EXIF block does not make a good picture unreadable
-
-
-def _over_black(picture: Image.Image) -> Image.Image:
-    """Composite a picture with transparency over black; leave others alone."""
-    mode = picture.mode
-    if mode in ("P", "PA"):
-        # Converting writes the transparency into the palette: use up a copy.
-        mode = "RGBA" if picture.has_transparency_data else "RGB"
-        picture = picture.copy().convert(mode)
-    elif "transparency" in picture.info and mode in ("1", "L", "RGB"):
-        picture = picture.convert("RGBA")
-    if picture.mode in ("LA", "RGBA"):
-        picture = picture.convert({"LA": "La", "RGBA": "RGBa"}[picture.mode])
-    if picture.mode == "La":  # colour times alpha, which is the colour over black
-        return picture.getchannel(0)
-    if picture.mode == "RGBa":
-        return Image.merge("RGB", picture.split()[:3])
-    return picture
-
-
-def _float64(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Widen to float64, without loss of contrast."""
-    if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
-        lowest, highest = int(values.min()), int(values.max())
-        if max(-lowest, highest) > 2**24:
-            # Unsigned arithmetic wraps around, so this is exact for every pair.
-            values = values.astype(np.uint64) - np.uint64(lowest % 2**64)
-    with np.errstate(over="ignore"):  # of a long double; then it is not finite
-        return values.astype(np.float64)
-
-
-def _is_exact(dtype: np.dtype[Any]) -> bool:
-    """Say whether float32 holds every value of a type."""
-    return np.can_cast(dtype, np.float32)
-
-
-def _fits_float32(lowest: float, highest: float, *, exact: bool) -> bool:
-    """Say whether float32 holds a range and tells the values in it apart."""
-    peak, span = max(-lowest, highest), highest - lowest
-    if max(peak, span) > _FLOAT32_MAX:
-        return False
-    if exact or span == 0:
-        return True
-    return float(np.spacing(np.float32(peak))) * _MIN_GREYS <= span
-
-
-def _spread(wide: NDArray[np.float64], lowest: float, highest: float) -> NDArray[np.float64]:
-    """Map a range to 0..1; by halves, because the span itself may overflow."""
-    if lowest == highest:
-        return np.zeros_like(wide)
-    return (wide / 2 - lowest / 2) / (highest / 2 - lowest / 2)

@@ -19,6 +19,7 @@ from tumorlens.images.array import read_array
 from tumorlens.images.kinds import find_kind, name_foreign
 from tumorlens.images.limits import GIVE_A_PICTURE, Limits
 from tumorlens.images.slice import Slice
+from tumorlens.images.tiff import read_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ _DEFAULT_LIMITS = Limits()
 # None marks a kind that is known, and whose reader is still to be plugged in here.
 _READERS: dict[str, Callable[[bytes, str, str | None, Limits], list[Slice]] | None] = {
     **dict.fromkeys(raster.FORMATS, raster.read_raster),
+    "TIFF": read_tiff,
     "DICOM": None,
     "NIfTI": None,
 }
@@ -54,11 +56,12 @@ def read_slices(
         - the content of a file, as bytes;
         - a Pillow picture: its current frame, which is neither changed nor closed;
         - an array of real numbers, which is copied. ``(height, width)`` is one grey
-          picture, and so is ``(height, width, 1)``. ``(height, width, 3)`` and
-          ``(height, width, 4)`` are one picture in colour, without and with alpha.
-          Any other ``(n, height, width)`` is `n` grey pictures. Of three axes the
-          last one decides: give slices 1, 3 or 4 pixels wide one at a time. Alpha
-          runs to 255 in uint8, to 65535 in uint16, and to 1 in floating point.
+          picture, and so is ``(height, width, 1)``, and ``(height, width, 2)`` with
+          alpha. ``(height, width, 3)`` and ``(height, width, 4)`` are one picture in
+          colour, without and with alpha. Any other ``(n, height, width)`` is `n` grey
+          pictures. Of three axes the last one decides: give slices of up to 4 pixels
+          in width one at a time. Alpha runs to 255 in uint8, to 65535 in uint16, and
+          to 1 in floating point.
     limits
         What is too large.
 
