@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Classifier", "Source", "load"]
 
-Source: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Slice
+Source: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any] | Slice
 """Whatever a slice can come from."""
 
 
@@ -116,7 +116,7 @@ class Classifier:
         Parameters
         ----------
         source
-            A path, the bytes of a file, a Pillow image, an array or a slice. It
+            A path, the bytes of a file, an open file, a Pillow image, an array or a slice. It
             must hold one slice; `predict_batch` takes several.
 
         Raises

@@ -8,8 +8,10 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import threading
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,7 +126,7 @@ def test_a_denied_file_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.Mo
 
 
 def test_what_is_no_source_is_a_mistake() -> None:
-    for source in (None, 7, [GREY], io.BytesIO(PNG)):
+    for source in (None, 7, [GREY], io.StringIO("a picture")):
         with pytest.raises(TypeError, match="`source` must be"):
             read_slices(source)  # type: ignore[arg-type]
 
@@ -177,8 +179,55 @@ def test_large_stacks_are_refused() -> None:
     assert len(read_slices(stack, limits=Limits(max_frames=5, max_total_pixels=210))) == 5
     assert "more than 4 pictures" in refusal(stack, max_frames=4).found
     assert "together" in refusal(stack, max_total_pixels=209).found
-    huge = np.broadcast_to(np.uint8(0), (10**12, 1, 2))
+    huge = np.broadcast_to(np.uint8(0), (10**12, 1, 5))
     assert "more than 2,048 pictures" in refusal(huge).found
+
+
+# Open files.
+
+
+def test_open_files_are_read_from_their_beginning_and_left_open(tmp_path: Path) -> None:
+    path = tmp_path / "slice.png"
+    path.write_bytes(PNG)
+    stream = io.BytesIO()
+    stream.write(PNG)  # its place is at the end now
+    with path.open("rb") as file, tempfile.SpooledTemporaryFile() as spooled:
+        spooled.write(PNG)
+        for source, known_as in ((file, str(path)), (stream, None), (spooled, None)):
+            (found,) = read_slices(source)
+            np.testing.assert_array_equal(found.pixels, GREY)
+            assert found.path == known_as
+            assert not source.closed
+
+
+def test_a_pipe_is_read_from_where_it_is() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as writer:
+        writer.write(PNG)
+    with os.fdopen(reading, "rb") as pipe:
+        np.testing.assert_array_equal(read_slices(pipe)[0].pixels, GREY)
+
+
+def test_open_files_keep_to_the_limits_and_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImageError, match="more than 10 bytes"):
+        read_slices(io.BytesIO(PNG), limits=Limits(max_bytes=10))
+    closed = io.BytesIO(PNG)
+    closed.close()
+    with pytest.raises(UnreadableImageError, match="<file>: it cannot be read"):
+        read_slices(closed)
+    path = tmp_path / "notes.txt"
+    path.write_text("no picture")
+    with path.open("rb") as file, pytest.raises(UnreadableImageError, match=r"notes\.txt"):
+        read_slices(file)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_two_channels_are_grey_and_alpha(dtype: type) -> None:
+    full = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    grey = np.linspace(0, full, 90 * 70).reshape(90, 70).astype(dtype)
+    seen = np.where(np.arange(70) < 50, full, 0).astype(dtype)
+    (found,) = read_slices(np.dstack([grey, np.broadcast_to(seen, grey.shape)]))
+    np.testing.assert_allclose(found.pixels, np.where(seen, grey, 0), rtol=1e-6)
 
 
 # What a file is.
@@ -408,7 +457,7 @@ def test_a_stack_gives_one_slice_each() -> None:
 def test_the_last_axis_decides() -> None:
     for shape, count, size in [
         ((5, 6, 1), 1, (5, 6)),
-        ((5, 6, 2), 5, (6, 2)),
+        ((5, 6, 2), 1, (5, 6)),
         ((5, 6, 3), 1, (5, 6)),
         ((5, 6, 4), 1, (5, 6)),
         ((5, 6, 5), 5, (6, 5)),

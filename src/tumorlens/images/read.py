@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -41,7 +41,7 @@ _READERS: dict[str, Callable[[bytes, str, str | None, Limits], list[Slice]] | No
 
 
 def read_slices(
-    source: str | os.PathLike[str] | bytes | Image.Image | NDArray[Any],
+    source: str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any],
     *,
     limits: Limits = _DEFAULT_LIMITS,
 ) -> list[Slice]:
@@ -54,6 +54,8 @@ def read_slices(
 
         - a path to a file;
         - the content of a file, as bytes;
+        - an open binary file, such as ``io.BytesIO``: it is read from its beginning where
+          it can be, and not closed;
         - a Pillow picture: its current frame, which is neither changed nor closed;
         - an array of real numbers, which is copied. ``(height, width)`` is one grey
           picture, and so is ``(height, width, 1)``, and ``(height, width, 2)`` with
@@ -93,8 +95,12 @@ def read_slices(
         if not path:
             raise UnreadableImageError("''", "an empty path", "name a file")
         return _read_content(_load(path, limits), path, limits)
+    if hasattr(source, "read"):
+        name = getattr(source, "name", None)
+        known_as = name if isinstance(name, str) else None
+        return _read_content(_load_open(source, known_as or "<file>", limits), known_as, limits)
     raise TypeError(
-        "`source` must be a path, bytes, a Pillow picture or a NumPy array, "
+        "`source` must be a path, bytes, a binary file, a Pillow picture or a NumPy array, "
         f"got {type(source).__name__}"
     )
 
@@ -120,6 +126,20 @@ def _load(path: str, limits: Limits) -> bytes:
         found = f"it cannot be opened ({exc})"
         raise UnreadableImageError(path, found, "check the path") from exc
     limits.check_bytes(path, len(data))  # it may have grown since
+    return data
+
+
+def _load_open(file: IO[bytes], name: str, limits: Limits) -> bytes:
+    """Read an open file, and not a byte more than is allowed."""
+    try:
+        if file.seekable():
+            file.seek(0)
+        data = file.read(limits.max_bytes + 1)
+    except (OSError, ValueError) as exc:  # ValueError: it is closed
+        raise UnreadableImageError(name, f"it cannot be read ({exc})", "open it again") from exc
+    if not isinstance(data, bytes):
+        raise TypeError(f"`source` must be opened as binary, got a file of {type(data).__name__}")
+    limits.check_bytes(name, len(data))
     return data
 
 
