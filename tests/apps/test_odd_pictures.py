@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from tumorlens.apps.demo import demo_slice
-from tumorlens.explain.overlay import display_grey
+from tumorlens.images.display import display_grey
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tumorlens.explain.overlay import blend, display_grey, panel
+from tumorlens.explain.overlay import blend, panel
 from tumorlens.images.slice import Slice
 
 GREY = np.random.default_rng(0).integers(0, 256, (20, 30)).astype(np.uint8)
@@ -56,25 +56,6 @@ def test_a_density_that_cannot_be_is_refused(alpha: float) -> None:
 def test_shapes_that_differ_are_refused() -> None:
     with pytest.raises(ValueError, match="must have one shape"):
         blend(GREY, np.zeros((30, 20), np.float32))
-
-
-def test_eight_bits_are_shown_as_they_are() -> None:
-    np.testing.assert_array_equal(display_grey(Slice(GREY, (0.0, 255.0))), GREY)
-
-
-def test_deeper_pictures_are_stretched_and_keep_their_order() -> None:
-    deep = np.linspace(-500, 3000, 600, dtype=np.float32).reshape(20, 30)
-    deep[0, 0] = 60_000  # one hot pixel must not make the rest black
-    shown = display_grey(Slice(deep, (-500.0, 60_000.0)))
-    assert shown.dtype == np.uint8
-    assert (np.diff(shown.ravel()[1:].astype(int)) >= 0).all()
-    assert shown[0, 1] == 0
-    assert shown[-1, -1] == 255
-    assert 100 < shown[10, 0] < 155
-
-
-def test_a_deep_blank_picture_is_black() -> None:
-    assert not display_grey(Slice(np.full((5, 5), 7, np.float32), (7.0, 7.0))).any()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3000), (3000, 2), (300, 200), (1500, 1400)])

@@ -21,6 +21,7 @@ from tumorlens.data import fingerprint as view
 from tumorlens.data.duplicates import Pairs, compare_all
 from tumorlens.data.folder import Example
 from tumorlens.data.survey import Survey
+from tumorlens.images.display import display_grey
 from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
@@ -149,8 +150,7 @@ def alter(picture: Slice, how: Alteration) -> bytes:
     bytes
         A JPEG file.
     """
-    low, high = picture.value_range
-    grey = (picture.pixels.astype(np.float32) - low) / max(high - low, 1e-9)
+    grey = display_grey(picture) / np.float32(255)
     image = Image.fromarray(np.rint(255 * grey**how.gamma).astype(np.uint8))
     if how.to_head:
         left, top, right, bottom = prepare(picture, view.SIZE, "head-crop/1").box

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tumorlens.explain.cam import METHODS
-from tumorlens.explain.overlay import blend, display_grey, panel
+from tumorlens.explain.overlay import blend, panel
 from tumorlens.files import new_folder
+from tumorlens.images.display import display_grey
 from tumorlens.images.slice import Slice
 from tumorlens.models.card import FeatureLayer
 from tumorlens.prediction import Prediction

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from tumorlens.explain.colormaps import colours
+from tumorlens.images.display import display_grey
 from tumorlens.images.slice import Slice
 
-__all__ = ["blend", "contact_sheet", "display_grey", "panel"]
+__all__ = ["blend", "contact_sheet", "panel"]
 
 _INK, _FAINT, _PAPER = (235, 235, 235), (160, 160, 168), (16, 16, 20)
 _GAP: Final = 12
@@ -20,23 +21,6 @@ _BAR: Final = 14
 _TILE: Final = 176  # pixels: longer side of a picture on a contact sheet
 _ACROSS: Final = 8
 _TWO_LABELS: Final = 32  # pixels: a lower bar has room for one
-
-
-def display_grey(picture: Slice) -> NDArray[np.uint8]:
-    """Map a slice's values to grey as a viewer would show them.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, ``(height, width)``. uint8 slices are shown as they are; others are
-        stretched from their 0.5th to their 99.5th percentile.
-    """
-    if picture.pixels.dtype == np.uint8:
-        return np.asarray(picture.pixels, dtype=np.uint8)
-    low, high = (float(value) for value in np.percentile(picture.pixels, (0.5, 99.5)))
-    span = (high - low) or 1.0
-    scaled = (picture.pixels.astype(np.float64) - low) * (255 / span)
-    return np.asarray(np.clip(scaled, 0, 255), dtype=np.uint8)
 
 
 def blend(

@@ -16,8 +16,8 @@ import numpy as np
 
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import UnreadableImageError
-from tumorlens.explain.overlay import display_grey
 from tumorlens.extras import require
+from tumorlens.images.display import display_grey
 from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices
 from tumorlens.progress import Progress, silent

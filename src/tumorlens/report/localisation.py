@@ -20,8 +20,9 @@ from tumorlens.evaluate.localise import CENTRE, CHANCE, Case, Localisation, expl
 from tumorlens.evaluate.localise_summary import summarise
 from tumorlens.evaluate.map_measures import FIXED
 from tumorlens.evaluate.sanity import Sanity
-from tumorlens.explain.overlay import blend, display_grey
+from tumorlens.explain.overlay import blend
 from tumorlens.files import new_folder
+from tumorlens.images.display import display_grey
 from tumorlens.images.slice import Slice
 from tumorlens.report.localisation_figures import MEASURES, draw_all, title_of
 from tumorlens.report.page import drawing, listing, picture, whole_page

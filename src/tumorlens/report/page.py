@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from string import Template
 from typing import Final
 
-import numpy as np
 from PIL import Image
 
 from tumorlens.errors import UnreadableImageError
+from tumorlens.images.display import display_grey
 from tumorlens.images.read import read_slices
 from tumorlens.report.style import DPI
 
@@ -111,9 +111,7 @@ def thumbnail(path: str | os.PathLike[str], alt: str) -> str:
         scan = read_slices(path)[0]
     except UnreadableImageError:
         return "<p>cannot be read any more</p>"
-    low, high = scan.value_range
-    grey = (scan.pixels.astype(np.float32) - low) / max(high - low, 1e-9)
-    image = Image.fromarray(np.rint(grey * 255).astype(np.uint8))
+    image = Image.fromarray(display_grey(scan))
     image.thumbnail((_THUMB, _THUMB))
     return picture(image, alt)
 

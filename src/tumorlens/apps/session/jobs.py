@@ -276,7 +276,7 @@ def see(reader: Reader, row: Row, request: Request, report: Report) -> None:
     """Read a row's slice."""
     from PIL import Image  # noqa: PLC0415
 
-    from tumorlens.explain.overlay import display_grey  # noqa: PLC0415
+    from tumorlens.images.display import display_grey  # noqa: PLC0415
 
     try:
         picture = reader.read(row)
