@@ -59,7 +59,12 @@ def test_manifest_then_split(manifest: Path) -> None:
     before = read_manifest(manifest)
     assert len(before.entries) == 28
     assert {e.fold for e in before.entries} == {None}
+    content = manifest.read_bytes()
     result = run("data", "split", manifest, "--folds", "3", "--seed", "1")
+    assert result.exit_code == 2  # nobody said that it may be written over
+    assert "--overwrite" in result.stderr
+    assert manifest.read_bytes() == content
+    result = run("data", "split", manifest, "--folds", "3", "--seed", "1", "--overwrite")
     assert result.exit_code == 0
     assert "28 pictures, 28 groups" in result.output
     assert "most uneven class" in result.output
@@ -70,8 +75,13 @@ def test_split_can_write_elsewhere_and_keep(manifest: Path, tmp_path: Path) -> N
     content = manifest.read_bytes()
     assert run("data", "split", manifest, "--out", tmp_path / "other.csv").exit_code == 0
     assert manifest.read_bytes() == content
-    assert run("data", "split", tmp_path / "other.csv", "--seed", "9", "--keep").exit_code == 0
-    run("data", "split", manifest)
+    assert (
+        run(
+            "data", "split", tmp_path / "other.csv", "--seed", "9", "--keep", "--overwrite"
+        ).exit_code
+        == 0
+    )
+    run("data", "split", manifest, "--overwrite")
     assert (tmp_path / "other.csv").read_bytes() == manifest.read_bytes()
 
 
@@ -121,7 +131,7 @@ def test_training_from_a_manifest_keeps_the_test_fold_out(
     manifest: Path, tmp_path: Path, keras: object
 ) -> None:
     del keras
-    run("data", "split", manifest, "--folds", "4")
+    run("data", "split", manifest, "--folds", "4", "--overwrite")
     note = train(manifest, tmp_path / "run", "--test-fold", "1", "--test-fold", "2")
     entries = read_manifest(manifest).entries
     assert note["pictures"] == sum(e.fold not in (1, 2) for e in entries)
@@ -170,7 +180,7 @@ def test_a_file_that_changed_since_is_left_out_and_named(
     manifest: Path, heads: Path, tmp_path: Path, keras: object
 ) -> None:
     del keras
-    run("data", "split", manifest, "--folds", "2")
+    run("data", "split", manifest, "--folds", "2", "--overwrite")
     changed = next(e for e in read_manifest(manifest).entries if e.fold == 1)
     other = next(p for p in heads.rglob("*.png") if p != tmp_path / changed.path)
     (tmp_path / changed.path).write_bytes(other.read_bytes())
