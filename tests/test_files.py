@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -13,7 +14,16 @@ from pathlib import Path
 import pytest
 
 from tumorlens.errors import OutputError
-from tumorlens.files import find_files, free_folder, new_file, new_folder, write_whole
+from tumorlens.files import (
+    check_new_file,
+    check_new_folder,
+    find_files,
+    free_folder,
+    new_file,
+    new_folder,
+    replaced_folder,
+    write_whole,
+)
 
 
 @pytest.fixture(params=[0o022, 0o027, 0o077])
@@ -155,6 +165,49 @@ def test_a_folder_that_will_be_refused_is_refused_before_the_work(tmp_path: Path
     assert {p.name for p in tmp_path.iterdir()} == {"file", "taken"}
 
 
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="no such device")
+def test_a_device_is_not_replaced_by_a_file() -> None:
+    with pytest.raises(OutputError, match="no plain file"):
+        write_whole("/dev/null", "x")
+
+
+def test_what_will_be_refused_can_be_asked_about_first(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("1")
+    (tmp_path / "file").write_text("1")
+    (tmp_path / "empty").mkdir()
+    for name in ("full", "file", "file/below", "file/below/deep"):
+        with pytest.raises(OutputError, match=name.split("/")[0]):
+            check_new_folder(tmp_path / name)
+    for name in ("full", "file/below", "file/below/deep"):
+        with pytest.raises(OutputError, match=name.split("/")[0]):
+            check_new_file(tmp_path / name)
+    for name in ("new", "deep/new", "empty"):
+        check_new_folder(tmp_path / name)
+    for name in ("new", "deep/new", "file", "full/x"):
+        check_new_file(tmp_path / name)
+    assert {p.name for p in tmp_path.iterdir()} == {"full", "file", "empty"}
+
+
+def test_a_folder_is_replaced_whole_or_stays(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    for content in ("first", "second"):
+        with replaced_folder(target) as work:
+            work.mkdir()
+            (work / content).write_text("x")
+        assert [p.name for p in target.iterdir()] == [content]
+
+    def fail() -> None:
+        with replaced_folder(target) as work:
+            work.mkdir()
+            raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        fail()
+    assert [p.name for p in target.iterdir()] == ["second"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
 def test_a_link_to_an_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
@@ -186,7 +239,16 @@ def test_a_volume_is_filled_and_not_replaced(
 def test_of_two_who_make_a_folder_the_second_is_refused_first(tmp_path: Path) -> None:
     code = """
 import sys
-from tumorlens.files import find_files, free_folder, new_file, new_folder, write_whole
+from tumorlens.files import (
+    check_new_file,
+    check_new_folder,
+    find_files,
+    free_folder,
+    new_file,
+    new_folder,
+    replaced_folder,
+    write_whole,
+)
 with new_folder(sys.argv[1]) as work:
     (work / "a").write_text("first")
     print("working", flush=True)
@@ -286,6 +348,34 @@ def test_what_is_given_is_named_as_given_and_in_order(
     given = ["missing", "./file", "d", ".hidden", "file", "x" * 300, "", "nul\0byte"]
     wanted = ["missing", "./file", os.path.join("d", "one"), *given[3:]]  # noqa: PTH118
     assert list(find_files(given)) == wanted
+
+
+def test_what_the_package_wrote_is_passed_over(tmp_path: Path) -> None:
+    run = {"backend": "jax", "classes": [], "data_sha256": "", "selection": {}, "leaky": True}
+    page = '<!DOCTYPE html><meta charset="utf-8"><meta name="generator" content="tumorlens">'
+    ours = {
+        "run/run.json": json.dumps(run),
+        "page/index.html": page,
+        "manifest.csv": "path,sha256,pixel_sha256,label,",
+        "answers.CSV": "path,slice,label,confidence,p_glioma",
+    }
+    theirs = {
+        "b/run.json": json.dumps({"run": 1}),
+        "b/manifest.json": "[" * 100_000,
+        "c/index.html": "<!DOCTYPE html><meta charset='utf-8'>",
+        "c/manifest.csv": "path,label",
+        "d/metrics.json": "\xff",
+    }
+    touch(tmp_path, *ours, *theirs, "run/checkpoints/deep/a.png", "page/a.png", "scan.png")
+    for name, text in (ours | theirs).items():
+        (tmp_path / name).write_text(text, encoding="latin-1")
+    passed: list[str] = []
+    found = {str(Path(p).relative_to(tmp_path)) for p in find_files([str(tmp_path)], passed)}
+    assert found == {*theirs, "scan.png"}
+    named = {str(Path(p).relative_to(tmp_path)) for p in passed}
+    assert named == {"run", "page", "manifest.csv", "answers.CSV"}
+    given = str(tmp_path / "page" / "a.png")
+    assert list(find_files([given])) == [given]  # whoever names a file means it
 
 
 def test_links_to_folders_are_named_not_followed(tmp_path: Path) -> None:

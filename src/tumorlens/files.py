@@ -31,6 +31,7 @@ __all__ = [
     "new_file",
     "new_folder",
     "replaced_folder",
+    "write_text",
     "write_whole",
 ]
 
@@ -127,6 +128,15 @@ def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:
         content = content.encode("utf-8", sys.getfilesystemencodeerrors())
     with new_file(path) as work:
         work.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text that others read, such as a page or JSON, as UTF-8 and with plain line ends.
+
+    For use inside `new_folder`. Bytes in names of files that are no text become ``?``: pages and
+    JSON must be UTF-8 throughout.
+    """
+    path.write_text(text, encoding="utf-8", errors="replace", newline="\n")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tumorlens.errors import DataError
+from tumorlens.records import is_our_file
 
 __all__ = ["Row", "read_table"]
 
@@ -63,7 +64,7 @@ def read_table(path: Path, what: str, required: Sequence[str], hint: str) -> lis
         than the header.
     """
     try:
-        text = _decode(path.read_bytes())
+        text = _decode(path.read_bytes(), ours=is_our_file(path))
         header, separator, skip = _header(text)
         lines = csv.reader(
             io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True
@@ -82,7 +83,7 @@ def read_table(path: Path, what: str, required: Sequence[str], hint: str) -> lis
     return [_row(path, header, *line) for line in cells if any(c.strip() for c in line[1])]
 
 
-def _decode(data: bytes) -> str:
+def _decode(data: bytes, *, ours: bool) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16")
     if b"\0" in data:
@@ -90,6 +91,8 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if ours:  # it names files by names that are no text
+            return data.decode("utf-8", "surrogateescape")
         raise ValueError(f"{error}; save it as CSV in UTF-8") from error
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from tumorlens.data.audit import Audit, Finding
 from tumorlens.data.duplicates import COPY
-from tumorlens.files import new_folder
+from tumorlens.files import new_folder, write_text
 from tumorlens.report.audit_curve import draw_curve
 from tumorlens.report.page import listing, table, thumbnail, whole_page
 
@@ -78,8 +78,8 @@ def write_audit(audit: Audit, root: str | os.PathLike[str], out: str | os.PathLi
     """
     with new_folder(out) as folder:
         text = json.dumps(audit.to_dict(), indent=1, ensure_ascii=False) + "\n"
-        (folder / "audit.json").write_text(text, encoding="utf-8")
-        (folder / "index.html").write_text(draw_page(audit, Path(root)), encoding="utf-8")
+        write_text(folder / "audit.json", text)
+        write_text(folder / "index.html", draw_page(audit, Path(root)))
     return Path(out) / "index.html"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from click.testing import CliRunner, Result
 from drawn_heads import write_heads
 from tumorlens.apps.cli.main import cli
 from tumorlens.data.manifest import read_manifest
-from tumorlens.errors import DataError, TumorLensError
+from tumorlens.errors import DataError, OutputError, TumorLensError
 
 SMALL = ["--network", "tiny", "--size", "32", "--epochs", "1", "--weights", "random"]
 
@@ -83,6 +84,28 @@ def test_split_can_write_elsewhere_and_keep(manifest: Path, tmp_path: Path) -> N
     )
     run("data", "split", manifest, "--overwrite")
     assert (tmp_path / "other.csv").read_bytes() == manifest.read_bytes()
+
+
+def test_names_that_are_no_text_survive(heads: Path, tmp_path: Path) -> None:
+    folder = heads / "Training" / "glioma"
+    name = os.fsdecode(b"b\xe9b\xe9.png")
+    next(folder.iterdir()).rename(folder / name)
+    assert run("data", "manifest", heads, "--out", tmp_path / "m.csv").exit_code == 0
+    assert run("data", "split", tmp_path / "m.csv", "--overwrite").exit_code == 0
+    (path,) = (e.path for e in read_manifest(tmp_path / "m.csv").entries if name in e.path)
+    assert (tmp_path / path).is_file()
+    assert run("data", "audit", tmp_path / "m.csv", "--out", tmp_path / "report").exit_code == 0
+    json.loads((tmp_path / "report" / "audit.json").read_text(encoding="utf-8"))
+    (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_folder_that_is_taken_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "x").write_text("precious")
+    (tmp_path / "file").write_text("precious")
+    for out in ("report", "file"):
+        with pytest.raises(OutputError, match=out):
+            run("data", "audit", "no data: it would be looked at later", "--out", tmp_path / out)
 
 
 def test_an_unreadable_file_s_name_cannot_command_a_terminal(heads: Path, tmp_path: Path) -> None:
