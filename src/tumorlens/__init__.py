@@ -5,10 +5,10 @@ Research use only: not a medical device.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # without typing, which takes long to import
 if TYPE_CHECKING:
+    from typing import Any
+
     from tumorlens.classifier import Classifier, load
     from tumorlens.errors import (
         DataError,
@@ -57,8 +57,10 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that importing the package is free.
 
-    Little is imported before the command line can end in order, when Ctrl+C is pressed early.
+    Nothing is imported before the command line can end in order when Ctrl+C is pressed early.
     """
+    import importlib  # noqa: PLC0415
+
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version("tumorlens")
     if name not in __all__:
