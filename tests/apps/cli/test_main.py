@@ -350,6 +350,23 @@ def test_explaining_again_keeps_what_is_there(
     assert len(list(out.iterdir())) == 3
 
 
+def test_several_jobs_may_write_to_one_folder(
+    tiny_bundle: Path, testing: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    pictures = [str(path) for path in testing["glioma"][:3]]
+    command = [sys.executable, "-m", "tumorlens", "explain", *pictures]
+    command += ["--out", str(tmp_path / "out"), "--model", str(tiny_bundle)]
+    jobs = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    for job in jobs:
+        _, err = job.communicate()
+        assert job.returncode == 0, err
+    for record in (tmp_path / "out").iterdir():
+        assert {p.name for p in record.iterdir()} == {"map.npy", "overlay.png", "manifest.json"}
+    assert {p.name for p in (tmp_path / "out").glob("*-gradcam")} == {
+        f"{Path(path).stem}-gradcam" for path in pictures
+    }
+
+
 @pytest.mark.parametrize(
     ("said", "meant"),
     [("Glioma", "glioma"), ("no tumour", "notumor"), ("PITUITARY", "pituitary")],
