@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import itertools
 import os
 import secrets
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tumorlens.errors import OutputError
+from tumorlens.locks import is_locked, locked
 from tumorlens.records import is_our_file, is_our_folder
 
 __all__ = [
@@ -202,7 +202,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         if _must_stay(target):
             work = target / work.name
         work.mkdir(parents=True)
-        with _locked(work):
+        with locked(work):
             _refuse_shared(target, work)
             yield work
         _move(work, target)
@@ -352,7 +352,7 @@ def _refuse_shared(target: Path, work: Path) -> None:
         others = [entry for entry in work.parent.iterdir() if entry.name.startswith(mark)]
     except PermissionError:  # a folder to put things into and not to look into
         return
-    if any(other.name < work.name and _is_locked(other) for other in others):
+    if any(other.name < work.name and is_locked(other) for other in others):
         raise OutputError(f"another process is making {target}; wait for it, or name another")
 
 
@@ -381,51 +381,6 @@ def _move(work: Path, target: Path) -> None:
         raise OutputError(
             f"{target} appeared while it was being made; what was made is kept in {kept}"
         ) from None
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock a folder until the block or the process ends, where the system can."""
-    descriptor = _lock(folder, wait=True)
-    try:
-        yield
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
-
-
-def _is_locked(folder: Path) -> bool:
-    try:
-        descriptor = _lock(folder, wait=False)
-    except BlockingIOError:
-        return True
-    if descriptor is not None:
-        os.close(descriptor)
-    return False
-
-
-def _lock(folder: Path, *, wait: bool) -> int | None:
-    """Lock a folder; ``None`` where folders cannot be locked, as on Windows.
-
-    Raises
-    ------
-    BlockingIOError
-        When another process has locked it and we shall not wait.
-    """
-    if importlib.util.find_spec("fcntl") is None:
-        return None
-    fcntl = importlib.import_module("fcntl")
-    descriptor = None
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        if descriptor is not None:
-            os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise
-        return None
-    return descriptor
 
 
 def _cannot_write(target: Path, error: OSError) -> OutputError:
