@@ -31,7 +31,7 @@ def predict(paths: tuple[str, ...], model: str | None, as_json: bool, csv: str |
 
     Folders are walked. A file that cannot be read is reported, the others go on.
     """
-    from tumorlens.apps.answer_table import answer_table
+    from tumorlens.apps.session.answer_table import answer_table
     from tumorlens.sources.stream import predict_files
 
     files = find_scans(paths)

@@ -181,27 +181,13 @@ def to_csv(rows: Iterable[Row], classes: Iterable[str]) -> str:
     The columns are the fields of ``tumorlens predict --json``, with the probability
     of class ``c`` in ``p_c``, and ``error`` for what could not be read.
     """
+    from tumorlens.apps.session.answer_table import table_head, table_row  # noqa: PLC0415
+
     names = list(classes)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            *("path", "slice", "label", "confidence"),
-            *(f"p_{name}" for name in names),
-            *("prediction_set", "assessable", "reason", "model", "error"),
-        ]
-    )
+    writer.writerow(table_head(names))
     for row in rows:
-        where = [row.path or row.name, row.index]
-        if row.prediction is None:
-            missing = row.error or "not classified"
-            writer.writerow([*where, *[""] * (len(names) + 6), missing])
-            continue
-        answer = row.prediction
-        writer.writerow(
-            [*where, answer.label, answer.confidence]
-            + [answer.probabilities[name] for name in names]
-            + [" ".join(answer.prediction_set), str(answer.assessable).lower()]
-            + [answer.reason or "", answer.model, ""]
-        )
+        answer = row.prediction or row.error or "not classified"
+        writer.writerow(table_row(row.path or row.name, row.index, answer, names))
     return text.getvalue()
