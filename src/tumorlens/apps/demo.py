@@ -25,6 +25,7 @@ from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
 from tumorlens.prediction import Prediction
 from tumorlens.records import read_record
+from tumorlens.report.style import class_name
 from tumorlens.untrusted import is_number, printable
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def _trust(card: Card) -> str:
 
 
 def _words(label: str) -> str:
-    return "no tumour" if label == "notumor" else printable(label, 40)
+    return printable(class_name(label), 40)
 
 
 def _draw_sheet(shown: Sequence[tuple[_Exhibit, Explanation]]) -> Image.Image:

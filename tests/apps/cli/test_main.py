@@ -18,6 +18,8 @@ from PIL import Image
 from tumorlens.classifier import Classifier
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.phantom import write_phantoms
+from tumorlens.data.published import Published
+from tumorlens.files import hash_file
 from tumorlens.models.store import open_bundle
 
 Run = Callable[..., tuple[int, str, str]]
@@ -98,7 +100,7 @@ def test_people_get_a_line_a_slice(
     status, out, err = run("predict", *paths, "--model", tiny_bundle)
     assert status == 1
     first, second, third = out.splitlines()
-    assert first.startswith("notumor ")
+    assert first.startswith("no tumour ")
     assert str(paths[0]) in first
     assert second.startswith("not assessable")
     assert "the picture is blank" in second
@@ -581,6 +583,35 @@ def test_the_demonstration_answers_and_explains(
     assert status == 2
     assert "not empty" in err
     assert (tmp_path / "mine" / "demo.png").read_text() == "precious"
+
+
+def test_the_demonstration_shows_unseen_slices_of_each_class(
+    run: Run,
+    tiny_bundle: Path,
+    testing: dict[str, list[Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    known = {}
+    for label, pictures in testing.items():
+        for fold, picture in enumerate(pictures[:2]):
+            shutil.copy(picture, data)
+            sha256 = hash_file(picture)
+            known[sha256] = Published(sha256, label, "", fold)
+    monkeypatch.setattr("tumorlens.apps.demo.published", lambda: known)
+    out = tmp_path / "demo"
+    status, said, _ = run("demo", "--data", data, "--out", out, "--model", tiny_bundle)
+    assert status == 0
+    assert said.count("Fold 0, in truth ") == 4
+    for label, pictures in testing.items():
+        manifest = json.loads((out / label / "manifest.json").read_text())
+        assert Path(manifest["path"]).name == pictures[0].name
+    (tmp_path / "empty").mkdir()
+    status, _, err = run("demo", "--data", tmp_path / "empty", "--model", tiny_bundle)
+    assert status == 2
+    assert "tumorlens data download" in err
 
 
 def test_the_shipped_model_finds_the_drawn_tumour(run: Run, tmp_path: Path) -> None:

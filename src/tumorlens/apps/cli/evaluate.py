@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -45,12 +45,9 @@ def evaluate(
     data: str | None,
     out: str,
     model: str | None,
-    folds: tuple[int, ...],
-    split: str | None,
     external: str | None,
     class_map: str | None,
-    bootstrap: int,
-    seed: int,
+    **options: Any,
 ) -> None:
     """Measure a model on labelled pictures.
 
@@ -70,13 +67,10 @@ def evaluate(
         found = run_evaluation(
             source,
             model=classifier,
-            folds=folds,
-            split=split,
             external=external is not None,
             class_map=None if class_map is None else read_class_map(class_map),
-            bootstrap=bootstrap,
-            seed=seed,
             progress=Meter(),
+            **options,
         )
         write_evaluation(found, folder, progress=Meter())
     click.echo(_summary(found))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tumorlens.apps.cli.options import load_model, model_option
+from tumorlens.apps.cli.options import check_inside, load_model, model_option
 from tumorlens.apps.cli.output import find_scans, finish, line_of, tell_each, tell_notes
 from tumorlens.untrusted import printable
 
@@ -31,7 +31,9 @@ __all__ = ["explain"]
 @click.option("--list-layers", is_flag=True, help="Name the layers and stop.")
 @click.option("--target", metavar="CLASS", help="Which class; the most probable one if not given.")
 @click.option("--versus", metavar="CLASS", help="Why the target rather than this class.")
-@click.option("--out", metavar="DIR", help="Where to put a folder for each slice.")
+@click.option(
+    "--out", metavar="DIR", callback=check_inside, help="Where to put a folder for each slice."
+)
 @click.option("--overwrite", is_flag=True, help="Make records anew that are there already.")
 def explain(
     paths: tuple[str, ...],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from tumorlens.apps.cli.meter import Meter
@@ -22,34 +24,9 @@ __all__ = ["export"]
 @click.option("--weights/--no-weights", default=True, help="Add half-precision float weights.")
 @click.option("--open-test-fold", is_flag=True, help="Score the published test fold: once.")
 @click.option("--limitations", default="", help="A sentence for the card: what to mind.")
-def export(
-    run: str,
-    out: str,
-    precision: str,
-    epoch: int | None,
-    name: str | None,
-    model_version: str,
-    data: str | None,
-    weights: bool,
-    description: str,
-    limitations: str,
-    open_test_fold: bool,
-) -> None:
+def export(run: str, out: str, model_version: str, **options: Any) -> None:
     """Turn a training run into a bundle that `--model` takes."""
     from tumorlens.train.export import export_run
 
-    bundle = export_run(
-        run,
-        out,
-        name=name,
-        version=model_version,
-        precision=precision,
-        epoch=epoch,
-        data=data,
-        weights=weights,
-        description=description,
-        limitations=limitations,
-        open_test_fold=open_test_fold,
-        progress=Meter(),
-    )
+    bundle = export_run(run, out, version=model_version, progress=Meter(), **options)
     tell_made("exported", bundle)

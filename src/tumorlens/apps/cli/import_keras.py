@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
@@ -26,16 +27,7 @@ __all__ = ["import_keras"]
 )
 @click.option("--licence", default="unknown", show_default=True, help="Its author's, for the card.")
 def import_keras(
-    *,
-    file: str,
-    out: str,
-    network: str,
-    classes: str | None,
-    size: int | None,
-    name: str | None,
-    model_version: str,
-    description: str,
-    licence: str,
+    *, file: str, out: str, classes: str | None, model_version: str, **options: Any
 ) -> None:
     """Make a bundle of a Keras checkpoint from elsewhere, without running it.
 
@@ -46,15 +38,7 @@ def import_keras(
 
     labels = [label.strip() for label in (classes or _ask()).split(",")]
     bundle, difference = import_checkpoint(
-        file,
-        out,
-        classes=labels,
-        network=network,
-        size=size,
-        name=name,
-        version=model_version,
-        description=description,
-        licence=licence,
+        file, out, classes=labels, version=model_version, **options
     )
     tell_made(
         "imported",

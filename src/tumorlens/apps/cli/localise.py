@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -62,10 +63,9 @@ def localise(
     methods: tuple[str, ...],
     layer: str | None,
     limit: int | None,
-    curves: bool,
-    hiding: bool,
     sanity: int,
     out: str,
+    **options: Any,
 ) -> None:
     """Measure explanations against outlined tumours.
 
@@ -89,15 +89,7 @@ def localise(
     meter = Meter()
     with new_folder(out) as folder:  # first, so that no measurement ends with no place to write
         try:
-            found = measure(
-                classifier,
-                pictures,
-                methods,
-                layer=layer,
-                curves=curves,
-                hiding=hiding,
-                progress=meter,
-            )
+            found = measure(classifier, pictures, methods, layer=layer, progress=meter, **options)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         checked = None

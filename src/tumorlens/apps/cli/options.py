@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -17,6 +18,7 @@ __all__ = [
     "bundle_options",
     "bundle_out_option",
     "check_file",
+    "check_inside",
     "choose_source",
     "hub_options",
     "json_option",
@@ -67,6 +69,15 @@ def check_file(_: click.Context, __: click.Parameter, value: str | None) -> str 
 
     if value is not None:
         check_new_file(value)
+    return value
+
+
+def check_inside(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Refuse a folder in which nothing can be made before any work is done for it."""
+    from tumorlens.files import check_new_file
+
+    if value is not None:
+        check_new_file(Path(value, "record"))
     return value
 
 

@@ -75,15 +75,17 @@ def tell_each(results: Iterable[tuple[Prediction | Failure, str]], files: int) -
 
 def line_of(result: Prediction | Failure) -> str:
     """One result as one line for people."""
+    from tumorlens.report.style import class_name
     from tumorlens.sources.failure import Failure
 
     if isinstance(result, Failure):
         return f"unreadable          {result.error}"
     name = printable(result.path or "<memory>") + (f" [{result.slice}]" if result.slice else "")
-    maybe = f"  (or {', '.join(result.prediction_set[1:])})" if result.prediction_set[1:] else ""
+    others = ", ".join(map(class_name, result.prediction_set[1:]))
+    maybe = f"  (or {others})" if others else ""
     if not result.assessable:
         return f"not assessable      {name}: {result.reason}"
-    return f"{result.label:<12}{result.confidence:>6.1%}  {name}{maybe}"
+    return f"{class_name(result.label):<12}{result.confidence:>6.1%}  {name}{maybe}"
 
 
 def finish(failed: int, files: int) -> None:
