@@ -134,7 +134,7 @@ def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("name", [".", ""])
+@pytest.mark.parametrize("name", [".", "", "a\0b", "a\ud800"])
 def test_a_place_without_a_name_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -317,9 +317,16 @@ def _beside(target: Path) -> Path:
 
     Not `tempfile`, whose files only their owner may read. No longer than a name may be.
     """
-    if not target.name or "\0" in str(target):
+    if not target.name or "\0" in str(target) or not _is_possible(target):
         raise OutputError(f"{str(target)!r} is no name for something new; give another")
     return target.with_name(f"{_mark(target)}{time.time_ns():020}.{secrets.token_hex(4)}")
+
+
+def _is_possible(target: Path) -> bool:
+    try:
+        return bool(os.fsencode(target))
+    except UnicodeEncodeError:
+        return False
 
 
 def _mark(target: Path) -> str:

@@ -33,13 +33,14 @@ if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
     from tumorlens.models.card import Card
 
-__all__ = ["demo_slice", "run_demo"]
+__all__ = ["check_demo_folder", "demo_slice", "run_demo"]
 
 _SIDE: Final = 256
 _PICTURE: Final = "demo.png"
 _RECORD: Final = "demo.json"
 _SHOWN: Final = 320  # pixels: longer side of a picture on the sheet
 _GAP: Final = 16
+_TEXT: Final = 66  # pixels above a picture
 _INK, _FAINT, _PAPER, _OUTLINE = (235, 235, 235), (160, 160, 168), (16, 16, 20), (90, 220, 255)
 _NEXT: Final = """Next, with pictures of your own:
   tumorlens predict PATH...             classify files and folders
@@ -109,7 +110,7 @@ def run_demo(
     DataError
         When the data set has no such slices.
     """
-    _refuse_other(Path(out))
+    check_demo_folder(Path(out))
     if data is None:
         shown = _explain_drawn(classifier)
     else:
@@ -127,7 +128,14 @@ def run_demo(
     return "\n".join([*lines, picture, "", _trust(classifier.card), "", _NEXT])
 
 
-def _refuse_other(out: Path) -> None:
+def check_demo_folder(out: Path) -> None:
+    """Refuse a folder that holds something else than an earlier demonstration.
+
+    Raises
+    ------
+    OutputError
+        When it does, or cannot be written.
+    """
     try:
         check_new_folder(out)
     except OutputError:
@@ -221,26 +229,32 @@ def _words(label: str) -> str:
 def _draw_sheet(shown: Sequence[tuple[_Exhibit, Explanation]]) -> Image.Image:
     """Draw a row for each slice: as it is, with its map, and what was said of it."""
     large, small = (ImageFont.load_default(size) for size in (18, 14))
-    row = _SHOWN + 2 * _GAP + 58
-    sheet = Image.new("RGB", (2 * _SHOWN + 3 * _GAP, len(shown) * row + 2 * _GAP), _PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for i, (one, explanation) in enumerate(shown):
-        top, answer = _GAP + i * row, explanation.prediction
+    rows = [_tiles(one, explanation) for one, explanation in shown]
+    height = sum(left.height + _TEXT + _GAP for left, _ in rows) + 3 * _GAP
+    sheet = Image.new("RGB", (2 * _SHOWN + 3 * _GAP, height), _PAPER)
+    draw, top = ImageDraw.Draw(sheet), _GAP
+    for (one, explanation), (left, right) in zip(shown, rows, strict=True):
+        said = f"{_answer(explanation.prediction)}; {_set(explanation.prediction)}"
         draw.text((_GAP, top), one.title, fill=_FAINT, font=small)
-        said = f"{_answer(answer)}; {_set(answer)}"
         draw.text((_GAP, top + 20), said, fill=_INK, font=large)
         draw.text((_GAP, top + 44), _evidence(one, explanation), fill=_FAINT, font=small)
-        alpha = 0.6 if answer.assessable else 0.0
-        for column, overlay in enumerate((explanation.overlay(0), explanation.overlay(alpha))):
-            tile = _fit(overlay)
-            if column and one.inside is not None:
-                _outline(tile, one.inside)
-            sheet.paste(tile, (_GAP + column * (_SHOWN + _GAP), top + 66))
+        sheet.paste(left, (_GAP, top + _TEXT))
+        sheet.paste(right, (2 * _GAP + _SHOWN, top + _TEXT))
+        top += left.height + _TEXT + _GAP
     foot = "Right: the evidence as colour. Research use only."
     if shown[0][0].inside is not None:
         foot = "Right: the evidence as colour. Blue: where the tumour is drawn. Research use only."
-    draw.text((_GAP, sheet.height - _GAP - 8), foot, fill=_FAINT, font=small)
+    draw.text((_GAP, top), foot, fill=_FAINT, font=small)
     return sheet
+
+
+def _tiles(one: _Exhibit, explanation: Explanation) -> tuple[Image.Image, Image.Image]:
+    """Draw the slice as it is, and with its map; a map without an answer is not shown."""
+    alpha = 0.6 if explanation.prediction.assessable else 0.0
+    left, right = _fit(explanation.overlay(0)), _fit(explanation.overlay(alpha))
+    if one.inside is not None:
+        _outline(right, one.inside)
+    return left, right
 
 
 def _fit(picture: Image.Image) -> Image.Image:

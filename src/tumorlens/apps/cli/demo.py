@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from tumorlens.apps.cli.options import load_model, model_option
@@ -20,6 +22,7 @@ def demo(out: str, data: str | None, model: str | None) -> None:
 
     The slice comes inside Matplotlib's package. The tumour in it is drawn by the program.
     """
-    from tumorlens.apps.demo import run_demo
+    from tumorlens.apps.demo import check_demo_folder, run_demo
 
+    check_demo_folder(Path(out))
     click.echo(run_demo(load_model(model), out, data=data))
