@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from tumorlens.models.card import Card
-from tumorlens.models.store import bundled_models
+from tumorlens.models.store import DEFAULT_MODEL, bundled_models
 from tumorlens.untrusted import is_number, printable
 
 __all__ = ["accuracy", "describe", "facts"]
@@ -39,7 +39,7 @@ def facts(card: Card) -> list[tuple[str, str]]:
     packages = ("tumorlens", "onnxruntime", "numpy", "pillow")
     found += [
         ("versions", ", ".join(f"{name} {version(name)}" for name in packages)),
-        ("models", ", ".join(bundled_models())),
+        ("models", ", ".join(_marked(name) for name in bundled_models())),
     ]
     return [(title, printable(text)) for title, text in found if text]
 
@@ -62,6 +62,10 @@ def accuracy(card: Card) -> str:
     where = f"{scores['n']} pictures of {printable(scores.get('data'), 200)}"
     where += ", a split that leaks" if scores.get("leaky") else ""
     return f"accuracy {scores['accuracy']:.4f} on {where}"
+
+
+def _marked(name: str) -> str:
+    return f"{name} (the default)" if name == DEFAULT_MODEL else name
 
 
 def _are_scores(scores: dict[str, Any]) -> bool:

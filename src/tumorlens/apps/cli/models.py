@@ -74,12 +74,14 @@ def _model_card(model: str, metrics: tuple[Path, ...]) -> str:
 
 def _show(kind: str, model: str, names: tuple[str, ...], card: Card, *, as_json: bool) -> None:
     from tumorlens.apps.cli.describe import accuracy
+    from tumorlens.models.store import DEFAULT_MODEL
 
     size = sum(row["bytes"] for row in card.files.values() if isinstance(row.get("bytes"), int))
     if as_json:
         told: dict[str, Any] = {
             "kind": kind,
             "model": model,
+            "default": model == DEFAULT_MODEL,
             "names": list(names),
             "id": card.id,
             "network": card.network,
@@ -91,7 +93,8 @@ def _show(kind: str, model: str, names: tuple[str, ...], card: Card, *, as_json:
         }
         click.echo(json.dumps(told))
         return
-    also = f"  ({', '.join(names)})" if names else ""
+    named = ("the default",) if model == DEFAULT_MODEL else names
+    also = f"  ({', '.join(named)})" if named else ""
     click.echo(printable(f"{kind:<8}{model}{also}"))
     summary = f"{card.id}, {card.network}, {card.precision}, {size / 1e6:.1f} MB"
     for line in (summary, ", ".join(card.classes), accuracy(card), card.description):
