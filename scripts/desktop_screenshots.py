@@ -187,7 +187,7 @@ def troubles(one: Photographer) -> Iterator[str]:
     model.select(one.named("blank.png"))
     one.until(one.explained)
     yield "not-assessable"
-    model.save_overlay("nowhere.jpg")
+    model.saver.save_overlay("nowhere.jpg")
     one.until(lambda: model.message.trouble)
     yield "trouble"
     model.tell("")

@@ -367,7 +367,7 @@ def test_a_contour_instead_of_colour_is_shown_and_saved(
     pump(window.root, lambda: 0 < coloured(look(display, window.picture)) < colour / 2)
     assert window.explain.contour.instate(["selected"])
     window.model.view.set_strength(1)
-    window.model.save_overlay(str(tmp_path / "contour.png"))
+    window.model.saver.save_overlay(str(tmp_path / "contour.png"))
     pump(window.root, (tmp_path / "contour.png").exists)
     pump(window.root, lambda: "saved" in window.status.message.cget("text"))
     saved = np.asarray(Image.open(tmp_path / "contour.png")).astype(int)
@@ -714,7 +714,7 @@ def test_names_of_all_kinds_push_nothing_out_of_the_window(
     assert len(shown_rows(window)) == len(names) + 1
     for row in list(model.rows):
         window.do(model.select, row.id)
-        window.do(model.save_overlay, str(tmp_path / ("z" * 200) / "broken.jpg"))
+        window.do(model.saver.save_overlay, str(tmp_path / ("z" * 200) / "broken.jpg"))
         pump(root, lambda row=row: row.error or explained(window))
         root.update()
         look(display, window.picture)

@@ -116,29 +116,45 @@ def give_up(*_: object) -> None:
 
 
 PARENT = """
-import os, sys
+import os, signal, sys
 from tumorlens.apps.session.keras_process import KerasProcess
 from tumorlens.classifier import load
+signal.signal(signal.SIGINT, lambda *_: print("told", flush=True))
 classifier = load()
 process = KerasProcess(classifier.place.folder, classifier.card)
 process._running()
 print(process._child._process.pid, flush=True)
-sys.stdin.read()
+while True:
+    sys.stdin.read(1)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_it_ends_with_a_window_that_was_killed() -> None:
+def test_ctrl_c_is_for_the_window_and_it_ends_with_a_window_that_was_killed() -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as parent:
+        [sys.executable, "-c", PARENT],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as parent:  # fmt: skip
         assert parent.stdout is not None
         child = Path("/proc", parent.stdout.readline().strip())
+        os.killpg(parent.pid, signal.SIGINT)  # as a terminal does
+        assert parent.stdout.readline() == "told\n"
         time.sleep(1)  # amid the import of Keras
-        assert child.exists()
+        os.killpg(parent.pid, signal.SIGINT)
+        assert parent.stdout.readline() == "told\n"
+        time.sleep(0.5)
+        assert goes_on(child)
         parent.kill()
-        parent.wait()
+        assert parent.communicate()[1] == ""  # and it says nothing
     end = time.monotonic() + 30
-    while child.exists() and time.monotonic() < end:
+    while goes_on(child) and time.monotonic() < end:
         time.sleep(0.05)
-    assert not child.exists()
+    assert not goes_on(child)
+
+
+def goes_on(process: Path) -> bool:
+    try:  # what waits for a parent that is gone has ended
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -342,8 +342,8 @@ def test_everything_is_saved(
     open_and_wait(model, wait, heads[0], broken)
     wait(lambda: shown(model))
     model.view.set_strength(0.5)
-    model.save_overlay(str(tmp_path / "overlay.png"))
-    model.save_record(str(tmp_path / "records"))
+    model.saver.save_overlay(str(tmp_path / "overlay.png"))
+    model.saver.save_record(str(tmp_path / "records"))
     model.save_table(str(tmp_path / "list.csv"))
     wait(lambda: model.message.text == f"saved 2 rows: {tmp_path / 'list.csv'}")
     assert model.explanation is not None
@@ -363,16 +363,16 @@ def test_everything_is_saved(
 def test_what_cannot_be_saved_is_a_sentence(
     model: ViewModel, wait: Wait, heads: list[Path], tmp_path: Path
 ) -> None:
-    model.save_overlay(str(tmp_path / "x.png"))
+    model.saver.save_overlay(str(tmp_path / "x.png"))
     assert model.message.text.startswith("nothing to save yet")
     model.start()
     open_and_wait(model, wait, heads[0])
     wait(lambda: shown(model))
-    model.save_overlay(str(tmp_path / "x.jpg"))
+    model.saver.save_overlay(str(tmp_path / "x.jpg"))
     wait(lambda: model.message.trouble)
     assert "saved as PNG" in model.message.text
     (tmp_path / "file").write_text("")
-    model.save_record(str(tmp_path / "file"))
+    model.saver.save_record(str(tmp_path / "file"))
     wait(lambda: "cannot write" in model.message.text)
     assert model.message.trouble
 
@@ -496,4 +496,49 @@ def test_what_passes_is_not_said_for_ever() -> None:
     now[0] = 600.0
     model.poll()
     assert model.message.text  # as long as it is so
+    assert model.close(10)
+
+
+def test_another_model_is_asked_everything_anew(heads: list[Path], tmp_path: Path) -> None:
+    asked: list[str | None] = []
+
+    def loading(name: str | None = None) -> Classifier:
+        asked.append(name)
+        return load(None if name == "another" else name)
+
+    model = ViewModel(loading)
+    frames = [Image.open(path) for path in heads[:3]]
+    frames[0].save(tmp_path / "three.tif", save_all=True, append_images=frames[1:])
+    (tmp_path / "broken.png").write_text("no picture")
+    model.start()
+    model.open([str(tmp_path), str(heads[4])])
+
+    def until(condition: Callable[[], object]) -> None:
+        end = time.monotonic() + 120
+        while not condition():
+            model.poll()
+            assert time.monotonic() < end
+
+    def answers() -> list[object]:
+        return [row.prediction for row in model.rows]
+
+    until(lambda: len(model.rows) == 5 and model.progress is None and shown(model))
+    first, explanation = answers(), model.explanation
+    assert sum(answer is not None for answer in first) == 4
+    model.view.choose(Choice("gradcam++"))
+    until(lambda: shown(model) and model.explanation is not explanation)
+
+    model.choose_model("nowhere")  # and all stays as it was
+    until(lambda: model.message.trouble)
+    assert "there is no model 'nowhere'" in model.message.text
+    assert answers() == first
+    assert model.view.choice == Choice("gradcam++")
+
+    model.choose_model("another")
+    until(lambda: asked[-1] == "another" and answers() != first)
+    until(lambda: model.progress is None and shown(model))
+    assert all(a is not b for a, b in zip(answers(), first, strict=True) if a or b)
+    assert [row.state for row in model.rows].count(State.ANSWERED) == 4
+    assert len(model.rows) == 5
+    assert model.view.choice == Choice()
     assert model.close(10)

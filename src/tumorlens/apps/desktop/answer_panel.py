@@ -22,15 +22,7 @@ _MOST_BARS: Final = 8
 
 
 class AnswerPanel(ttk.Frame):
-    """Shows the answer of the selected row.
-
-    Parameters
-    ----------
-    parent
-        Where to stand.
-    theme
-        The look.
-    """
+    """Shows the answer of the selected row."""
 
     def __init__(self, parent: tk.Misc, theme: Theme) -> None:
         super().__init__(parent)

@@ -51,10 +51,10 @@ def run_window(
         When there is no screen.
     """
 
-    def load() -> Classifier:
+    def load(name: str | None = model) -> Classifier:
         from tumorlens.classifier import load as load_model  # noqa: PLC0415
 
-        return load_model(model, **reach)
+        return load_model(name, **reach)
 
     make_sharp()
     try:

@@ -23,10 +23,6 @@ class Toolbar(ttk.Frame):
 
     Parameters
     ----------
-    parent
-        Where to stand.
-    theme
-        The look.
     dialogs
         What most of the buttons open.
     on_about
@@ -68,10 +64,6 @@ class ZoomBar(ttk.Frame):
 
     Parameters
     ----------
-    parent
-        Where to stand.
-    theme
-        The look.
     picture
         The slice.
     """
@@ -114,10 +106,6 @@ class StatusBar(ttk.Frame):
 
     Parameters
     ----------
-    parent
-        Where to stand.
-    theme
-        The look.
     on_cancel
         Called to stop the batch.
     """

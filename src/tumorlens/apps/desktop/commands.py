@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tumorlens.apps.desktop.shortcuts import Command
+from tumorlens.models.store import bundled_models
 from tumorlens.report.style import class_name
 
 if TYPE_CHECKING:
@@ -50,6 +52,10 @@ def list_commands(window: Window) -> list[Command]:
     classes = [
         Command("Explain", f"Class {place}", (str(place),), target(place), shown, name(place))
         for place in range(1, 5)
+    ]
+    models = [
+        Command("Model", name, (), partial(window.do, model.choose_model, name))
+        for name in bundled_models()
     ]
     return [
         Command("File", "Open files …", ("Ctrl+o",), window.dialogs.open_files),
@@ -104,6 +110,8 @@ def list_commands(window: Window) -> list[Command]:
         Command("View", "Smaller", ("Ctrl+minus",), lambda: window.resize(-1)),
         Command("View", "As large as the screen says", ("Ctrl+0",), lambda: window.resize(0)),
         Command("Help", "Keys", ("F1",), window.show_keys),
-        Command("Help", "About the model", ("F2",), window.about, lambda: model.card),
+        *models,
+        Command("Model", "Model in a folder …", (), window.dialogs.open_model),
+        Command("Model", "-About the model", ("F2",), window.about, lambda: model.card),
         Command("Help", "-Open the demonstration slice", (), window.dialogs.open_demo),
     ]  # fmt: skip

@@ -56,6 +56,14 @@ class Dialogs:
         if folder:
             self._do(self.model.open, [folder])
 
+    def open_model(self) -> None:
+        """Ask for the folder of a model and load it."""
+        folder = filedialog.askdirectory(
+            parent=self.root, title="Choose the folder of a model", mustexist=True
+        )
+        if folder:
+            self._do(self.model.choose_model, folder)
+
     def paste(self) -> None:
         """Open what is on the clipboard."""
         found = read_clipboard(self.root)
@@ -80,7 +88,7 @@ class Dialogs:
         """Ask where, and save the overlay."""
         explanation = self.model.explanation
         if explanation is None:
-            self._do(self.model.save_overlay, "")
+            self._do(self.model.saver.save_overlay, "")
             return
         path = filedialog.asksaveasfilename(
             parent=self.root,
@@ -92,12 +100,12 @@ class Dialogs:
         )
         if path:
             self._save_folder = str(Path(path).parent)
-            self._do(self.model.save_overlay, path)
+            self._do(self.model.saver.save_overlay, path)
 
     def save_record(self) -> None:
         """Ask where, and save the record."""
         if self.model.explanation is None:
-            self._do(self.model.save_record, "")
+            self._do(self.model.saver.save_record, "")
             return
         folder = filedialog.askdirectory(
             parent=self.root,
@@ -106,7 +114,7 @@ class Dialogs:
         )
         if folder:
             self._save_folder = folder
-            self._do(self.model.save_record, folder)
+            self._do(self.model.saver.save_record, folder)
 
     def save_table(self) -> None:
         """Ask where, and save the list."""

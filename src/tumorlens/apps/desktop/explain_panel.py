@@ -26,10 +26,6 @@ class ExplainPanel(ttk.Frame):
 
     Parameters
     ----------
-    parent
-        Where to stand.
-    theme
-        The look.
     model
         Whose choices these are.
     on_strength
@@ -52,6 +48,7 @@ class ExplainPanel(ttk.Frame):
     ) -> None:
         super().__init__(parent)
         self._model = model
+        self._gap = theme.px(8)
         self._useless = False  # for a slice of which no map is shown
         px = theme.px
         self.columnconfigure(1, weight=1)
@@ -123,7 +120,7 @@ class ExplainPanel(ttk.Frame):
         if view.computing is None:
             self.stop.pack_forget()
         elif not self.stop.winfo_manager():
-            self.stop.pack(side="right", before=self.busy)
+            self.stop.pack(side="right", before=self.busy, padx=(self._gap, 0))
 
     def set_strength(self, strength: float) -> None:
         """Move the slider."""

@@ -40,10 +40,6 @@ class FileList(ttk.Frame):
 
     Parameters
     ----------
-    parent
-        Where to stand.
-    theme
-        The look.
     rows
         All rows.
     on_select

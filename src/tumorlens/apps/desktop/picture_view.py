@@ -25,15 +25,7 @@ _STRIP: Final = 26  # high, at 100 %: words stand above and below the slice, nev
 
 
 class PictureView(tk.Canvas):
-    """Shows a slice and its overlay.
-
-    Parameters
-    ----------
-    parent
-        Where to stand.
-    theme
-        The look.
-    """
+    """Shows a slice and its overlay."""
 
     def __init__(self, parent: tk.Misc, theme: Theme) -> None:
         colours = theme.palette

@@ -105,12 +105,10 @@ class Theme:
         self._root = root
         self._pictures: list[ImageTk.PhotoImage] = []  # Tk itself does not keep them
         family = tkfont.nametofont("TkDefaultFont", root=root).actual("family")
-        mono = tkfont.nametofont("TkFixedFont", root=root).actual("family")
         self.body = self._font(family, 13)
         self.small = self._font(family, 12)
         self.strong = self._font(family, 13, bold=True)
         self.large = self._font(family, 22, bold=True)
-        self.mono = self._font(mono, 12)
         for name in ("TkDefaultFont", "TkTextFont", "TkMenuFont", "TkHeadingFont", "TkIconFont"):
             # In pixels, so that no idea of Tk's about the screen comes between.
             tkfont.nametofont(name, root=root).configure(size=-self.px(13))
@@ -189,30 +187,31 @@ class Theme:
         """Hand a picture to Tk in a size at 100 % that Tk needs not repeat to fill a control."""
         return self.photo(drawn.stretched(image, (self.px(size[0]), self.px(size[1]))))
 
+    def _add_box(self, element: str, usual: ImageTk.PhotoImage, *others: Any) -> None:
+        """Make a part of a control of a box, and of others for its states."""
+        side = self.px(_BOX)
+        self._style.element_create(
+            element, "image", usual, *others,
+            border=self.px(7), width=side, height=side, sticky="nsew",
+        )  # fmt: skip
+
     def _add_buttons(self) -> None:
         style, colours = self._style, self.palette
-        border = self.px(7)
         for kind, rest, hover, pressed, ink in (
             ("TButton", colours.raised, colours.hover, colours.line, colours.ink),
             ("Accent.TButton", colours.accent, colours.accent, colours.faint, colours.on_accent),
             ("Bare.TButton", colours.panel, colours.raised, colours.hover, colours.ink),
-            ("Bare.Ground.TButton", colours.ground, colours.raised, colours.hover, colours.ink),
         ):
             ring = colours.ink if kind == "Accent.TButton" else colours.accent
             off = colours.panel if "Bare" not in kind else rest
             element = f"{kind}.box"
-            style.element_create(
+            self._add_box(
                 element,
-                "image",
                 self._box(rest, rest),
                 ("disabled", self._box(off, colours.raised if "Bare" not in kind else rest)),
                 ("pressed", self._box(pressed, pressed)),
                 ("focus", self._box(rest, ring, 2)),
                 ("active", self._box(hover, hover)),
-                border=border,
-                width=self.px(_BOX),
-                height=self.px(_BOX),
-                sticky="nsew",
             )
             label = _part("Button.padding", [_part("Button.label")])
             style.layout(kind, [_part(element, [label])])
@@ -241,17 +240,12 @@ class Theme:
         style.layout("TCheckbutton", [_part("Checkbutton.padding", both)])
         style.configure("TCheckbutton", padding=self.px(3))
 
-        style.element_create(
+        self._add_box(
             "Lens.field",
-            "image",
             self._box(colours.raised, colours.raised),
             ("disabled", self._box(colours.panel, colours.raised)),
             ("focus", self._box(colours.raised, colours.accent, 2)),
             ("active", self._box(colours.hover, colours.hover)),
-            border=self.px(7),
-            width=self.px(_BOX),
-            height=self.px(_BOX),
-            sticky="nsew",
         )
         style.element_create(
             "Lens.arrow",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from tkinter import ttk
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from tumorlens.apps.desktop.answer_panel import AnswerPanel
 from tumorlens.apps.desktop.bars import StatusBar, Toolbar, ZoomBar
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tumorlens.apps.session.view_model import ViewModel
 
 __all__ = ["Window"]
-
-Action: TypeAlias = Callable[..., Any]
 
 _BUSY_MS: Final = 15  # between two looks at what the workers have done
 _IDLE_MS: Final = 60
@@ -123,7 +121,7 @@ class Window:
         self.toolbar = Toolbar(root, self.theme, self.dialogs, self.about)
         if self._drag_and_drop.works:
             self._drag_and_drop.give_files(
-                self.toolbar.show_drag(model.prepare_drag), self._dragged
+                self.toolbar.show_drag(model.saver.prepare_drag), self._dragged
             )
         self.strip = ttk.Frame(root, style="Trouble.TFrame", padding=(px(12), px(6)))
         self.strip_text = ttk.Label(self.strip, style="Trouble.TLabel", justify="left")
@@ -288,13 +286,13 @@ class Window:
         """Show all keys."""
         show_keys(self.root, self.theme, self.commands)
 
-    def do(self, command: Action, *arguments: object, **options: object) -> None:
+    def do(self, command: Callable[..., Any], *arguments: object, **options: object) -> None:
         """Run a command of the view model and show at once what it changes."""
         command(*arguments, **options)
         self.refresh()
 
     def _dragged(self) -> Sequence[str]:
-        where = self.model.dragged
+        where = self.model.saver.dragged
         return [where] if where else []
 
     def stop_explaining(self) -> None:
@@ -352,8 +350,8 @@ class Window:
 
     def _stand(self) -> None:
         if self._alone:
-            self._panes.forget(self.list)
-            self._panes.forget(self._right)
+            for part in (self.list, self._right):
+                self._panes.forget(part)
         else:
             self._panes.insert(0, self.list, weight=0)
             self._panes.add(self._right, weight=0)

@@ -17,6 +17,7 @@ from tumorlens.apps.session.worker import Worker
 
 if TYPE_CHECKING:
     from tumorlens.classifier import Classifier
+    from tumorlens.explain.explanation import Explanation
 
 __all__ = ["SliceView"]
 
@@ -55,10 +56,17 @@ class SliceView:
         self._seeing = Worker("reader", results)
         self._explaining = Worker("explanations", results)
 
+    @property
+    def explanation(self) -> Explanation | None:
+        """What explains the slice that is shown, once it is there."""
+        return self.shown.explanation if self.shown else None
+
     # Commands
 
     def start(self, classifier: Classifier) -> None:
         """Explain from now on, with a model that was just loaded."""
+        if self._keras is not None:
+            self._keras.close()
         self._classifier = classifier
         self._keras = KerasProcess(classifier.place.folder, classifier.card)
         self.ask()
@@ -98,7 +106,7 @@ class SliceView:
         """Compute no more; go back to what is shown, or else to what takes no time."""
         self._explaining.cancel()
         self.end()
-        if self.shown is not None and self.shown.explanation is not None:
+        if self.shown is not None and self.explanation is not None:
             self.choice = Choice(**self.shown.request.options)
         elif self.choice.method or self.choice.layer:
             self.choice = replace(self.choice, method=None, layer=None)
@@ -176,9 +184,8 @@ class SliceView:
     # Small steps
 
     def _colour(self) -> None:
-        shown = self.shown
-        if shown and shown.explanation:
-            job = partial(jobs.colour, shown.explanation, shown.request, self.colormap)
+        if self.shown and self.explanation:
+            job = partial(jobs.colour, self.explanation, self.shown.request, self.colormap)
             self._seeing.do_instead(job)
 
     def _request(self, row: Row) -> Request:

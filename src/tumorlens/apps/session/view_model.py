@@ -8,7 +8,6 @@ that there is nothing to lock.
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -18,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from tumorlens.apps.session import jobs
 from tumorlens.apps.session.batch import Batch, Progress
-from tumorlens.apps.session.rows import Row, RowList, State, printable, to_csv
+from tumorlens.apps.session.rows import Row, RowList, State, printable
+from tumorlens.apps.session.saver import Saver
 from tumorlens.apps.session.settings import Settings
 from tumorlens.apps.session.slice_view import SliceView
-from tumorlens.apps.session.state import Changes, Message, Options, options_of
+from tumorlens.apps.session.state import Changes, Choice, Message, Options, options_of
 from tumorlens.apps.session.words import count_files, summarise
 from tumorlens.apps.session.worker import Crash, Trouble, Worker
 
@@ -46,7 +46,7 @@ class ViewModel:
     Parameters
     ----------
     load
-        Loads the model; called in a worker.
+        Loads a model by its name, or without one that to begin with; called in a worker.
     settings
         What is remembered; the folder changes as pictures are opened.
     clock
@@ -55,7 +55,7 @@ class ViewModel:
 
     def __init__(
         self,
-        load: Callable[[], Classifier],
+        load: Callable[..., Classifier],
         settings: Settings | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -73,14 +73,13 @@ class ViewModel:
         self._batch = Batch(clock)
         self._changes = Changes()
         self._results: SimpleQueue[object] = SimpleQueue()
-        self._finder, self._answers, self._saver = (
-            Worker(name, self._results) for name in ("finder", "answers", "saver")
-        )
-        self._dragging: tempfile.TemporaryDirectory[str] | None = None
-        self._packing: Explanation | None = None
-        self._packed: jobs.Packed | None = None
+        self._finder = Worker("finder", self._results)
+        self._answers = Worker("answers", self._results)
         self.view = SliceView(
             self._results, lambda: self.row, lambda *p: self._changes.parts.update(p)
+        )
+        self.saver = Saver(
+            self._results, self.view, lambda: self.row, partial(self.tell, trouble=True)
         )
         self._takers: dict[type, Callable[[Any], None]] = {
             jobs.Loaded: self._start_answering,
@@ -93,7 +92,7 @@ class ViewModel:
             jobs.Computing: self.view.follow,
             jobs.Explained: self._show_explanation,
             jobs.Saved: self._tell_saved,
-            jobs.Packed: self._take_packed,
+            jobs.Packed: self.saver.remember,
             Trouble: self._trouble,
             Crash: self._crash,
         }
@@ -113,7 +112,7 @@ class ViewModel:
     @property
     def explanation(self) -> Explanation | None:
         """What explains the slice that is shown, once it is there."""
-        return self.view.shown.explanation if self.view.shown else None
+        return self.view.explanation
 
     @property
     def progress(self) -> Progress | None:
@@ -149,6 +148,14 @@ class ViewModel:
         self._loading, self._no_model = True, False
         self.tell("loading the model …")
         self._answers.do(partial(jobs.load_model, self._load))
+
+    def choose_model(self, name: str) -> None:
+        """Load another model; once it is there, everything is asked of it anew."""
+        self._answers.cancel()
+        self._stop_rows()
+        self._loading = True
+        self.tell(f"loading the model {printable(name)} …")
+        self._answers.do(partial(jobs.load_model, partial(self._load, name)))
 
     def open(self, paths: Iterable[str]) -> None:
         """List files and the files of folders, and classify them."""
@@ -228,38 +235,9 @@ class ViewModel:
         self.message = Message(text, trouble, until)
         self._changes.parts.add("message")
 
-    def save_overlay(self, path: str) -> None:
-        """Save the overlay as it is shown, as PNG."""
-        if explanation := self._explained():
-            look = self.view.strength, self.view.colormap, self.view.contour
-            self._saver.do(partial(jobs.save_overlay, explanation, look, path))
-
-    def save_record(self, folder: str) -> None:
-        """Save map, overlay and manifest in a new folder below `folder`."""
-        if (explanation := self._explained()) and (row := self.row):
-            self._saver.do(partial(jobs.save_record, explanation, folder, row.name))
-
     def save_table(self, path: str) -> None:
         """Save the list as CSV."""
-        text = to_csv(self.rows, self.options.classes)
-        self._saver.do(partial(jobs.save_table, text, len(self.rows), path))
-
-    def prepare_drag(self) -> None:
-        """Write the record of what is shown where it can be dragged from."""
-        explanation, row = self.explanation, self.row
-        if explanation is not None and row is not None and explanation is not self._packing:
-            self._packing = explanation
-            if self._dragging is None:  # a folder for nobody else's eyes
-                self._dragging = tempfile.TemporaryDirectory(
-                    prefix="tumorlens-", ignore_cleanup_errors=True
-                )
-            self._saver.do(partial(jobs.pack, explanation, self._dragging.name, row.name))
-
-    @property
-    def dragged(self) -> str | None:
-        """The record of what is shown, once it can be dragged."""
-        packed = self._packed
-        return packed.where if packed and packed.explanation is self.explanation else None
+        self.saver.save_table(self.rows, self.options.classes, path)
 
     def close(self, timeout: float = 2.0) -> bool:
         """Stop all work; what is being saved is saved.
@@ -273,16 +251,21 @@ class ViewModel:
         for worker in stopping:
             worker.close(0)
         self.view.close()
-        saved = self._saver.finish(timeout)
+        saved = self.saver.finish(timeout)
         ended = [worker.close(timeout) for worker in stopping]
-        if self._dragging is not None:
-            self._dragging.cleanup()
         return saved and all(ended) and self.view.has_ended(timeout)
 
     # What the workers say
 
     def _start_answering(self, result: jobs.Loaded) -> None:
-        self._classifier, self._loading = result.classifier, False
+        if self._classifier is not None:  # its answers are not those of this one
+            self.view.forget()
+            self.view.choice = Choice()
+            for row in self.rows:
+                if row.state is not State.UNREADABLE:
+                    self._change(replace(row, state=State.WAITING, prediction=None))
+                    self._batch.add([row.file])
+        self._classifier, self._loading, self._no_model = result.classifier, False, False
         self.options = options_of(result.classifier)
         self._changes.parts |= {"options", "shown"}
         self.tell("")
@@ -343,9 +326,6 @@ class ViewModel:
     def _tell_saved(self, result: jobs.Saved) -> None:
         self.tell(f"saved {result.what}: {printable(result.where)}", passing=True)
 
-    def _take_packed(self, result: jobs.Packed) -> None:
-        self._packed = result
-
     def _trouble(self, result: Trouble) -> None:
         self._release(result.worker)
         self.tell(printable(result.message), trouble=True)
@@ -387,11 +367,6 @@ class ViewModel:
             self._change(replace(row, state=State.STOPPED))
         self._changes.parts.add("progress")
         return sum(row.prediction is None for row in rows)
-
-    def _explained(self) -> Explanation | None:
-        if self.explanation is None:
-            self.tell("nothing to save yet: select a slice and wait for its overlay", trouble=True)
-        return self.explanation
 
     def _change(self, row: Row) -> None:
         self.rows.put(row)
