@@ -50,7 +50,7 @@ def window(display: str) -> Iterator[Window]:
     pump(root, lambda: window.model.card)
     yield window
     window.close()
-    assert window.model.close(10)
+    assert window.model.close(60)
 
 
 @pytest.fixture
@@ -94,5 +94,5 @@ def test_a_result_is_dragged_out(
     assert json.loads((record / "manifest.json").read_text())["path"] == str(heads[0])
     assert (record / "overlay.png").is_file()
     window.root.update()
-    model.close(10)
+    model.close(60)
     assert not record.exists()  # it was for the drop alone

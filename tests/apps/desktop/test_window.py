@@ -74,7 +74,7 @@ def make_window(display: str) -> Iterator[MakeWindow]:
     for window in made:
         if alive(window):
             window.close()
-        assert window.model.close(10)
+        assert window.model.close(60)
     assert not faults
 
 

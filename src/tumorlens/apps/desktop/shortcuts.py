@@ -103,8 +103,8 @@ class Shortcuts:
         key = event.keysym.lower()
         shift = bool(state & _SHIFT) and (len(key) > 1 or key.isalpha())
         pressed = (bool(state & control), shift and key not in _SHIFTED, key)
-        if event.widget.winfo_class() == "TEntry" and not (control and key != "v"):
-            return None  # it is being written
+        if event.widget.winfo_class() == "TEntry" and (not pressed[0] or key == "v"):
+            return None  # somebody writes
         command = self._commands.get(pressed)
         if command is None or (not self._mac and state & _ALT):
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import tkinter as tk
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from tkinter import ttk
 from types import TracebackType
@@ -121,7 +121,8 @@ class Window:
         self.toolbar = Toolbar(root, self.theme, self.dialogs, self.about)
         if self._drag_and_drop.works:
             self._drag_and_drop.give_files(
-                self.toolbar.show_drag(model.saver.prepare_drag), self._dragged
+                self.toolbar.show_drag(model.saver.prepare_drag),
+                lambda: [where] if (where := model.saver.dragged) else [],
             )
         self.strip = ttk.Frame(root, style="Trouble.TFrame", padding=(px(12), px(6)))
         self.strip_text = ttk.Label(self.strip, style="Trouble.TLabel", justify="left")
@@ -290,10 +291,6 @@ class Window:
         """Run a command of the view model and show at once what it changes."""
         command(*arguments, **options)
         self.refresh()
-
-    def _dragged(self) -> Sequence[str]:
-        where = self.model.saver.dragged
-        return [where] if where else []
 
     def stop_explaining(self) -> None:
         """Stop an explanation that takes its time."""
