@@ -396,6 +396,24 @@ def test_the_picture_alone_has_the_whole_window(
     assert window.list.winfo_ismapped()
 
 
+@pytest.mark.parametrize(("size", "below"), [((400, 100), True), ((120, 120), False)])
+def test_side_by_side_or_one_below_the_other(
+    window: Window, tmp_path: Path, size: tuple[int, int], *, below: bool
+) -> None:
+    """As shows the slice larger."""
+    Image.effect_noise(size, 40).save(tmp_path / "one.png")
+    window.model.open([str(tmp_path / "one.png")])
+    pump(window.root, lambda: window.picture.shown)
+    window.toggle_beside()
+    picture = window.picture
+    pump(window.root, lambda: sum(picture.type(i) == "image" for i in picture.find_all()) == 2)
+    one, two = (picture.coords(i) for i in picture.find_all() if picture.type(i) == "image")
+    assert (two[1] > one[1] and two[0] == one[0]) if below else two[0] > one[0]
+    x, y = round(two[0]) + 5, round(two[1]) + 5
+    first = picture.pixel_at(round(one[0]) + 5, round(one[1]) + 5)
+    assert picture.pixel_at(x, y) == first  # both views show the same place
+
+
 def test_the_list_is_sorted_and_filtered(window: Window, hands: Hands, heads: list[Path]) -> None:
     open_and_wait(window, *heads[:12])
     opened = [row[0] for row in shown_rows(window)]

@@ -109,9 +109,9 @@ def list_commands(window: Window) -> list[Command]:
         Command("View", "-Larger", ("Ctrl+plus", "Ctrl+equal"), lambda: window.resize(1)),
         Command("View", "Smaller", ("Ctrl+minus",), lambda: window.resize(-1)),
         Command("View", "As large as the screen says", ("Ctrl+0",), lambda: window.resize(0)),
-        Command("Help", "Keys", ("F1",), window.show_keys),
         *models,
         Command("Model", "Model in a folder …", (), window.dialogs.open_model),
         Command("Model", "-About the model", ("F2",), window.about, lambda: model.card),
+        Command("Help", "Keys", ("F1",), window.show_keys),
         Command("Help", "-Open the demonstration slice", (), window.dialogs.open_demo),
     ]  # fmt: skip

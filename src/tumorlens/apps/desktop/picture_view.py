@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["PictureView"]
 
 _STEP: Final = 1.25
+_WORTH: Final = 1.1  # so much larger, and slices stand one below the other
 _STRIP: Final = 26  # high, at 100 %: words stand above and below the slice, never on it
 
 
@@ -120,7 +121,7 @@ class PictureView(tk.Canvas):
         half = (width - gap) // 2, (height - gap) // 2
         across = (max(half[0], 1), max(height - strip, 1))
         down = (max(width, 1), max(half[1] - strip, 1))
-        if fitting(down, self._size()).zoom > fitting(across, self._size()).zoom:
+        if fitting(down, self._size()).zoom > _WORTH * fitting(across, self._size()).zoom:
             return down, [(0, strip), (0, half[1] + gap + strip)]
         return across, [(0, strip), (half[0] + gap, strip)]
 
