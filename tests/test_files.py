@@ -352,7 +352,7 @@ def test_what_is_given_is_named_as_given_and_in_order(
 
 def test_what_the_package_wrote_is_passed_over(tmp_path: Path) -> None:
     run = {"backend": "jax", "classes": [], "data_sha256": "", "selection": {}, "leaky": True}
-    page = '<!DOCTYPE html><meta charset="utf-8"><meta name="generator" content="tumorlens">'
+    page = "<!doctype html>" + "x" * 1000 + "<p>Made by <code>tumorlens data plot</code>."
     ours = {
         "run/run.json": json.dumps(run),
         "page/index.html": page,

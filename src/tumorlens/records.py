@@ -22,7 +22,8 @@ _RECORDS: Final = {
 }
 """Files that tell of a folder, and some of what they hold."""
 
-_PAGE: Final = b'<meta name="generator" content="tumorlens'
+_FOOTER: Final = b"Made by <code>tumorlens "
+_TAIL: Final = 400  # bytes of a page that its footer is looked for in
 _PAGES: Final = ("index.html", "report.html")
 _TABLES: Final = (b"path,sha256,pixel_sha256,label,", b"path,slice,label,confidence,")
 _LARGEST: Final = 64 * 2**20  # bytes of JSON read; an audit of 100,000 pictures has less
@@ -32,12 +33,12 @@ def is_our_folder(folder: str | os.PathLike[str]) -> bool:
     """Say whether a folder is a record, a report, a run or a model that this package wrote."""
     if any(read_record(folder, name) is not None for name in _RECORDS):
         return True
-    return any(_begins(Path(folder, name), _PAGE, within=1024) for name in _PAGES)
+    return any(_FOOTER in _read(Path(folder, name), -_TAIL) for name in _PAGES)
 
 
 def is_our_file(path: str | os.PathLike[str]) -> bool:
     """Say whether a file is a table that this package wrote: a manifest, or answers."""
-    return str(path).lower().endswith(".csv") and any(_begins(path, head) for head in _TABLES)
+    return str(path).lower().endswith(".csv") and _read(Path(path), 80).startswith(_TABLES)
 
 
 def read_record(
@@ -63,13 +64,14 @@ def read_record(
     return values if ours else None
 
 
-def _begins(path: str | os.PathLike[str], text: bytes, within: int = 0) -> bool:
-    """Say whether a file begins with a text, or holds it among its first bytes."""
+def _read(path: Path, count: int) -> bytes:
+    """Read so many of a file's first bytes or, below 0, of its last; none when it cannot be."""
     try:
-        if not Path(path).is_file():
-            return False
-        with Path(path).open("rb") as file:
-            head = file.read(len(text) + within)
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            if count < 0:
+                file.seek(max(0, path.stat().st_size + count))
+            return file.read(abs(count))
     except OSError:
-        return False
-    return text in head if within else head == text
+        return b""

@@ -125,7 +125,6 @@ _PAGE: Final = """\
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="tumorlens">
 <meta name="color-scheme" content="light dark">
 <title>$title</title>
 <style>
