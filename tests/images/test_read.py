@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -257,15 +258,11 @@ NIFTIS = [
 def test_nifti_is_known(data: bytes) -> None:
     for content in (data, gzip.compress(data), gzip.compress(data)[:-9]):
         found = refusal(content)
-        assert "a NIfTI file" in found.found
-        assert "does not read yet" in found.found
-        assert "PNG or TIFF" in found.hint
+        assert re.search("a volume|a compressed file|the header of a pair", found.found)
 
 
 def test_dicom_is_known() -> None:
-    found = refusal(bytes(128) + b"DICM" + bytes(64))
-    assert "a DICOM file, which this version does not read yet" in found.found
-    assert "PNG or TIFF" in found.hint
+    assert "a DICOM file without a picture" in refusal(bytes(128) + b"DICM" + bytes(64)).found
     tiff = encode(Image.fromarray(GREY), "TIFF")[:128].ljust(128, b"\0")
     assert "a DICOM file" in refusal(tiff + b"DICM").found
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from tumorlens.errors import UnreadableImageError
 
-__all__ = ["FAILURES", "decoding"]
+__all__ = ["FAILURES", "decoding", "quiet"]
 
 # Pillow promises OSError for a damaged file and does not keep the promise, nor does
 # tifffile its own error: they index, unpack, look up and assert their way through what the
@@ -61,7 +61,7 @@ def decoding(source: str, kind: str) -> Iterator[None]:
         Instead of whatever a decoder raises for a damaged file.
     """
     try:
-        with _quiet():
+        with quiet():
             yield
     except FAILURES as exc:
         if isinstance(exc, UnreadableImageError):
@@ -83,16 +83,17 @@ def _reason(exc: BaseException) -> str:
 
 
 class _Mute:
-    """One filter against Pillow's warnings, there while anybody reads.
+    """One filter against the decoders' warnings, there while anybody reads.
 
     Pillow warns of harmless damage (a cut-off EXIF block, an odd TIFF tag) and of large
-    pictures, which `Limits` judges instead. Before Python 3.14 filters belong to the whole
+    pictures, which `Limits` judges instead; pydicom quotes the values that it warns of, names
+    of patients among them. Before Python 3.14 filters belong to the whole
     process, and to save and restore them in one thread undoes what another does. So the
     first reader adds one filter, the last one takes it away, and nothing else is touched.
     (What libtiff itself writes to stderr about a damaged TIFF is beyond the reach of Python.)
     """
 
-    _MODULE = r"PIL\.(?#while tumorlens reads)"  # no filter of anybody else is equal
+    _MODULE = r"(PIL|pydicom)\.(?#while tumorlens reads)"  # no filter of anybody else is equal
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -123,11 +124,11 @@ _mute = _Mute()
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Mute Pillow's warnings, and nobody else's."""
+def quiet() -> Iterator[None]:
+    """Mute the warnings of Pillow and pydicom, and nobody else's."""
     if getattr(sys.flags, "context_aware_warnings", False):  # filters of this thread alone
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\.")
+            warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")
             yield
     else:
         with _mute:

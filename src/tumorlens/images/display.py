@@ -22,11 +22,14 @@ def display_range(picture: Slice) -> tuple[float, float]:
     Returns
     -------
     tuple of float
-        ``(0, 255)`` for uint8. Of deeper slices the 0.5th and the 99.5th percentile;
-        padding and dead pixels do not count.
+        ``(0, 255)`` for uint8. Of a slice of a volume the volume's own range, so that it
+        does not flicker from slice to slice. Of other deep slices the 0.5th and the 99.5th
+        percentile; padding and dead pixels do not count.
     """
     if picture.pixels.dtype == np.uint8:
         return _BITS
+    if picture.geometry is not None:
+        return picture.value_range
     known, _ = leave_out(picture)
     low, high = np.percentile(thin(known.pixels), (_BLACK, _WHITE))
     return float(low), float(high)

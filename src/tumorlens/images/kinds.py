@@ -48,6 +48,8 @@ _TEXTS = (
     (re.compile(r""), "plain text"),
 )
 
+_MGH = b"\0\0\0\1\0\0"  # version 1, and a width below 65,536
+
 _HEAD = 1024  # bytes; enough for every sign that is looked for
 
 
@@ -56,13 +58,32 @@ def find_kind(data: bytes) -> str | None:
     # Before the pictures: a DICOM file may begin as a TIFF to please old viewers.
     if data[128:132] == b"DICM":
         return "DICOM"
-    if _is_nifti(data[:_HEAD]) or _is_nifti(_gunzip_head(data)):
+    head = data[:_HEAD]
+    if _is_nifti(head) or _is_nifti(_gunzip_head(data)):
         return "NIfTI"
-    return next((kind for sign, kind in _PICTURES if sign.match(data)), None)
+    kind = next((kind for sign, kind in _PICTURES if sign.match(data)), None)
+    return "DICOM" if kind is None and _is_bare_dicom(head) else kind
+
+
+def _is_bare_dicom(head: bytes) -> bool:
+    """Look for a DICOM file without its preamble: elements of group 2 or 8, in order.
+
+    Each has its tag, then two capital letters (explicit) or a length of four bytes (implicit).
+    """
+    for order in ("little", "big"):
+        group, element = (int.from_bytes(head[i : i + 2], order) for i in (0, 2))
+        if group not in (2, 8) or element > 0x2000 or len(head) < 16:
+            continue
+        explicit = re.fullmatch(rb"[A-Z]{2}", head[4:6]) is not None
+        if explicit or (order == "little" and int.from_bytes(head[4:8], "little") < _HEAD):
+            return True
+    return False
 
 
 def _is_nifti(head: bytes) -> bool:
-    """Look for the header of NIfTI-1 or NIfTI-2: its size, then its magic."""
+    """Look for the header of NIfTI-1 or NIfTI-2 (its size, then its magic), or of MGH."""
+    if head.startswith(_MGH) and len(head) >= 284:  # whose numbers begin there
+        return True
     sizes = {int.from_bytes(head[:4], order) for order in ("little", "big")}
     if 348 in sizes:
         return head[344:348] in (b"n+1\0", b"ni1\0")

@@ -19,6 +19,8 @@ class Limits:
     ----------
     max_bytes
         Bytes of a file.
+    max_unpacked
+        Bytes of a compressed volume once it is unpacked.
     max_pixels
         Pixels of one picture. Pillow's own limit, twice `PIL.Image.MAX_IMAGE_PIXELS`,
         holds as well.
@@ -34,6 +36,7 @@ class Limits:
     """
 
     max_bytes: int = 256 * 2**20
+    max_unpacked: int = 2**30
     max_pixels: int = 64_000_000
     max_frames: int = 2048
     max_total_pixels: int = 256_000_000
@@ -48,6 +51,12 @@ class Limits:
         if count > self.max_bytes:
             found = f"more than {self.max_bytes:,} bytes"
             raise self._too_large(source, found, "max_bytes")
+
+    def check_unpacked(self, source: str, count: int) -> None:
+        """Raise `UnreadableImageError` for a file that unpacks to more than is allowed."""
+        if count > self.max_unpacked:
+            found = f"more than {self.max_unpacked:,} bytes once it is unpacked"
+            raise self._too_large(source, found, "max_unpacked")
 
     def check_frame(self, source: str, size: tuple[int, int], index: int, spent: int) -> int:
         """Check the next picture of a source, before it is decoded.

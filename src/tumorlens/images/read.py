@@ -16,27 +16,28 @@ from PIL import Image
 from tumorlens.errors import UnreadableImageError
 from tumorlens.images import raster
 from tumorlens.images.array import read_array
+from tumorlens.images.dicom_series import read_dicom
 from tumorlens.images.kinds import find_kind, name_foreign
 from tumorlens.images.limits import GIVE_A_PICTURE, Limits
+from tumorlens.images.nifti import read_nifti
 from tumorlens.images.slice import Slice
 from tumorlens.images.tiff import read_tiff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["read_file", "read_slices"]
+__all__ = ["load_file", "open_slices", "read_file", "read_slices"]
 
 _DEFAULT_LIMITS = Limits()
 
 # Which reader reads what: content, kind, path (None for bytes), limits -> slices.
-# None marks a kind that is known, and whose reader is still to be plugged in here.
-_READERS: dict[str, Callable[[bytes, str, str | None, Limits], list[Slice]] | None] = {
+_READERS: dict[str, Callable[[bytes, str, str | None, Limits], Sequence[Slice]]] = {
     **dict.fromkeys(raster.FORMATS, raster.read_raster),
     "TIFF": read_tiff,
-    "DICOM": None,
-    "NIfTI": None,
+    "DICOM": lambda data, _, path, limits: read_dicom(data, path, limits),
+    "NIfTI": lambda data, _, path, limits: read_nifti(data, path, limits),
 }
 
 
@@ -70,18 +71,45 @@ def read_slices(
     Returns
     -------
     list of Slice
-        One per picture, at least one. Eight bits (and true/false, as 255 and 0)
-        are uint8 with the range ``(0, 255)``. All else is float32, with the lowest
-        and the highest value of each picture as its range. What is masked or not
-        finite becomes the lowest value.
+        One per picture, at least one; of a volume, in its order. Eight bits (and
+        true/false, as 255 and 0) are uint8 with the range ``(0, 255)``. All else is
+        float32, with the lowest and the highest value of each picture as its range, or
+        one range for all slices of a volume. What is masked or not finite becomes the lowest value.
 
     Raises
     ------
     UnreadableImageError
         When the source is missing, not a picture, damaged or too large. Either
         every picture of a source is read, or none.
+    MissingExtraError
+        When it is DICOM or NIfTI, and what reads that is not installed.
     TypeError
         When `source` is no source at all.
+    """
+    return list(open_slices(source, limits=limits))
+
+
+def open_slices(
+    source: str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any],
+    *,
+    limits: Limits = _DEFAULT_LIMITS,
+) -> Sequence[Slice]:
+    """Open a picture or a volume; of a volume, slices are read when they are asked for.
+
+    Parameters
+    ----------
+    source, limits
+        As `read_slices` takes them.
+
+    Returns
+    -------
+    sequence of Slice
+        A `tumorlens.Volume` where the file is one, else a list.
+
+    Raises
+    ------
+    UnreadableImageError, MissingExtraError, TypeError
+        As `read_slices`. A slice of a volume may turn out to be damaged when it is read.
     """
     if isinstance(source, Image.Image):
         return raster.read_picture(source, limits)
@@ -94,7 +122,7 @@ def read_slices(
         path = os.fsdecode(source)
         if not path:
             raise UnreadableImageError("''", "an empty path", "name a file")
-        return _read_content(_load(path, limits), path, limits)
+        return _read_content(load_file(path, limits), path, limits)
     if hasattr(source, "read"):
         name = getattr(source, "name", None)
         known_as = name if isinstance(name, str) else None
@@ -105,8 +133,14 @@ def read_slices(
     )
 
 
-def _load(path: str, limits: Limits) -> bytes:
-    """Read a regular file, and not a byte more than is allowed."""
+def load_file(path: str, limits: Limits) -> bytes:
+    """Read a regular file, and not a byte more than is allowed.
+
+    Raises
+    ------
+    UnreadableImageError
+        When it is missing, closed to us, no regular file, or too large.
+    """
     try:
         # Looked at before it is opened: to open a pipe is to wait for its writer.
         status = Path(path).stat()
@@ -167,11 +201,11 @@ def read_file(
         As `read_slices`.
     """
     name = os.fsdecode(path)
-    data = _load(name, limits)
-    return _read_content(data, name, limits), data
+    data = load_file(name, limits)
+    return list(_read_content(data, name, limits)), data
 
 
-def _read_content(data: bytes, path: str | None, limits: Limits) -> list[Slice]:
+def _read_content(data: bytes, path: str | None, limits: Limits) -> Sequence[Slice]:
     """Hand the content of a file on to the reader of its kind."""
     source = "<bytes>" if path is None else path
     if not data:
@@ -180,8 +214,4 @@ def _read_content(data: bytes, path: str | None, limits: Limits) -> list[Slice]:
     kind = find_kind(data)
     if kind is None:
         raise UnreadableImageError(source, name_foreign(data), GIVE_A_PICTURE)
-    reader = _READERS[kind]
-    if reader is None:
-        found = f"a {kind} file, which this version does not read yet"
-        raise UnreadableImageError(source, found, "export the slice as PNG or TIFF")
-    return reader(data, kind, path, limits)
+    return _READERS[kind](data, kind, path, limits)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.images.geometry import SliceGeometry
+
 __all__ = ["Slice"]
 
 
@@ -20,8 +22,9 @@ class Slice:
     pixels
         Grey values, shape ``(height, width)``, uint8 or float32, all finite.
     value_range
-        The values that stand for black and white. ``(0, 255)`` for uint8; the
-        lowest and the highest value of the picture otherwise.
+        The values that stand for black and white. ``(0, 255)`` for uint8; of a volume,
+        the same for all of its slices; the lowest and the highest value of the picture
+        otherwise.
     path
         The path as it was given, or ``None`` for bytes, pictures and arrays.
     index
@@ -29,6 +32,8 @@ class Slice:
     origin
         What the reader knew of the source, for people: its format and mode.
         No network ever sees it.
+    geometry
+        Where it lies in the patient, or ``None`` where that is not known.
 
     Raises
     ------
@@ -41,6 +46,7 @@ class Slice:
     path: str | None = None
     index: int = 0
     origin: dict[str, str] = field(default_factory=dict)
+    geometry: SliceGeometry | None = None
 
     def __post_init__(self) -> None:
         pixels = self.pixels
