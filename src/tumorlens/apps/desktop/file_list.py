@@ -112,11 +112,8 @@ class FileList(ttk.Frame):
             row = self._rows.get(number)
             if row is None:
                 continue
-            if not self.tree.exists(str(number)):
-                self.tree.insert("", "end", str(number))
-                self.tree.detach(str(number))
-            self._fill(row)
             self._put(row)
+            self._fill(row)
 
     def sort_by(self, column: str) -> None:
         """Sort by a column, then the other way round, then not at all."""
@@ -193,17 +190,24 @@ class FileList(ttk.Frame):
 
     def _put(self, row: Row) -> None:
         """Let a row stand where it belongs now, or nowhere."""
+        item, old = str(row.id), self._keys.get(row.id)
         key = self._key(row) if self._is_wanted(row) else None
-        old = self._keys.get(row.id)
+        there = self.tree.exists(item)
+        if key is None and not there:
+            self.tree.insert("", "end", item)
+            self.tree.detach(item)
         if key == old:
             return
-        item = str(row.id)
         if old is not None:
             del self._order[bisect_left(self._order, old)], self._keys[row.id]
             self.tree.detach(item)
         if key is not None:
             place = bisect_left(self._order, key)
-            self.tree.move(item, "", len(self._order) - place if self._down else place)
+            at = len(self._order) - place if self._down else place
+            if there:
+                self.tree.move(item, "", at)
+            else:
+                self.tree.insert("", at, item)
             insort(self._order, key)
             self._keys[row.id] = key
 
