@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tumorlens.errors import MissingExtraError, ModelError
+from tumorlens.errors import ModelError
 from tumorlens.networks.network import build_network
 from tumorlens.networks.weights import load_weights, parse_weights, read_weights, save_weights
 
@@ -115,14 +114,3 @@ def test_numbers_that_are_no_weights_are_refused(kind: str, shape: list[int], si
     with pytest.raises(ModelError, match="here") as refused:
         parse_weights(content, source="here")
     assert str(refused.value).isprintable()
-
-
-def test_without_the_library_the_extra_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "safetensors" else find(name)
-    )
-    with pytest.raises(MissingExtraError, match=r"pip install 'tumorlens\[train\]'"):
-        read_weights(tmp_path / "w")

@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from tumorlens.errors import ModelError
-from tumorlens.extras import require
 from tumorlens.files import write_whole
 from tumorlens.networks.network import FUSING
 from tumorlens.untrusted import printable
 
 __all__ = ["load_weights", "parse_weights", "read_weights", "save_weights"]
-
-_FEATURE: Final = "reading and writing float weights"
 
 
 def save_weights(model: Any, path: str | os.PathLike[str], *, half: bool = True) -> None:
@@ -34,7 +33,7 @@ def save_weights(model: Any, path: str | os.PathLike[str], *, half: bool = True)
         Store half precision, which halves the file and keeps about 3 digits.
     """
     arrays = {name: _stored(variable, half=half) for name, variable in _variables(model)}
-    write_whole(path, _safetensors().save(arrays, metadata={"network": model.name}))
+    write_whole(path, save(arrays, metadata={"network": model.name}))
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
@@ -45,7 +44,6 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     ModelError
         When the file is missing or is not safetensors.
     """
-    _safetensors()  # whether anything can be read at all is better known first
     try:
         return parse_weights(Path(path).read_bytes(), source=os.fspath(path))
     except OSError as error:
@@ -61,11 +59,13 @@ def parse_weights(data: bytes, *, source: str) -> dict[str, NDArray[Any]]:
         When they are not safetensors, or hold other than real numbers that NumPy knows;
         `source` is named.
     """
-    library = _safetensors()
-    error_type = require("safetensors", _FEATURE, "train").SafetensorError
     try:
-        arrays: dict[str, NDArray[Any]] = library.load(data)
-    except (error_type, KeyError, ValueError) as error:  # of a type, or a shape, unknown to NumPy
+        arrays: dict[str, NDArray[Any]] = load(data)
+    except (
+        SafetensorError,
+        KeyError,
+        ValueError,
+    ) as error:  # types NumPy lacks, too
         raise ModelError(
             f"{source} is not a safetensors file of ours ({printable(error, 200)}); give one "
             "written by `tumorlens export`"
@@ -131,7 +131,3 @@ def _variables(model: Any) -> Iterator[tuple[str, Any]]:
         for variable in layer.weights:
             if variable.dtype == "float32":
                 yield f"{layer.name}/{variable.name}", variable
-
-
-def _safetensors() -> Any:
-    return require("safetensors.numpy", _FEATURE, "train")

@@ -6,7 +6,7 @@ or other organs stick out of it. The distance from that plane is the score: the 
 H. Wang et al., "ViM: Out-of-Distribution with Virtual-logit Matching" (CVPR 2022), section
 3.1, which scores features and not probabilities, since a network can be sure of anything.
 
-Scoring needs NumPy alone. Fitting needs scikit-learn.
+Scoring needs no more than the core. Fitting needs scikit-learn.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from tumorlens.errors import ModelError
 from tumorlens.extras import require
-from tumorlens.trust.tensors import parse_tensors
 from tumorlens.trust.weighting import own_groups
+from tumorlens.untrusted import printable
 
 __all__ = ["NOVELTY_NAME", "Novelty", "fit_novelty", "pool_features"]
 
@@ -91,17 +93,10 @@ class Novelty:
         return np.asarray(np.linalg.norm(rest, axis=1), dtype=np.float64)
 
     def to_bytes(self) -> bytes:
-        """Write it as a safetensors file in half precision.
-
-        Raises
-        ------
-        MissingExtraError
-            When safetensors is not installed.
-        """
-        library = require("safetensors.numpy", _FEATURE, "evaluate")
+        """Write it as a safetensors file in half precision."""
         # In C order: the library writes the bytes as they lie in memory, whatever their order.
         arrays = {"mean": self.mean, "axes": self.axes}
-        content: bytes = library.save(
+        content: bytes = save(
             {name: np.ascontiguousarray(x, dtype=np.float16) for name, x in arrays.items()}
         )
         return content
@@ -115,7 +110,7 @@ class Novelty:
         ModelError
             When it is not such a file; `source` is named.
         """
-        arrays = parse_tensors(data, source=source)
+        arrays = _read_arrays(data, source)
         if set(arrays) != {"mean", "axes"}:
             raise ModelError(f"{source} holds {sorted(arrays)} where mean and axes are wanted")
         return cls(arrays["mean"], arrays["axes"])
@@ -170,6 +165,25 @@ def _lay(vectors: _Vectors) -> Novelty:
     enough = int(np.searchsorted(pca.explained_variance_ratio_.cumsum(), _VARIANCE)) + 1
     mean, axes = (x.astype(np.float16) for x in (pca.mean_, pca.components_[:enough]))
     return Novelty(mean.astype(np.float32), axes.astype(np.float32))
+
+
+def _read_arrays(data: bytes, source: str) -> dict[str, _Vectors]:
+    """Read a safetensors file of finite float16 and float32."""
+    try:
+        arrays = load(data)
+    except (SafetensorError, KeyError, ValueError) as error:  # of a type unknown to NumPy, too
+        raise _no_numbers(source, printable(error, 200)) from error
+    for name, array in arrays.items():
+        if array.dtype not in (np.float16, np.float32) or not np.isfinite(array).all():
+            raise _no_numbers(source, f"{printable(name, 200)} holds what is no number")
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def _no_numbers(source: str, what: str) -> ModelError:
+    return ModelError(
+        f"{source} is not a safetensors file of numbers ({what}); fetch or calibrate the model "
+        "again"
+    )
 
 
 def _to_length_one(vectors: _Vectors) -> _Vectors:
