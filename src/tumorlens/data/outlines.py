@@ -67,7 +67,7 @@ def find_masked(
     Parameters
     ----------
     data
-        The folder that the table's pictures are named from.
+        The folder that the table's pictures are named from; a manifest means its own.
     masks
         The folder that its masks are named from.
     table
@@ -89,6 +89,7 @@ def find_masked(
         When the table cannot be read, a mask is missing, or nothing is left.
     """
     root, folder, source = Path(data), Path(masks), Path(table)
+    root = root.parent if root.is_file() else root
     look_up = _knowledge(manifest)
     found = []
     hint = "the masks' column may be named with --mask-column"

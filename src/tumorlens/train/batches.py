@@ -19,6 +19,7 @@ from tumorlens.train.evidence import UNKNOWN, cell_coverage
 from tumorlens.train.paint import cover, place_elsewhere
 from tumorlens.train.pictures import Pictures
 from tumorlens.train.recipe import Appearance, Recipe
+from tumorlens.trust.weighting import own_groups
 
 __all__ = ["as_targets", "as_tensors", "varied_batches"]
 
@@ -160,9 +161,8 @@ class _Drawn:
 def _shares(pictures: Pictures) -> NDArray[np.float64]:
     """How often each picture is to be drawn: classes alike, groups by the root of their size."""
     labels = pictures.labels
-    groups = np.asarray(pictures.groups or np.arange(len(labels)).astype(str))
-    keys, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    del keys
+    groups = own_groups(pictures.groups or [""] * len(labels))
+    _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     shares = 1 / np.sqrt(sizes[member])
     for label in np.unique(labels):
         shares[labels == label] /= shares[labels == label].sum()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.outlines import MaskedPicture, read_mask
 from tumorlens.errors import DataError, UnreadableImageError
+from tumorlens.files import hash_file
 from tumorlens.images.prepare import PREPARATION, prepare, prepare_mask
 from tumorlens.images.read import read_file
 from tumorlens.progress import Progress, silent
+from tumorlens.trust.weighting import own_groups
 
 __all__ = ["Pictures", "hash_files", "held_out", "load_pictures", "split_off"]
 
@@ -129,10 +132,14 @@ def load_pictures(
 
 
 def hash_files(examples: Sequence[Example]) -> str:
-    """Hash the labels and the bytes of files, in order, as `Pictures.sha256` does."""
+    """Hash the labels and the bytes of files, in order, as `Pictures.sha256` does.
+
+    Files that cannot be read are left out here too.
+    """
     digest = hashlib.sha256()
     for example in examples:
-        digest.update(_hash_line(example, hashlib.sha256(example.path.read_bytes()).hexdigest()))
+        with suppress(OSError):
+            digest.update(_hash_line(example, hash_file(example.path)))
     return digest.hexdigest()
 
 
@@ -166,7 +173,9 @@ def split_off(
         Of the choice.
     groups
         Patient or cluster of each picture. Where they are known, whole groups are split
-        off, so that no patient is on both sides, and the share is met roughly.
+        off, so that no patient is on both sides, and the share is met roughly; a picture
+        without one stands for itself. Of a class that has groups to spare, at least the
+        smallest is split off, however small the share.
 
     Returns
     -------
@@ -175,7 +184,7 @@ def split_off(
     """
     random = np.random.default_rng((seed, 1))
     if any(groups):
-        return _split_off_groups(labels, share, random, groups)
+        return _split_off_groups(labels, share, random, own_groups(groups))
     off = [
         random.permutation(where)[: round(share * where.size)]
         for where in (np.flatnonzero(labels == c) for c in range(len(CLASSES)))
@@ -196,6 +205,10 @@ def _split_off_groups(
         if (counts[group] <= room).all():
             off[group] = True
             room -= counts[group]
+    for label in np.flatnonzero(counts.sum(0)) if share > 0 else ():
+        here = np.flatnonzero(counts[:, label])
+        if not off[here].any() and here.size > 1:
+            off[here[counts[here].sum(1).argmin()]] = True
     return np.flatnonzero(~off[member]), np.flatnonzero(off[member])
 
 

@@ -217,7 +217,7 @@ class Recipe:
                 appearance=Appearance(**looks),
                 outlines=Outlines(**outlines),
             )
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise RunError(f"this is not a recipe: {error}") from error
 
 
@@ -281,7 +281,7 @@ def _require(holds: object, message: str) -> None:
 
 
 RECIPES: Final[dict[str, Recipe]] = {
-    # As the model that ships was trained.
+    # A first model in minutes. The models that ship say in their cards how they were trained.
     "light": Recipe(epochs=5, weights="imagenet"),
     # As the reference project trains; its validation on test pictures included.
     "reference": Recipe(

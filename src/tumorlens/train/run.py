@@ -131,9 +131,9 @@ def read_note(run: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(run) / "run.json"
     try:
-        note: dict[str, Any] = json.loads(path.read_text())
+        note: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         missing = {"data", "data_sha256", "unreadable"} - note.keys()
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise RunError(f"{path} cannot be read ({error}); start a new run") from error
     if missing:
         raise RunError(f"{path} lacks {', '.join(sorted(missing))}; start a new run")
@@ -239,8 +239,11 @@ def read_recipe(run: Path) -> Recipe:
         When the folder is no run.
     """
     try:
-        return Recipe.from_dict(json.loads((run / "recipe.json").read_text()))
-    except (OSError, json.JSONDecodeError) as error:
+        values = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("it is no JSON object")  # noqa: TRY004, TRY301
+        return Recipe.from_dict(values)
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{run} is no run folder: recipe.json cannot be read ({error})") from error
 
 
