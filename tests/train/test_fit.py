@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import importlib
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from tumorlens.data.folder import CLASSES, find_examples
 from tumorlens.data.manifest import make_manifest, write_manifest
 from tumorlens.data.outlines import find_masked
 from tumorlens.data.phantom import draw_phantom, write_phantoms
-from tumorlens.errors import DataError, ModelError, RunError
+from tumorlens.errors import DataError, ModelError, OutputError, RunError
 from tumorlens.networks import network
 from tumorlens.networks.geometry import cell_grid
 from tumorlens.networks.network import evidence_output
@@ -50,6 +51,37 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quick() -> Recipe:
     """As little training as there is."""
     return Recipe(network="tiny", size=32, epochs=3, batch=8, learning_rate=1e-2, validation=0.2)
+
+
+def test_a_loss_that_is_no_number_stops_in_its_epoch(few: Path, tmp_path: Path) -> None:
+    wild = Recipe(
+        network="tiny", size=32, epochs=3, batch=8, learning_rate=1e30, schedule="constant"
+    )
+    with pytest.raises(RunError, match=r"no number in epoch [12], so training stopped; .*good"):
+        train(wild, few, tmp_path / "run")
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+    assert not list((tmp_path / "run" / "checkpoints").glob("writing_*"))
+    for epoch in range(len(read_log(tmp_path / "run"))):
+        _, model = load_run(tmp_path / "run", epoch + 1)
+        assert all(np.isfinite(weights).all() for weights in model.get_weights())
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("resource"), reason="no limits on this system")
+@pytest.mark.parametrize("most", [8_000, 60_000, 300_000])
+def test_a_disk_that_fills_up_is_a_sentence(
+    most: int, quick: Recipe, few: Path, tmp_path: Path
+) -> None:
+    resource = importlib.import_module("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        with pytest.raises(OutputError, match="make room, and the same command goes on"):
+            train(quick, few, tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+    train(dataclasses.replace(quick), few, tmp_path / "run")
+    assert len(rows(tmp_path / "run")) == quick.epochs
 
 
 def test_it_learns(tiny_run: Path, tiny_model: Any, phantom_data: Path) -> None:

@@ -34,7 +34,10 @@ from tumorlens.train.run import (
     checkpoint_path,
     epochs_done,
     load_checkpoint,
+    lost,
     preparation_of,
+    room_for,
+    save_checkpoint,
 )
 
 __all__ = ["train"]
@@ -245,6 +248,8 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Pro
 
         def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
             del logs
+            with room_for(checkpoint_path(run, recipe.epochs), self.model):
+                pass  # a disk that is full already is better known before an epoch
             self.events = EventLog(run)
 
         def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -257,6 +262,8 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Pro
             done = self.epoch * steps + batch + 1
             rate = (batch + 1) * recipe.batch / (time.monotonic() - self.start)
             loss = (logs or {}).get("loss", float("nan"))
+            if not math.isfinite(loss):
+                raise lost(run, "the loss")
             note = f"epoch {self.epoch + 1}/{recipe.epochs}  loss {loss:.4f}  {rate:.1f} pictures/s"
             note += f"  held out {self.held_out:.3f}" if self.held_out is not None else ""
             progress("training", done, recipe.epochs * steps, note)
@@ -264,11 +271,9 @@ def _recorder(keras: Any, recipe: Recipe, run: Path, batches: Any, progress: Pro
         def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
             values = _named(logs or {})
             self.held_out = values.get("val_accuracy")
-            path = checkpoint_path(run, epoch + 1)
-            path.parent.mkdir(exist_ok=True)
-            work = path.with_name(f"writing_{path.name}")
-            self.model.save_weights(work)
-            work.replace(path)
+            if not math.isfinite(values.get("val_loss", 0.0)):
+                raise lost(run, "the loss on pictures held out")
+            save_checkpoint(self.model, checkpoint_path(run, epoch + 1))
             seconds = time.monotonic() - self.start
             values["seconds"] = seconds
             append_row(run / "log.csv", epoch + 1, values)

@@ -16,16 +16,20 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.split import Selection
-from tumorlens.errors import RunError
+from tumorlens.errors import OutputError, RunError
 from tumorlens.files import write_whole
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.networks.keras_backend import require_keras
@@ -43,11 +47,17 @@ __all__ = [
     "epochs_done",
     "load_checkpoint",
     "load_run",
+    "lost",
     "preparation_of",
     "read_log",
     "read_note",
     "read_recipe",
+    "room_for",
+    "save_checkpoint",
 ]
+
+_ENTRY: Final = 4096  # bytes that HDF5 adds for each array, at most
+_SPARE: Final = 2**16  # and for the file, the log and TensorBoard's
 
 
 def load_run(run: str | os.PathLike[str], epoch: int | None = None) -> tuple[Recipe, Any]:
@@ -214,6 +224,69 @@ def load_checkpoint(model: Any, path: Path) -> None:
             f"{path} is damaged ({error}); delete it, and the same training goes on from the "
             "epoch before"
         ) from error
+
+
+def save_checkpoint(model: Any, path: Path) -> None:
+    """Write a network's weights and optimiser; the file appears whole or not at all.
+
+    Raises
+    ------
+    RunError
+        When a weight is no number, so that the epoch before stays the last one.
+    OutputError
+        When there is no room for the file.
+    """
+    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        raise lost(path.parent.parent, "a weight of the network")
+    with room_for(path, model) as work:
+        model.save_weights(work)
+        work.replace(path)
+
+
+@contextmanager
+def room_for(path: Path, model: Any) -> Iterator[Path]:
+    """Fill a file as large as a checkpoint, so that a full disk is known before HDF5 meets it.
+
+    The library cannot be told of an error while it closes a file: it ends the process.
+
+    Yields
+    ------
+    pathlib.Path
+        The file, beside `path`; gone behind the block unless it has been moved.
+
+    Raises
+    ------
+    OutputError
+        When there is no room.
+    """
+    work = path.with_name(f"writing_{path.name}")
+    variables = [*model.variables, *model.optimizer.variables]
+    count = sum(math.prod(variable.shape) for variable in variables)
+    left = 4 * count + _ENTRY * len(variables) + _SPARE
+    try:
+        work.parent.mkdir(parents=True, exist_ok=True)
+        with work.open("wb") as file:
+            while left > 0:
+                left -= file.write(bytes(min(left, 2**20)))
+        yield work
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}); make room, and the same "
+            "command goes on from the last whole epoch"
+        ) from error
+    finally:
+        with suppress(OSError):
+            work.unlink(missing_ok=True)
+
+
+def lost(run: Path, what: str) -> RunError:
+    """Say that a training has run away, and what is left of it."""
+    done = epochs_done(run)
+    kept = f"epoch {done} is the last good one and is kept" if done else "no epoch was good"
+    return RunError(
+        f"{what} is no number in epoch {done + 1}, so training stopped; {kept}; begin a new run "
+        "with a lower --learning-rate"
+    )
 
 
 def append_row(path: Path, epoch: int, values: Mapping[str, float]) -> None:
