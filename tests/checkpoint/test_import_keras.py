@@ -289,19 +289,19 @@ def test_a_size_beyond_all_networks_must_be_confirmed(
         raise ModelError("far enough")
 
     def grow(config: dict[str, Any]) -> None:
-        config["config"]["layers"][0]["config"]["batch_shape"] = [None, 4096, 4096, 3]
+        config["config"]["layers"][0]["config"]["batch_shape"] = [None, 1024, 1024, 3]
 
     monkeypatch.setattr(import_keras, "build_network", note)
     change_config(file, grow)
-    refuse(file, r"wants pictures of 4096 × 4096 pixels.*say so with --size 4096")
+    refuse(file, r"wants pictures of 1024 × 1024 pixels.*say so with --size 1024")
     assert built == []
-    refuse(file, "far enough", size=4096)
-    assert built == [4096]
+    refuse(file, "far enough", size=1024)
+    assert built == [1024]
 
 
-@pytest.mark.parametrize("size", [0, -1, 7, 4097, 10**9])
+@pytest.mark.parametrize("size", [0, -1, 7, 1025, 10**9])
 def test_a_size_that_cannot_be_is_refused(file: Path, size: int) -> None:
-    refuse(file, "`size` must be from 8 to 4096", size=size)
+    refuse(file, "`size` must be from 8 to 1024", size=size)
 
 
 @pytest.mark.parametrize("shape", [[None, 64, 32, 3], [None, 64, 64, 1], [None, None, None, 3], 5])

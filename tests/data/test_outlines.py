@@ -76,6 +76,12 @@ def test_a_manifest_gives_groups_and_folds(data: Path) -> None:
         find_masked(*arguments, manifest=data / "manifest.csv", fold=5)
 
 
+def test_a_manifest_stands_for_the_folder_that_it_lies_in(data: Path) -> None:
+    (data / "pictures" / "manifest.csv").touch()
+    found = find_masked(data / "pictures" / "manifest.csv", data / "masks", data / "table.csv")
+    assert found == find_masked(data / "pictures", data / "masks", data / "table.csv")
+
+
 def test_columns_may_have_other_names_and_say_more(data: Path) -> None:
     rows = [
         {"image": "Training/glioma/a.png", "slice": "8", "label": "meningioma", "group": "P9"},

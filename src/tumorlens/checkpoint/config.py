@@ -22,9 +22,10 @@ __all__ = ["Config", "check_architecture", "read_config"]
 _SHOWN: Final = 80  # characters of a name from the file that an error repeats
 _MOST_VALUES: Final = 500_000  # of the JSON; Xception's has some ten thousand
 _MODULES: Final = re.compile(
-    r"keras|keras\.(layers|models|initializers|regularizers|constraints|optimizers|losses|metrics"
-    r"|dtype_policies|optimizers\.schedules|(src\.)?(engine|models)\.functional"
-    r"|(src\.)?(engine|models)\.sequential)"
+    # Keras 2 lives on as tf_keras, and calls the policies of 3 mixed precision.
+    r"(tf_)?keras(\.(layers|models|initializers|regularizers|constraints|optimizers|losses|metrics"
+    r"|dtype_policies|mixed_precision|optimizers\.schedules|(src\.)?(engine|models)\.functional"
+    r"|(src\.)?(engine|models)\.sequential))?"
 )
 _CLASS: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,99}|__keras_tensor__|__tuple__")
 _CODE: Final = ("function", "Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
@@ -196,9 +197,9 @@ def _input_size(layers: tuple[tuple[str, str, dict[str, Any]], ...], source: str
     if len(shape) != 1 or len(shape[0]) != 4 or shape[0][3] != 3 or shape[0][1] != shape[0][2]:
         raise ModelError(f"{source}: its input must be one square picture of 3 channels")
     size = shape[0][1]
-    if not is_whole(size) or not 8 <= size <= 4096:
+    if not is_whole(size) or not 8 <= size <= 1024:
         raise ModelError(
-            f"{source}: its input must have a side of 8 to 4096 pixels, not "
+            f"{source}: its input must have a side of 8 to 1024 pixels, not "
             f"{printable(size, _SHOWN)}"
         )
     return size

@@ -35,8 +35,8 @@ from tumorlens.untrusted import printable
 __all__ = ["import_checkpoint", "load_checkpoint_weights"]
 
 _AGREE: Final = 1e-4  # of a probability, between Keras and the exported network
-_SIDES: Final = range(8, 4097)
-# Memory and time go with the square of the side: at 4096 pixels the probes take gigabytes. The
+_SIDES: Final = range(8, 1025)
+# Memory and time go with the square of the side: at 4096 pixels the probes took 5 GB. The
 # networks were made for 224 to 299; whoever has one for more knows it, and may say so.
 _LARGEST_UNASKED: Final = 512
 _AUTOMATIC: Final = re.compile(r"(conv2d|batch_normalization|dense)(_\d+)?")
