@@ -54,7 +54,7 @@ def test_a_changed_copy_across_the_splits_is_found(audit: Audit) -> None:
         "Training/glioma/glioma_0.png",
         "Testing/glioma/copy.jpg",
     }
-    assert found.mirrored
+    assert found.way == "mirrored"
     assert found.across
     assert not found.exact
     assert not found.conflicting
@@ -116,6 +116,7 @@ def test_totals_add_up(audit: Audit) -> None:
         "exact_pairs": 2,
         "near_pairs": 1,
         "near_pairs_mirrored": 1,
+        "near_pairs_turned": 0,
         "alike_pairs": 0,
         "pairs_across_splits": 2,
         "pairs_of_different_labels": 1,

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
 
 from drawn_heads import draw_head
 from tumorlens.data.align import align, correlate, framed
 from tumorlens.data.copies import ALTERATIONS, Alteration, alter
-from tumorlens.data.duplicates import COPY, KIN, Pair, clusters, compare_all, find_pairs
+from tumorlens.data.duplicates import (
+    COPY,
+    KIN,
+    MIRRORED,
+    WAYS,
+    Pair,
+    clusters,
+    compare_all,
+    find_pairs,
+)
 from tumorlens.data.fingerprint import fingerprint, shrunk
 from tumorlens.data.folder import CLASSES
 from tumorlens.images.read import read_slices
@@ -45,13 +57,66 @@ def test_copies_are_found_and_nothing_else(
     found = find_pairs(np.concatenate([prints, copies(people, ALTERATIONS[name])]))
     assert {pair.second - pair.first for pair in found} == {count}, "a stranger was found"
     assert len(found) >= 0.9 * count
-    right_way = sum(pair.mirrored == ALTERATIONS[name].mirror for pair in found)
+    right_way = sum((pair.way == MIRRORED) == ALTERATIONS[name].mirror for pair in found)
     assert right_way == len(found)
+
+
+TURNS = {
+    "": lambda p: p,
+    "mirrored": np.fliplr,
+    "upside down": np.flipud,
+    "turned by 180°": lambda p: np.rot90(p, 2),
+    "transposed": np.transpose,
+    "turned by 90° to the right": lambda p: np.rot90(p, -1),
+    "turned by 90° to the left": np.rot90,
+    "transposed and turned by 180°": lambda p: np.rot90(p.T, 2),
+}
+
+
+def sharpened(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.UnsharpMask(3, 250, 0)))
+
+
+def stretched(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A monotone curve of contrast that is no gamma."""
+    return (255 / (1 + np.exp((90 - pixels.astype(float)) / 28))).astype(np.uint8)
+
+
+def captioned(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """In a black frame with a white line, text burnt in at its corners and a scale bar."""
+    framed_ = np.pad(pixels, 30)
+    framed_[2:4, 2:-2] = framed_[-4:-2, 2:-2] = 255
+    image = Image.fromarray(framed_)
+    draw = ImageDraw.Draw(image)
+    draw.text((8, 8), "SE 4 IM 12", fill=255)
+    draw.text((image.width - 70, image.height - 18), "W 512 L 256", fill=255)
+    draw.line((image.width - 12, 60, image.width - 12, 120), fill=255, width=2)
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("change", [sharpened, stretched, captioned, lambda p: p])
+def test_turned_copies_are_found_whatever_else_was_done(
+    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    people: list[Slice],
+    prints: NDArray[np.uint8],
+) -> None:
+    ways = [WAYS[i % len(WAYS)] for i in range(len(people))]
+    turned = [
+        TURNS[way](change(person.pixels.astype(np.uint8)))
+        for way, person in zip(ways, people, strict=True)
+    ]
+    copied = np.stack([fingerprint(read_slices(np.ascontiguousarray(p))[0]) for p in turned])
+    found = find_pairs(np.concatenate([prints, copied]), least=KIN)
+    count = len(people)
+    assert [(p.first, p.second) for p in found] == [(i, i + count) for i in range(count)]
+    back = {"turned by 90° to the right": "turned by 90° to the left"}
+    back |= {there: here for here, there in back.items()}
+    assert [p.way for p in found] == [back.get(way, way) for way in ways]
 
 
 def test_the_same_picture_is_its_own_best_copy(prints: NDArray[np.uint8]) -> None:
     (pair,) = find_pairs(np.stack([prints[0], prints[3], prints[0]]))
-    assert (pair.first, pair.second, pair.mirrored) == (0, 2, False)
+    assert (pair.first, pair.second, pair.way) == (0, 2, "")
     assert pair.similarity == pytest.approx(1, abs=1e-3)
 
 
@@ -76,8 +141,8 @@ def test_many_blocks_find_what_one_finds(
     assert len(expected) == 8
     for name, size in (("_BLOCK", 3), ("_BATCH", 2), ("_CHUNK", 5)):
         monkeypatch.setattr(f"tumorlens.data.duplicates.{name}", size)
-    assert [(p.first, p.second, p.mirrored) for p in find_pairs(both)] == [
-        (p.first, p.second, p.mirrored) for p in expected
+    assert [(p.first, p.second, p.way) for p in find_pairs(both)] == [
+        (p.first, p.second, p.way) for p in expected
     ]
 
 
@@ -109,7 +174,7 @@ def test_links_join_into_clusters() -> None:
 
 
 def test_pairs_sort_by_place() -> None:
-    near, far = Pair(0, 2, 0.95, mirrored=False), Pair(0, 1, 0.99, mirrored=True)
+    near, far = Pair(0, 2, 0.95), Pair(0, 1, 0.99, MIRRORED)
     assert sorted([near, far]) == [far, near]
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from tumorlens.data.copies import Curve, measure_curve
-from tumorlens.data.duplicates import COPY, KIN, Pair, clusters, compare_all
+from tumorlens.data.duplicates import COPY, KIN, MIRRORED, Pair, clusters, compare_all
 from tumorlens.data.folder import Example, find_examples
 from tumorlens.data.manifest import read_manifest
 from tumorlens.data.odd import find_odd
 from tumorlens.data.published import published
 from tumorlens.data.shortcuts import Shortcuts, measure_shortcuts
 from tumorlens.data.survey import Look, Survey, survey
+from tumorlens.data.traits import Traits, measure_traits
 from tumorlens.errors import DataError
 from tumorlens.progress import Progress, silent
 
@@ -40,8 +41,9 @@ class Finding:
         1 for equal pixels.
     exact
         Whether their decoded pixels are equal.
-    mirrored
-        Whether one is the other flipped left to right.
+    way
+        How the second must be turned to lie like the first: one of
+        `tumorlens.data.duplicates.WAYS`.
     """
 
     first: str
@@ -50,7 +52,7 @@ class Finding:
     splits: tuple[str, str]
     similarity: float
     exact: bool
-    mirrored: bool
+    way: str
 
     @property
     def across(self) -> bool:
@@ -103,6 +105,8 @@ class Audit:
         For each oddity the files that have it.
     unreadable
         Files, and why.
+    traits
+        By class: which way up, in which plane, with what marks its slices are.
     curve
         How the threshold was checked.
     seconds
@@ -122,6 +126,7 @@ class Audit:
     shortcuts: Shortcuts | None
     odd: dict[str, tuple[str, ...]]
     unreadable: dict[str, str]
+    traits: dict[str, Traits]
     curve: Curve
     seconds: dict[str, float]
 
@@ -137,7 +142,8 @@ class Audit:
             "exact_pictures": sum(map(len, self.exact_groups)),
             "exact_pairs": len(exact),
             "near_pairs": len(near),
-            "near_pairs_mirrored": sum(f.mirrored for f in near),
+            "near_pairs_mirrored": sum(f.way == MIRRORED for f in near),
+            "near_pairs_turned": sum(f.way not in ("", MIRRORED) for f in near),
             "alike_pairs": self.alike,
             "pairs_across_splits": sum(f.across for f in self.findings) if split else 0,
             "pairs_of_different_labels": sum(f.conflicting for f in self.findings),
@@ -210,6 +216,7 @@ def audit_data(
         shortcuts=shortcuts,
         odd=find_odd(found.looks, names),
         unreadable={_name(bad.path, root): bad.reason for bad in found.unreadable},
+        traits=measure_traits(found, kin),
         curve=curve,
         seconds=clock.seconds,
     )
@@ -247,7 +254,7 @@ def _findings(looks: Sequence[Look], names: Sequence[str], kin: list[Pair]) -> t
     same: dict[str, list[int]] = defaultdict(list)
     for position, look in enumerate(looks):
         for earlier in same[look.pixel_sha256]:
-            known[earlier, position] = Pair(earlier, position, 1.0, mirrored=False)
+            known[earlier, position] = Pair(earlier, position, 1.0)
         same[look.pixel_sha256].append(position)
     findings = [
         Finding(
@@ -257,7 +264,7 @@ def _findings(looks: Sequence[Look], names: Sequence[str], kin: list[Pair]) -> t
             splits=(looks[one].example.split, looks[other].example.split),
             similarity=pair.similarity,
             exact=looks[one].pixel_sha256 == looks[other].pixel_sha256,
-            mirrored=pair.mirrored,
+            way=pair.way,
         )
         for (one, other), pair in sorted(known.items())
     ]

@@ -153,7 +153,7 @@ def alter(picture: Slice, how: Alteration) -> bytes:
     grey = display_grey(picture) / np.float32(255)
     image = Image.fromarray(np.rint(255 * grey**how.gamma).astype(np.uint8))
     if how.to_head:
-        left, top, right, bottom = prepare(picture, view.SIZE, "head-crop/1").box
+        left, top, right, bottom = prepare(picture, view.SIZE, "head-crop/2").box
         image = image.crop(
             (
                 max(0, int(left)),

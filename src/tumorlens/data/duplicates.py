@@ -22,12 +22,15 @@ __all__ = [
     "CANDIDATE",
     "COPY",
     "KIN",
+    "MIRRORED",
+    "WAYS",
     "Pair",
     "Pairs",
     "clusters",
     "compare",
     "compare_all",
     "find_pairs",
+    "turn",
 ]
 
 COPY: Final = 0.93
@@ -45,7 +48,7 @@ different patients stayed below 0.79, but for two patients who may be one (0.82)
 """
 
 CANDIDATE: Final = 0.80
-"""Coarse correlation below which a pair is not looked at closely."""
+"""Correlation of the coarse views below which a pair is not looked at closely."""
 
 _ALIGNED = 0.86  # coarse correlation once one is laid over the other
 _DOUBTFUL, _CERTAIN = 0.6, 0.97  # similarities between which a finer look is worth it
@@ -56,7 +59,24 @@ _BLOCK = 2048  # rows of the correlation matrix held at a time
 _BATCH = 256  # pairs laid over each other at a time: small enough for the cache
 _CHUNK = 16_384  # pairs whose details are held at a time
 
+WAYS: Final = (
+    "",
+    "mirrored",
+    "upside down",
+    "turned by 180°",
+    "transposed",
+    "turned by 90° to the right",
+    "turned by 90° to the left",
+    "transposed and turned by 180°",
+)
+"""The eight ways in which a copy of a square picture may lie; the first: as it is."""
+
+MIRRORED: Final = WAYS[1]
+"""Flipped left to right."""
+
+_FLIPPED, _UPSIDE_DOWN, _TRANSPOSED = 1, 2, 4  # what a way is made of; transposed first
 _Index = NDArray[np.int64]
+_Ways = NDArray[np.int8]
 _T = TypeVar("_T")
 
 
@@ -70,14 +90,14 @@ class Pair:
         Positions of the pictures, `first` before `second`.
     similarity
         Correlation of their details once aligned, at most 1.
-    mirrored
-        Whether one is the other flipped left to right.
+    way
+        How the second must be turned to lie like the first: one of `WAYS`.
     """
 
     first: int
     second: int
     similarity: float
-    mirrored: bool
+    way: str = WAYS[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +108,8 @@ class Pairs:
     ----------
     first, second
         Positions of the pictures, int64, ``(m,)``; `first` before `second`.
-    flipped
-        Whether they correlate mirrored, bool, ``(m,)``.
+    ways
+        How the second must be turned, positions in `WAYS`, int8, ``(m,)``.
     start
         How the second lies over the first, roughly, float32, ``(m, 2, 3)``.
     similarity
@@ -98,7 +118,7 @@ class Pairs:
 
     first: NDArray[np.int64]
     second: NDArray[np.int64]
-    flipped: NDArray[np.bool_]
+    ways: _Ways
     start: NDArray[np.float32]
     similarity: NDArray[np.float32]
 
@@ -109,7 +129,7 @@ class Pairs:
                 int(self.first[k]),
                 int(self.second[k]),
                 round(float(self.similarity[k]), 4),
-                bool(self.flipped[k]),
+                WAYS[self.ways[k]],
             )
             for k in np.flatnonzero(self.similarity >= similarity)
         )
@@ -157,29 +177,29 @@ def compare_all(fingerprints: NDArray[np.uint8], *, progress: Progress = silent)
     MissingExtraError
         When SciPy is not installed.
     """
-    views, combinations = _views(fingerprints)
+    views = _views(fingerprints)
     nothing = np.empty(0, np.int64)
-    parts = [(nothing, nothing, np.empty(0, np.bool_), np.empty((0, 2, 3), np.float32))]
+    parts = [(nothing, nothing, np.empty(0, np.int8), np.empty((0, 2, 3), np.float32))]
     count = len(fingerprints)
     for top in range(0, count, _BLOCK):
         rows = slice(top, top + _BLOCK)
         for left in range(top, count, _BLOCK):
-            parts.append(_block(views, combinations, rows, slice(left, left + _BLOCK)))  # noqa: PERF401
+            parts.append(_block(views, rows, slice(left, left + _BLOCK)))  # noqa: PERF401
         progress("correlating", min(top + _BLOCK, count), count)
-    first, second, flipped, start = (np.concatenate(column) for column in zip(*parts, strict=True))
-    similarity = compare(fingerprints, first, second, flipped, start, progress=progress)
+    first, second, ways, start = (np.concatenate(column) for column in zip(*parts, strict=True))
+    similarity = compare(fingerprints, first, second, ways, start, progress=progress)
     # Of a pair that was looked at both ways round the better way counts.
     order = np.lexsort((-similarity, second, first))
     pair = first[order] * len(fingerprints) + second[order]
     kept = order[np.append(True, pair[1:] != pair[:-1])] if order.size else order
-    return Pairs(first[kept], second[kept], flipped[kept], start[kept], similarity[kept])
+    return Pairs(first[kept], second[kept], ways[kept], start[kept], similarity[kept])
 
 
 def compare(
     fingerprints: NDArray[np.uint8],
     first: _Index,
     second: _Index,
-    flipped: NDArray[np.bool_],
+    ways: _Ways,
     start: NDArray[np.float32],
     *,
     progress: Progress = silent,
@@ -192,8 +212,8 @@ def compare(
         uint8, ``(n, SIZE, SIZE)``.
     first, second
         Positions of the pictures of each pair, ``(m,)``.
-    flipped
-        Whether to mirror the second before comparing, ``(m,)``.
+    ways
+        How to turn the second before comparing, positions in `WAYS`, ``(m,)``.
     start
         How the second lies over the first, roughly, ``(m, 2, 3)``.
     progress
@@ -204,14 +224,14 @@ def compare(
     numpy.ndarray
         float32, ``(m,)``: from -1 to 1, and -1 for pairs that do not fit coarsely.
     """
-    maps, fits = _lay_over(fingerprints, first, second, flipped, start, progress)
+    maps, fits = _lay_over(fingerprints, first, second, ways, start, progress)
     result = np.full(len(first), -1, np.float32)
     likely = np.flatnonzero(fits >= _ALIGNED)
     for begin in range(0, len(likely), _CHUNK):
         chunk = likely[begin : begin + _CHUNK]
         shown, where = np.unique(np.concatenate([first[chunk], second[chunk]]), return_inverse=True)
         details = _details(fingerprints, shown)
-        score = _Scorer(fingerprints[shown], details, where.reshape(2, -1), flipped[chunk])
+        score = _Scorer(fingerprints[shown], details, where.reshape(2, -1), ways[chunk])
         for part, values in _batches(len(chunk), partial(score, maps[chunk])):
             result[chunk[part]] = values
             progress("comparing details", begin + int(part[-1]) + 1, len(likely))
@@ -225,7 +245,7 @@ class _Scorer:
     pictures: NDArray[np.uint8]  # (k, SIZE, SIZE)
     details: NDArray[np.float16]  # the same shape
     pairs: _Index  # (2, m), positions in both
-    flipped: NDArray[np.bool_]  # (m,)
+    ways: _Ways  # (m,)
 
     def __call__(self, maps: NDArray[np.float32], part: _Index) -> NDArray[np.float32]:
         values = self._correlate(part, maps[part])
@@ -235,14 +255,14 @@ class _Scorer:
             these = part[doubtful]
             one, other = self.pairs[:, these]
             fixed = view.shrunk(self.pictures[one], _FINE)
-            moving = _turned(view.shrunk(self.pictures[other], _FINE), self.flipped[these])
+            moving = turn(view.shrunk(self.pictures[other], _FINE), self.ways[these])
             better, _ = align(fixed, moving, maps[these])
             values[doubtful] = np.maximum(values[doubtful], self._correlate(these, better))
         return values
 
     def _correlate(self, part: _Index, maps: NDArray[np.float32]) -> NDArray[np.float32]:
         one, other = self.pairs[:, part]
-        moving = _turned(self.details[other], self.flipped[part])
+        moving = turn(self.details[other], self.ways[part])
         return correlate(self.details[one].astype(np.float32), moving, maps)
 
 
@@ -279,87 +299,84 @@ def clusters(count: int, links: Iterable[tuple[int, int]]) -> list[int]:
 class _View:
     """All pictures, each seen in its own frame."""
 
-    mirror: bool
     frames: NDArray[np.float32]  # (n, 3)
     vectors: NDArray[np.float32]  # (n, COARSE * COARSE)
 
+    def turned(self, columns: slice, way: int) -> NDArray[np.float32]:
+        """Turn some vectors as if their pictures were."""
+        squares = self.vectors[columns].reshape(-1, view.COARSE, view.COARSE)
+        ways = np.full(len(squares), way, np.int8)
+        return turn(squares, ways).reshape(len(squares), -1)
 
-def _views(fingerprints: NDArray[np.uint8]) -> tuple[list[_View], list[tuple[int, int]]]:
-    """Look at pictures as a whole, closer, and centred, each straight and mirrored.
+
+def _views(fingerprints: NDArray[np.uint8]) -> list[_View]:
+    """Look at pictures as a whole, closer, and centred.
 
     A copy that is cropped shows the middle of its original; and the head is not found
     at quite the same place where a copy is brighter.
-
-    Returns
-    -------
-    views, combinations
-        The views, and which of them to compare with which.
     """
     small = view.shrunk(fingerprints)
     whole = np.zeros((len(small), 3), np.float32)
     whole[:, 0] = 1
-    views = []
-    for frames in (whole, whole * np.float32(_CLOSER), view.head_frames(small)):
-        seen = framed(small, frames)
-        turned = np.ascontiguousarray(seen[:, :, ::-1])
-        views.append(_View(mirror=False, frames=frames, vectors=view.vectors(seen)))
-        flipped = frames * np.array([1, -1, 1], np.float32)
-        views.append(_View(mirror=True, frames=flipped, vectors=view.vectors(turned)))
-    return views, [(0, 0), (0, 1), (2, 0), (2, 1), (0, 2), (0, 3), (4, 4), (4, 5)]
+    return [
+        _View(frames, view.vectors(view.even(framed(small, frames))))
+        for frames in (whole, whole * np.float32(_CLOSER), view.head_frames(small))
+    ]
+
+
+def _turn_frames(frames: NDArray[np.float32], way: int) -> NDArray[np.float32]:
+    """Say where frames lie once their pictures are turned."""
+    half, column, row = frames.T
+    if way & _TRANSPOSED:
+        column, row = row, column
+    column = -column if way & _FLIPPED else column
+    return np.stack([half, column, -row if way & _UPSIDE_DOWN else row], axis=1)
+
+
+# Which view of one picture to compare with which of the other.
+_COMBINATIONS: Final = ((0, 0), (0, 1), (1, 0), (2, 2))
 
 
 def _block(
-    views: list[_View], combinations: list[tuple[int, int]], rows: slice, columns: slice
-) -> tuple[_Index, _Index, NDArray[np.bool_], NDArray[np.float32]]:
-    """Correlate some pictures with others in every combination of views, both ways round."""
-    straight = _best(views, [c for c in combinations if not views[c[1]].mirror], rows, columns)
-    mirror = _best(views, [c for c in combinations if views[c[1]].mirror], rows, columns)
-    found = [
-        _starts(views, ours, rows, columns, theirs.fit)
-        for ours, theirs in ((straight, mirror), (mirror, straight))
-    ]
-    row, column, flips, start = (np.concatenate(part) for part in zip(*found, strict=True))
-    return row, column, flips, start
+    views: list[_View], rows: slice, columns: slice
+) -> tuple[_Index, _Index, _Ways, NDArray[np.float32]]:
+    """Pick the pairs worth a close look, in the way or the ways in which they fit best."""
+    fits, kinds = [], []
+    for way in range(len(WAYS)):
+        fit, kind = _fit(views, rows, columns, way)
+        fits.append(fit)
+        kinds.append(kind)
+    best = np.maximum.reduce(fits)
+    found = []
+    for way, (fit, kind) in enumerate(zip(fits, kinds, strict=True)):
+        likely = (fit >= CANDIDATE) & (fit >= best - np.float32(_UNSURE))
+        if rows == columns:
+            likely = np.triu(likely, 1)
+        row, column = np.nonzero(likely)
+        chosen = kind[row, column]
+        row, column = row + rows.start, column + columns.start
+        start = np.zeros((len(row), 2, 3), np.float32)
+        for number, (a, b) in enumerate(_COMBINATIONS):
+            these = np.flatnonzero(chosen == number)
+            moving = _turn_frames(views[b].frames[column[these]], way)
+            start[these] = _between(views[a].frames[row[these]], moving)
+        found.append((row, column, np.full(len(row), way, np.int8), start))
+    row, column, ways, start = (np.concatenate(part) for part in zip(*found, strict=True))
+    return row, column, ways, start
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Best:
-    """The best of several combinations of views, for every pair of a block."""
-
-    combinations: list[tuple[int, int]]
-    fit: NDArray[np.float32]
-    kind: NDArray[np.int8]  # which combination
-
-
-def _best(
-    views: list[_View], combinations: list[tuple[int, int]], rows: slice, columns: slice
-) -> _Best:
-    a, b = combinations[0]
-    fit: NDArray[np.float32] = views[a].vectors[rows] @ views[b].vectors[columns].T
-    kind = np.zeros(fit.shape, np.int8)
-    for number, (a, b) in enumerate(combinations[1:], start=1):
-        product = views[a].vectors[rows] @ views[b].vectors[columns].T
+def _fit(
+    views: list[_View], rows: slice, columns: slice, way: int
+) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    """Correlate pictures with turned ones: the best of all combinations, and which it is."""
+    theirs = [v.turned(columns, way) for v in views]
+    shape = views[0].vectors[rows].shape[0], len(theirs[0])
+    fit, kind = np.full(shape, -2, np.float32), np.zeros(shape, np.int8)
+    for number, (a, b) in enumerate(_COMBINATIONS):
+        product: NDArray[np.float32] = views[a].vectors[rows] @ theirs[b].T
         kind[product > fit] = number
         np.maximum(fit, product, out=fit)
-    return _Best(combinations, fit, kind)
-
-
-def _starts(
-    views: list[_View], best: _Best, rows: slice, columns: slice, other: NDArray[np.float32]
-) -> tuple[_Index, _Index, NDArray[np.bool_], NDArray[np.float32]]:
-    """Pick the pairs worth a close look, unless they fit much better the other way round."""
-    likely = (best.fit >= CANDIDATE) & (best.fit >= other - _UNSURE)
-    if rows == columns:
-        likely = np.triu(likely, 1)
-    row, column = np.nonzero(likely)
-    chosen = best.kind[row, column]
-    row, column = row + rows.start, column + columns.start
-    start = np.zeros((len(row), 2, 3), np.float32)
-    for number, (a, b) in enumerate(best.combinations):
-        these = np.flatnonzero(chosen == number)
-        start[these] = _between(views[a].frames[row[these]], views[b].frames[column[these]])
-    mirror = views[best.combinations[0][1]].mirror
-    return row, column, np.full(len(row), mirror), start
+    return fit, kind
 
 
 def _between(fixed: NDArray[np.float32], moving: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -375,7 +392,7 @@ def _lay_over(
     fingerprints: NDArray[np.uint8],
     first: _Index,
     second: _Index,
-    flipped: NDArray[np.bool_],
+    ways: _Ways,
     start: NDArray[np.float32],
     progress: Progress,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -384,7 +401,7 @@ def _lay_over(
     maps, fits = np.empty((len(first), 2, 3), np.float32), np.empty(len(first), np.float32)
 
     def fit(part: _Index) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        moving = _turned(small[second[part]], flipped[part])
+        moving = turn(small[second[part]], ways[part])
         return align(small[first[part]], moving, start[part])
 
     for part, (found, fitness) in _batches(len(first), fit):
@@ -400,10 +417,23 @@ def _details(fingerprints: NDArray[np.uint8], shown: _Index) -> NDArray[np.float
     return details
 
 
-def _turned(pictures: NDArray[np.floating], flipped: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Copy pictures, with some of them mirrored."""
+def turn(pictures: NDArray[np.floating], ways: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Copy square pictures, each turned in its own way.
+
+    Parameters
+    ----------
+    pictures
+        ``(n, size, size)``.
+    ways
+        Positions in `WAYS`, ``(n,)``.
+    """
     turned = pictures.astype(np.float32)
-    turned[flipped] = turned[flipped][:, :, ::-1]
+    for way in np.unique(ways[ways > 0]):
+        these = np.flatnonzero(ways == way)
+        some = turned[these]
+        some = some.transpose(0, 2, 1) if way & _TRANSPOSED else some
+        some = some[:, ::-1] if way & _UPSIDE_DOWN else some
+        turned[these] = some[:, :, ::-1] if way & _FLIPPED else some
     return turned
 
 

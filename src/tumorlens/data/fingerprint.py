@@ -4,8 +4,8 @@ A fingerprint is the slice as the network's own preparation leaves it (head cut 
 grey values stretched) at `SIZE` pixels. That undoes borders, resizing and brightness.
 Two views of it are compared:
 
-- **coarse**: `COARSE` pixels as one unit vector, so that the correlation of all pairs
-  is a matrix product. It finds candidates.
+- **coarse**: the larger structures at `COARSE` pixels as one unit vector, so that the
+  correlation of all pairs is a matrix product. It finds candidates.
 - **detail**: the structures from about one to four pixels wide, with their contrast
   made even over the picture. It tells a copy, even one sharpened or with another
   contrast, from the neighbouring slice of the same head, which correlates at 0.97
@@ -29,8 +29,8 @@ from tumorlens.images.slice import Slice
 __all__ = [
     "COARSE",
     "SIZE",
-    "coarse",
     "detail",
+    "even",
     "fingerprint",
     "head_frames",
     "shrunk",
@@ -48,6 +48,7 @@ COARSE: Final = 32
 _FINEST, _WIDEST = 1.0, 4.0  # pixels of the fingerprint: blurs that the detail lies between
 _FAINT = 50.0  # grey levels of 255: what is darker does not say where the head is
 _REACH = 1.35  # half the side of a head's frame, in standard deviations of its grey values
+_COARSE_FINEST, _COARSE_WIDEST = 0.7, 3.3  # pixels of the coarse view: the same, for it
 _QUIET = 6.0  # grey levels of 255: structures fainter than this are noise, and left faint
 
 
@@ -59,30 +60,44 @@ def fingerprint(picture: Slice) -> NDArray[np.uint8]:
     numpy.ndarray
         uint8, ``(SIZE, SIZE)``.
     """
-    return np.rint(prepare(picture, SIZE, "head-crop/1").pixels * 255).astype(np.uint8)
+    return np.rint(prepare(picture, SIZE, "head-crop/2").pixels * 255).astype(np.uint8)
 
 
-def coarse(fingerprints: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Shrink fingerprints to unit vectors whose dot product is a correlation.
+def even(small: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Keep the coarse structures of shrunk fingerprints, at an even contrast.
 
-    The middle of the head weighs more than its rim.
+    What all heads share, an oval that is bright on black, has little part in it; and
+    neither brightening nor sharpening changes it much.
 
     Parameters
     ----------
-    fingerprints
-        uint8, ``(n, SIZE, SIZE)``.
+    small
+        float32, ``(n, COARSE, COARSE)``, from 0 to 255.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, the same shape.
+
+    Raises
+    ------
+    MissingExtraError
+        When SciPy is not installed.
+    """
+    return _even(small, _COARSE_FINEST, _COARSE_WIDEST)
+
+
+def vectors(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Make unit vectors of `even` pictures, whose dot product is a correlation.
+
+    The middle of the head weighs more than its rim.
 
     Returns
     -------
     numpy.ndarray
         float32, ``(n, COARSE * COARSE)``; nought for a blank picture.
     """
-    return vectors(shrunk(fingerprints))
-
-
-def vectors(small: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Do the same with fingerprints that are shrunk already, ``(n, COARSE, COARSE)``."""
-    flat = small.reshape(len(small), COARSE * COARSE)
+    flat = pictures.reshape(len(pictures), COARSE * COARSE)
     weight = np.broadcast_to(window(COARSE), flat.shape)
     return np.asarray(unit(flat, weight) * np.sqrt(weight), dtype=np.float32)
 
@@ -112,10 +127,7 @@ def detail(fingerprints: NDArray[np.uint8]) -> NDArray[np.float16]:
     MissingExtraError
         When SciPy is not installed.
     """
-    band = _blur(fingerprints.astype(np.float32), _FINEST)
-    band -= _blur(band, _WIDEST)
-    strength = np.sqrt(_blur(band * band, _WIDEST) + np.float32(_QUIET**2))
-    return np.asarray(band / strength, dtype=np.float16)
+    return _even(fingerprints.astype(np.float32), _FINEST, _WIDEST).astype(np.float16)
 
 
 def head_frames(small: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -161,6 +173,14 @@ def unit(values: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np
     centred = values - (values * weight).sum(1, keepdims=True) / total
     norm = np.sqrt((centred * centred * weight).sum(1, keepdims=True))
     return np.asarray(centred / np.maximum(norm, np.float32(1e-4)), dtype=np.float32)
+
+
+def _even(pictures: NDArray[np.float32], finest: float, widest: float) -> NDArray[np.float32]:
+    """Keep a band of widths, and divide it by its own strength nearby."""
+    band = _blur(pictures, finest)
+    band -= _blur(band, widest)
+    strength = np.sqrt(_blur(band * band, widest) + np.float32(_QUIET**2))
+    return np.asarray(band / strength, dtype=np.float32)
 
 
 def _blur(pictures: NDArray[np.float32], width: float) -> NDArray[np.float32]:

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from tumorlens.data.fingerprint import SIZE, fingerprint
 from tumorlens.data.folder import Example
 from tumorlens.errors import DataError, UnreadableImageError
+from tumorlens.images.head import find_head_box
 from tumorlens.images.read import read_file
 from tumorlens.images.slice import Slice
 from tumorlens.progress import Progress, silent
 
 __all__ = ["Look", "Survey", "Unreadable", "survey"]
 
+_NEAR: Final = 0.02  # of the longer side: what is nearer to the head may be part of it
+_BRIGHT: Final = 0.5  # of the brightest tissue
 _RIM: Final = 20  # the border is one in so many rows and columns
 
 
@@ -50,6 +53,8 @@ class Look:
         The same of the top, bottom, left and right rim.
     spread
         Standard deviation of the grey values, from 0 to 0.5.
+    marks
+        Share of the picture that is bright and lies outside the head's box.
     """
 
     example: Example
@@ -64,6 +69,7 @@ class Look:
     mean: float
     border: tuple[float, float, float, float]
     spread: float
+    marks: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +154,18 @@ def _look(example: Example) -> tuple[Look, NDArray[np.uint8]] | Unreadable:
         mean=float(grey.mean()),
         border=(top, bottom, left, right),
         spread=float(grey.std()),
+        marks=_marks(grey),
     )
     return look, fingerprint(picture)
+
+
+def _marks(grey: NDArray[np.float32]) -> float:
+    """Give the share of bright pixels that are clearly outside the head's box."""
+    (left, top, right, bottom), _ = find_head_box(grey - grey.min())
+    far = round(_NEAR * max(grey.shape))
+    bright = grey > _BRIGHT * np.percentile(grey, 99.5)
+    bright[max(top - far, 0) : bottom + far, max(left - far, 0) : right + far] = False
+    return float(bright.mean())
 
 
 def hash_pixels(picture: Slice) -> str:

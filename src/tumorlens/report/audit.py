@@ -11,6 +11,7 @@ from typing import Final
 
 from tumorlens.data.audit import Audit, Finding
 from tumorlens.data.duplicates import COPY
+from tumorlens.data.traits import describe_traits
 from tumorlens.files import new_folder, write_text
 from tumorlens.report.audit_curve import draw_curve
 from tumorlens.report.page import listing, table, thumbnail, whole_page
@@ -27,14 +28,14 @@ _KINDS: Final[tuple[tuple[str, str, Callable[[Finding], bool]], ...]] = (
         lambda f: f.conflicting,
     ),
     (
-        "Mirrored, across the splits",
-        "A test picture that is a training picture flipped left to right.",
-        lambda f: f.across and f.mirrored,
+        "Mirrored or turned, across the splits",
+        "A test picture that is a training picture flipped or turned.",
+        lambda f: f.across and bool(f.way),
     ),
     (
         "Near-duplicates across the splits",
         "A test picture that is a training picture cropped, rescaled, brightened or re-encoded.",
-        lambda f: f.across and not f.mirrored and not f.exact,
+        lambda f: f.across and not f.way and not f.exact,
     ),
     (
         "Equal pixels across the splits",
@@ -91,6 +92,7 @@ def draw_page(audit: Audit, root: Path) -> str:
             _twins(audit),
             _galleries(audit, root),
             _shortcuts(audit),
+            _traits(audit),
             _files(audit),
             _calibration(audit),
         )
@@ -105,11 +107,12 @@ def draw_page(audit: Audit, root: Path) -> str:
 
 def _tiles(audit: Audit) -> str:
     totals = audit.totals()
+    ways = f"{totals['near_pairs_mirrored']:,} mirrored, {totals['near_pairs_turned']:,} turned"
     rows = [
         ("pictures", "pictures read"),
         ("unreadable", "files that cannot be read"),
         ("exact_pictures", f"pictures in {totals['exact_groups']:,} groups of equal pixels"),
-        ("near_pairs", f"pairs of near-duplicates, {totals['near_pairs_mirrored']:,} mirrored"),
+        ("near_pairs", f"pairs of near-duplicates, {ways}"),
         ("pairs_across_splits", "pairs of copies across training and testing"),
         ("pairs_of_different_labels", "pairs of copies with different labels"),
     ]
@@ -173,7 +176,7 @@ def _pair(finding: Finding, root: Path) -> str:
         for name, label, split in sides
     )
     how = "equal pixels" if finding.exact else f"similarity {finding.similarity:.3f}"
-    how += ", mirrored" if finding.mirrored else ""
+    how += f", {finding.way}" if finding.way else ""
     return f"<figure>{pictures}<figcaption>{how}</figcaption></figure>"
 
 
@@ -197,6 +200,21 @@ def _shortcuts(audit: Audit) -> str:
         f"{found.folds}-fold cross-validation with no group on both sides. A network may owe as "
         f'much to the same accident.</p><table class="bars">{drawn}</table>'
         f"<p>It goes by: {leading}.</p>"
+    )
+
+
+def _traits(audit: Audit) -> str:
+    heads = ("class", "pictures", "with a turned copy", "lopsided", "marks outside the head")
+    rows = [
+        (label, *(f"{n:,}" for n in (t.pictures, t.turned, t.lopsided, t.marked)))
+        for label, t in audit.traits.items()
+    ]
+    said = "".join(f"<p><b>{html.escape(text)}</b></p>" for text in describe_traits(audit.traits))
+    return (
+        f"<h2>What the slices of each class look like</h2>{said}{table(heads, rows)}"
+        "<p>A turned copy lies upside down or on its side. Lopsided heads are not their own "
+        "mirror image, as in sagittal slices. Marks are text, scale bars and frames. The "
+        "sequence (T1, T2, FLAIR) is not told.</p>"
     )
 
 
@@ -224,7 +242,8 @@ def _calibration(audit: Audit) -> str:
     return (
         "<h2>How copies are told from look-alikes</h2>"
         "<p>The head is cut out and its grey values stretched, so that borders, size and "
-        "brightness of a file do not count. All pairs are correlated, straight and mirrored, "
+        "brightness of a file do not count. All pairs are correlated, in all eight "
+        "ways to turn a square, "
         "whole, closer and centred. The likely ones are laid over each other and their fine "
         "structure is correlated. Ordinary hashes fail on such pictures: a third of every scan "
         "is black and every head an oval. Two pictures are called copies from "
