@@ -5,8 +5,8 @@ Where one class alone has such a trait, a network may go by it. Told by simple s
 - **turned**: a copy of the picture lies upside down or on its side. Only copies say so: a
   class whose heads all lie alike is not noticed.
 - **lopsided**: the head is no mirror image of itself, as in sagittal slices. Of 2,000
-  slices that were looked at by eye, 97 % of the sagittal ones and 2 % of the axial and
-  coronal ones lie below `LOPSIDED`.
+  slices that were looked at by eye, 98 % of the sagittal ones, 0.1 % of the axial ones
+  and none of the 45 coronal ones lie below `LOPSIDED`.
 - **marked**: something bright lies outside the head, as text, scale bars and frames do.
 
 The sequence (T1, T2, FLAIR) is not told.
