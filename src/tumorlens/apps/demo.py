@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from tumorlens.apps.demo_lesion import draw_lesion
-from tumorlens.data.folder import CLASSES
+from tumorlens.data.folder import CLASSES, class_name
 from tumorlens.data.published import TEST_FOLD, published
 from tumorlens.errors import DataError, MissingExtraError, OutputError
 from tumorlens.files import check_new_folder, find_files, hash_file, replaced_folder
@@ -25,7 +25,6 @@ from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
 from tumorlens.prediction import Prediction
 from tumorlens.records import read_record
-from tumorlens.report.style import class_name
 from tumorlens.untrusted import is_number, printable
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ __all__ = [
     "SKIP",
     "SPLITS",
     "Example",
+    "class_name",
     "class_named",
     "find_examples",
     "read_class_map",
@@ -122,6 +123,11 @@ def find_examples(
         )
     order = {name: i for i, name in enumerate(("", *SPLITS))}
     return sorted(examples, key=lambda e: (order[e.split], e.label, str(e.path)))
+
+
+def class_name(label: str) -> str:
+    """Name a class as people write it, in every page, figure and window."""
+    return "no tumour" if label == "notumor" else label
 
 
 def class_named(name: str) -> str | None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import html
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from tumorlens.data.audit import Audit, Finding
 from tumorlens.data.duplicates import COPY
+from tumorlens.data.folder import class_name
 from tumorlens.data.traits import describe_traits
 from tumorlens.files import new_folder, write_text
 from tumorlens.report.audit_curve import draw_curve
-from tumorlens.report.page import listing, table, thumbnail, whole_page
+from tumorlens.report.page import render, share
+from tumorlens.report.style import figure_style, to_png
 
-__all__ = ["write_audit"]
+__all__ = ["draw_page", "write_audit"]
 
 _SHOWN: Final = 12  # pairs shown of each kind
 
@@ -74,6 +75,8 @@ def write_audit(audit: Audit, root: str | os.PathLike[str], out: str | os.PathLi
 
     Raises
     ------
+    MissingExtraError
+        When Matplotlib or Jinja is not installed.
     OutputError
         When the folder is there already or cannot be written.
     """
@@ -86,79 +89,66 @@ def write_audit(audit: Audit, root: str | os.PathLike[str], out: str | os.PathLi
 
 def draw_page(audit: Audit, root: Path) -> str:
     """Write the page."""
-    body = "".join(
-        (
-            _tiles(audit),
-            _twins(audit),
-            _galleries(audit, root),
-            _shortcuts(audit),
-            _traits(audit),
-            _files(audit),
-            _calibration(audit),
-        )
-    )
-    return whole_page(
-        f"Audit of {audit.name}",
-        "What makes results on this data look better than they are. Research use only.",
-        body,
-        "tumorlens data audit",
+    curve = audit.curve
+    at = curve.thresholds.index(COPY)
+    with figure_style():
+        drawn = to_png(draw_curve(curve, COPY))
+    bars: list[tuple[str, float]] = []
+    leading = ""
+    if (found := audit.shortcuts) is not None:
+        bars = [("always the commonest class", found.majority), ("which class", found.classes)]
+        bars += [] if found.tumour is None else [("tumour or none", found.tumour)]
+        ranked = sorted(found.importance.items(), key=lambda item: -item[1])[:4]
+        leading = ", ".join(f"{name} {value:.0%}" for name, value in ranked)
+    unreadable = [f"{name}: {reason}" for name, reason in audit.unreadable.items()]
+    return render(
+        "audit",
+        found=audit,
+        root=root,
+        totals=audit.totals(),
+        twins=_twins(audit),
+        galleries=list(_galleries(audit)),
+        bars=bars,
+        leading=leading,
+        traits=_traits(audit),
+        traits_said=describe_traits(audit.traits),
+        tables=_tables(audit),
+        lists=[*audit.odd.items(), ("cannot be read", unreadable)],
+        copy=COPY,
+        curve=drawn,
+        copies=[(name, f"{shares[at]:.1%}") for name, shares in curve.copies.items()],
+        strangers=f"{curve.strangers[at]:,} of {curve.strangers_compared:,}",
+        seconds=", ".join(f"{stage} {time:.0f} s" for stage, time in audit.seconds.items()),
     )
 
 
-def _tiles(audit: Audit) -> str:
-    totals = audit.totals()
-    ways = f"{totals['near_pairs_mirrored']:,} mirrored, {totals['near_pairs_turned']:,} turned"
-    rows = [
-        ("pictures", "pictures read"),
-        ("unreadable", "files that cannot be read"),
-        ("exact_pictures", f"pictures in {totals['exact_groups']:,} groups of equal pixels"),
-        ("near_pairs", f"pairs of near-duplicates, {ways}"),
-        ("pairs_across_splits", "pairs of copies across training and testing"),
-        ("pairs_of_different_labels", "pairs of copies with different labels"),
+def _traits(audit: Audit) -> list[tuple[str, ...]]:
+    """Say what the slices of each class look like."""
+    return [
+        (class_name(label), *(f"{n:,}" for n in (t.pictures, t.turned, t.lopsided, t.marked)))
+        for label, t in audit.traits.items()
     ]
-    tiles = "".join(f"<li><b>{totals[key]:,}</b> {text}</li>" for key, text in rows)
-    folds = ""
-    if audit.across_folds is not None:
-        copies, alike = audit.across_folds
-        folds = f"<p>Across folds: {copies:,} pairs of copies, {alike:,} pairs merely alike.</p>"
-    return f'<ul class="tiles">{tiles}</ul>{folds}'
 
 
-def _twins(audit: Audit) -> str:
-    if not audit.twins:
-        return ""
-    rows = [
-        (label, f"{t.pictures:,}", _share(t.exact, t.pictures), _share(t.near, t.pictures))
-        for label, t in audit.twins.items()
+def _twins(audit: Audit) -> list[tuple[str, ...]]:
+    counts = [(class_name(c), t.pictures, t.exact, t.near) for c, t in audit.twins.items()]
+    if twins := audit.twins.values():
+        whole, exact = sum(t.pictures for t in twins), sum(t.exact for t in twins)
+        counts.append(("all", whole, exact, sum(t.near for t in twins)))
+    return [
+        (name, f"{whole:,}", share(exact, whole), share(near, whole))
+        for name, whole, exact, near in counts
     ]
-    values = list(audit.twins.values())
-    whole = sum(t.pictures for t in values)
-    exact, near = sum(t.exact for t in values), sum(t.near for t in values)
-    rows.append(("all", f"{whole:,}", _share(exact, whole), _share(near, whole)))
-    drawn = table(("class", "test pictures", "equal pixels", "any copy"), rows)
-    return (
-        "<h2>Test pictures that are also in training</h2>"
-        f"<p>Whoever trains on Training and tests on Testing is asked again what was taught."
-        f"</p>{drawn}"
-    )
 
 
-def _galleries(audit: Audit, root: Path) -> str:
-    parts = []
+def _galleries(audit: Audit) -> Iterator[tuple[str, str, list[Finding], int]]:
+    """Give the kinds of pairs that there are: title, words, the pairs shown, how many."""
     rest = list(audit.findings)
     for title, text, belongs in _KINDS:
         found = [finding for finding in rest if belongs(finding)]
         rest = [finding for finding in rest if not belongs(finding)]
-        if not found:
-            continue
-        shown = _spread(found, _SHOWN)
-        pairs = "".join(_pair(finding, root) for finding in shown)
-        some = "" if len(found) == len(shown) else f", {len(shown)} of them shown"
-        parts.append(
-            f"<h2>{title}</h2><p>{text} {len(found):,} pairs{some}; all are in "
-            f'<code>audit.json</code>.</p><div class="pairs">{pairs}</div>'
-        )
-    return "".join(parts)
+        if found:
+            yield title, text, _spread(found, _SHOWN), len(found)
 
 
 def _spread(found: Sequence[Finding], count: int) -> list[Finding]:
@@ -168,94 +158,15 @@ def _spread(found: Sequence[Finding], count: int) -> list[Finding]:
     return [found[i * (len(found) - 1) // (count - 1)] for i in range(count)]
 
 
-def _pair(finding: Finding, root: Path) -> str:
-    sides = zip((finding.first, finding.second), finding.labels, finding.splits, strict=True)
-    pictures = "".join(
-        f"<div>{thumbnail(root / name, name)}<p><b>{label}</b> {split}<br>"
-        f"<small>{html.escape(name)}</small></p></div>"
-        for name, label, split in sides
-    )
-    how = "equal pixels" if finding.exact else f"similarity {finding.similarity:.3f}"
-    how += f", {finding.way}" if finding.way else ""
-    return f"<figure>{pictures}<figcaption>{how}</figcaption></figure>"
-
-
-def _shortcuts(audit: Audit) -> str:
-    found = audit.shortcuts
-    if found is None:
-        return "<h2>Shortcuts</h2><p>There are too few pictures to measure them.</p>"
-    bars = [("always the commonest class", found.majority), ("which class", found.classes)]
-    if found.tumour is not None:
-        bars.append(("tumour or none", found.tumour))
-    drawn = "".join(
-        f'<tr><th scope="row">{name}</th><td class="bar"><i style="width:{value:.1%}"></i></td>'
-        f"<td>{value:.1%}</td></tr>"
-        for name, value in bars
-    )
-    ranked = sorted(found.importance.items(), key=lambda item: -item[1])[:4]
-    leading = ", ".join(f"{name} {value:.0%}" for name, value in ranked)
-    return (
-        "<h2>Shortcuts</h2><p>What a random forest gets right without seeing the brain: from "
-        "width, height, channels and bytes of the file, its mean and its borders, in "
-        f"{found.folds}-fold cross-validation with no group on both sides. A network may owe as "
-        f'much to the same accident.</p><table class="bars">{drawn}</table>'
-        f"<p>It goes by: {leading}.</p>"
-    )
-
-
-def _traits(audit: Audit) -> str:
-    heads = ("class", "pictures", "with a turned copy", "lopsided", "marks outside the head")
-    rows = [
-        (label, *(f"{n:,}" for n in (t.pictures, t.turned, t.lopsided, t.marked)))
-        for label, t in audit.traits.items()
-    ]
-    said = "".join(f"<p><b>{html.escape(text)}</b></p>" for text in describe_traits(audit.traits))
-    return (
-        f"<h2>What the slices of each class look like</h2>{said}{table(heads, rows)}"
-        "<p>A turned copy lies upside down or on its side. Lopsided heads are not their own "
-        "mirror image, as in sagittal slices. Marks are text, scale bars and frames. The "
-        "sequence (T1, T2, FLAIR) is not told.</p>"
-    )
-
-
-def _files(audit: Audit) -> str:
-    parts = ["<h2>Files</h2>"]
+def _tables(audit: Audit) -> list[tuple[tuple[str, ...], list[tuple[str, ...]], str]]:
+    """Give the tables of files: head, rows, style."""
     classes = sorted({label for row in audit.counts.values() for label in row})
     rows = [(part, *(f"{row.get(c, 0):,}" for c in classes)) for part, row in audit.counts.items()]
-    parts.append(table(("split", *classes), rows))
+    tables = [(("split", *map(class_name, classes)), rows, "")]
     for title, tally in (("modes", audit.modes), ("commonest sizes", audit.sizes)):
-        texts = [(c, ", ".join(f"{k}: {n:,}" for k, n in row.items())) for c, row in tally.items()]
-        parts.append(table(("class", title), texts, "words"))
-    for oddity, names in audit.odd.items():
-        parts.append(listing(f"{oddity}: {len(names):,}", names, "audit.json"))
-    reasons = [f"{name}: {reason}" for name, reason in audit.unreadable.items()]
-    parts.append(listing(f"cannot be read: {len(reasons):,}", reasons, "audit.json"))
-    return "".join(parts)
-
-
-def _calibration(audit: Audit) -> str:
-    curve = audit.curve
-    at = curve.thresholds.index(COPY)
-    rows = [(name, f"{shares[at]:.1%}") for name, shares in curve.copies.items()]
-    strangers = f"{curve.strangers[at]:,} of {curve.strangers_compared:,}"
-    seconds = ", ".join(f"{stage} {time:.0f} s" for stage, time in audit.seconds.items())
-    return (
-        "<h2>How copies are told from look-alikes</h2>"
-        "<p>The head is cut out and its grey values stretched, so that borders, size and "
-        "brightness of a file do not count. All pairs are correlated, in all eight "
-        "ways to turn a square, "
-        "whole, closer and centred. The likely ones are laid over each other and their fine "
-        "structure is correlated. Ordinary hashes fail on such pictures: a third of every scan "
-        "is black and every head an oval. Two pictures are called copies from "
-        f"{COPY:.2f} up. That was set on slices whose patient and number are known: copies "
-        "reached 0.98 and more, neighbouring slices of one head 0.92 at most.</p>"
-        f"<p>Checked here on copies made of {curve.sample:,} of these very pictures, and on the "
-        f"likely pairs of different labels, which cannot be copies unless a label is wrong: "
-        f"{strangers} were called copies.</p>"
-        f"{draw_curve(curve, COPY)}{table(('a copy that was', 'found'), rows)}"
-        f"<p><small>Took: {seconds}.</small></p>"
-    )
-
-
-def _share(count: int, whole: int) -> str:
-    return f"{count:,} ({count / whole:.1%})"
+        texts: list[tuple[str, ...]] = [
+            (class_name(c), ", ".join(f"{key}: {n:,}" for key, n in row.items()))
+            for c, row in tally.items()
+        ]
+        tables.append((("class", title), texts, "words"))
+    return tables

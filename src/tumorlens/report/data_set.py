@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tumorlens.data.folder import class_name
 from tumorlens.data.manifest import find_labelled
 from tumorlens.data.published import published
 from tumorlens.errors import DataError, UnreadableImageError
 from tumorlens.extras import require
-from tumorlens.files import new_folder
+from tumorlens.files import new_folder, write_text
 from tumorlens.images.read import read_file
 from tumorlens.progress import Progress, silent
 from tumorlens.report.data_set_figures import (
@@ -25,8 +26,8 @@ from tumorlens.report.data_set_figures import (
     draw_samples,
     draw_sizes,
 )
-from tumorlens.report.page import drawing, listing, table, whole_page
-from tumorlens.report.style import class_name, figure_style, to_png
+from tumorlens.report.page import render
+from tumorlens.report.style import figure_style, to_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -133,7 +134,8 @@ def plot_data(
                 drawn.append((name, caption, to_png(draw())))
             (folder / f"{name}.png").write_bytes(drawn[-1][2])
             progress("drew figures", i + 1, len(drawings))
-        (folder / "index.html").write_text(_page(found, drawn), encoding="utf-8")
+        page = render("data_set", found=found, counts=_table(found.pictures), figures=drawn)
+        write_text(folder / "index.html", page)
     return [*(Path(out) / f"{name}.png" for name, *_ in drawn), Path(out) / "index.html"]
 
 
@@ -158,25 +160,12 @@ def _drawings(
     return drawings
 
 
-def _page(found: Gathered, drawn: list[tuple[str, str, bytes]]) -> str:
-    """Write one HTML file that needs no other."""
-    figures = "".join(drawing(png, caption, caption) for _, caption, png in drawn)
-    lost = found.unreadable
-    left_out = listing(f"Left out: {len(lost):,} that cannot be read", lost, "the data set itself")
-    return whole_page(
-        "The data set in pictures",
-        f"{len(found.pictures):,} pictures.",
-        f'{_table(found.pictures)}<div class="drawings">{figures}</div>{left_out if lost else ""}',
-        "tumorlens data plot",
-    )
-
-
-def _table(pictures: tuple[Picture, ...]) -> str:
-    """Write the counts as text, for those who do not see the figures."""
+def _table(pictures: tuple[Picture, ...]) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Give the counts as text, head and rows, for those who do not see the figures."""
     parts = sorted({picture.part or "pictures" for picture in pictures})
     labels = sorted({picture.label for picture in pictures})
     counts = Counter((picture.label, picture.part or "pictures") for picture in pictures)
     rows = [
         (class_name(label), *(f"{counts[label, part]:,}" for part in parts)) for label in labels
     ]
-    return table(("class", *parts), rows)
+    return ["class", *parts], rows

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tumorlens.data.folder import CLASSES
+from tumorlens.data.folder import CLASSES, class_name
 from tumorlens.errors import UnreadableImageError
 from tumorlens.extras import require
 from tumorlens.images.display import display_grey
@@ -26,7 +26,6 @@ from tumorlens.report.style import (
     INK,
     PAPER,
     class_colour,
-    class_name,
     heat_colours,
     new_figure,
     readable_on,

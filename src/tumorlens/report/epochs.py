@@ -1,15 +1,17 @@
-"""What a comparison of epochs leaves behind: a table, a figure, the best as bundles."""
+"""What a comparison of epochs leaves behind: a table, a figure, a page, the best as bundles."""
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 from pathlib import Path
 
 from tumorlens.evaluate.epochs import Comparison
-from tumorlens.files import new_folder
+from tumorlens.files import new_folder, write_text
 from tumorlens.progress import Progress, silent
 from tumorlens.report.epochs_figure import draw_epochs
+from tumorlens.report.page import render
 from tumorlens.report.style import figure_style, to_png
 from tumorlens.train.export import export_run
 
@@ -25,7 +27,7 @@ def write_comparison(
     bundles: bool = True,
     progress: Progress = silent,
 ) -> Path:
-    """Write ``epochs.csv``, ``epochs.json``, ``epochs.png`` and a bundle for each best epoch.
+    """Write ``index.html``, ``epochs.csv``, ``.json`` and ``.png``, and a bundle for each best.
 
     Parameters
     ----------
@@ -48,10 +50,21 @@ def write_comparison(
         The folder.
     """
     with new_folder(out) as work:
-        (work / "epochs.csv").write_text(comparison.to_csv())
-        (work / "epochs.json").write_text(comparison.to_json())
+        write_text(work / "epochs.csv", comparison.to_csv())
+        write_text(work / "epochs.json", comparison.to_json())
         with figure_style():
-            (work / "epochs.png").write_bytes(to_png(draw_epochs(comparison)))
+            figure = to_png(draw_epochs(comparison))
+        (work / "epochs.png").write_bytes(figure)
+        head, *rows = csv.reader(comparison.to_csv().splitlines())
+        page = render(
+            "epochs",
+            found=comparison,
+            figure=figure,
+            best=[(name.replace("-", " "), epoch) for name, epoch in comparison.best.items()],
+            head=[name.replace("_", " ") for name in head],
+            rows=rows,
+        )
+        write_text(work / "index.html", page)
         made: dict[int, Path] = {}
         for name, epoch in comparison.best.items() if bundles else ():
             bundle = work / name

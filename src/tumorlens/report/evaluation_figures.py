@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.data.folder import class_name
 from tumorlens.evaluate.metrics import (
     Bins,
     Part,
@@ -25,7 +26,6 @@ from tumorlens.report.style import (
     COLOURS,
     FAINT,
     class_colour,
-    class_name,
     heat_colours,
     new_figure,
     readable_on,

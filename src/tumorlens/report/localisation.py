@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
 import os
@@ -15,18 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tumorlens.data.folder import class_name
 from tumorlens.evaluate.hide import hide, widen
 from tumorlens.evaluate.localise import CENTRE, CHANCE, Case, Localisation, explain_case
 from tumorlens.evaluate.localise_summary import summarise
 from tumorlens.evaluate.map_measures import FIXED
 from tumorlens.evaluate.sanity import Sanity
-from tumorlens.explain.overlay import blend
-from tumorlens.files import new_folder
+from tumorlens.files import new_folder, write_text
 from tumorlens.images.display import display_grey
 from tumorlens.images.slice import Slice
-from tumorlens.report.localisation_figures import MEASURES, draw_all, title_of
-from tumorlens.report.page import drawing, listing, picture, whole_page
-from tumorlens.report.style import class_name
+from tumorlens.report.localisation_figures import CURVES, MEASURES, draw_all, title_of
+from tumorlens.report.page import render
 
 if TYPE_CHECKING:
     from tumorlens.classifier import Classifier
@@ -85,11 +83,11 @@ def write_localisation(
     with new_folder(out) as folder:
         for name, png in figures.items():
             (folder / f"{name}.png").write_bytes(png)
-        (folder / "cases.csv").write_text(_cases_table(found), encoding="utf-8")
+        write_text(folder / "cases.csv", _cases_table(found))
         page = _draw_page(classifier, found, summary, figures, layer)
-        (folder / "index.html").write_text(page, encoding="utf-8")
+        write_text(folder / "index.html", page)
         text = json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
-        (folder / "localisation.json").write_text(text, encoding="utf-8")
+        write_text(folder / "localisation.json", text)
     return Path(out) / "index.html"
 
 
@@ -137,109 +135,51 @@ def _draw_page(
     figures: Mapping[str, bytes],
     layer: str | None,
 ) -> str:
-    patients = f" of {summary['groups']:,} patients" if summary["groups"] else ""
-    words = (
-        f"<p>{summary['n']:,} pictures{patients}, of which the network answers "
-        f"{summary['right']:.1%} right; its layer <code>{html.escape(found.layer)}</code>. "
-        "What is explained is always the true class.</p>"
-    )
-    parts = [_banner(classifier.card.training), words, _table(summary)]
-    for name, text in _FIGURES.items():
-        if name in figures:
-            parts.append(drawing(figures[name], name, text))
-    for title, cases in choose_cases(found).items():
-        rows = "".join(_draw_case(classifier, found, case, layer) for case in cases)
-        parts.append(f"<h2>{title}</h2>{rows}")
-    if found.skipped:
-        lines = [f"{path}: {why}" for path, why in found.skipped.items()]
-        title = f"Not measured: {len(lines):,}"
-        parts.append(listing(title, lines, "the output of the command"))
-    return whole_page(
-        f"Explanations of {found.model} against outlined tumours",
-        "A map shows what an answer rests on. It is no outline of a tumour; this page says how "
-        "far from one it is. Outlines are drawn in blue. Research use only.",
-        "".join(parts),
-        "tumorlens localise",
-    )
-
-
-def _banner(training: Mapping[str, Any]) -> str:
-    """Say what the model's card tells of whether it has seen these patients."""
-    if training.get("leaky"):
-        return (
-            '<div class="banner warn" role="note"><b>These pictures may have been in training.</b> '
-            "The model's card says that it was trained without keeping patients apart: this page "
-            "does not tell what its maps do on a patient that it has not seen.</div>"
-        )
+    training = classifier.card.training
     selection = training.get("selection")
     folds = selection.get("test_folds") if isinstance(selection, dict) else None
-    kept = (
-        f"Its card says that it was trained without fold {', '.join(map(str, folds))[:80]} of its "
-        "manifest."
-        if isinstance(folds, list) and folds
-        else "Its card does not tell what it was trained without."
-    )
-    return (
-        '<div class="banner" role="note"><b>Only patients that the model has not seen count.</b> '
-        f"{html.escape(kept)}</div>"
-    )
-
-
-def _table(summary: Mapping[str, Any]) -> str:
-    keys = [*MEASURES, *(k for k in ("deletion", "insertion") if k in _first(summary))]
-    head = "".join(f'<th scope="col">{MEASURES.get(key, key)}</th>' for key in keys)
-    rows = []
-    for name, parts in summary["methods"].items():
-        row = parts["all"]
-        cells = "".join(
-            f"<td>{row[key]:.3f}<small>{row['intervals'][key][0]:.3f} to "
-            f"{row['intervals'][key][1]:.3f}</small></td>"
-            for key in keys
-        )
-        faint = ' class="faint"' if name in (CHANCE, CENTRE) else ""
-        rows.append(f'<tr{faint}><th scope="row">{html.escape(title_of(name))}</th>{cells}</tr>')
-    return (
-        f'<div class="wide" tabindex="0"><table><tr><th scope="col"></th>{head}</tr>{"".join(rows)}'
-        "</table></div>"
-        "<p><small>Means, with 95 % intervals by bootstrap over patients. The best threshold is "
-        "the one that does best on these very pictures: an upper bound. Of deletion less is "
-        "better, of all others more.</small></p>"
+    rows = {name: parts["all"] for name, parts in summary["methods"].items()}
+    first = next(iter(rows.values()))
+    return render(
+        "localisation",
+        found=found,
+        summary=summary,
+        leaky=bool(training.get("leaky")),
+        folds=", ".join(map(str, folds))[:80] if isinstance(folds, list) else "",
+        measures={k: v for k, v in {**MEASURES, **CURVES}.items() if k in first},
+        methods=[(title_of(name), name in (CHANCE, CENTRE), row) for name, row in rows.items()],
+        figures=[(name, figures[name], text) for name, text in _FIGURES.items() if name in figures],
+        cases={
+            title: [_shown(classifier, found, case, layer) for case in cases]
+            for title, cases in choose_cases(found).items()
+        },
+        skipped=[f"{path}: {why}" for path, why in found.skipped.items()],
     )
 
 
-def _first(summary: Mapping[str, Any]) -> Mapping[str, Any]:
-    first: Mapping[str, Any] = next(iter(summary["methods"].values()))["all"]
-    return first
-
-
-def _draw_case(classifier: Classifier, found: Localisation, case: Case, layer: str | None) -> str:
+def _shown(
+    classifier: Classifier, found: Localisation, case: Case, layer: str | None
+) -> tuple[list[tuple[Image.Image, str]], str, Case]:
+    """Give what a case looks like: pictures with their captions, words, and the case itself."""
     pictures = []
     for i, method in enumerate(found.methods[:_METHODS_SHOWN]):
         explanation, mask = explain_case(classifier, case, method, layer)
         if i == 0:
-            pictures.append(_figure(_plain(explanation.picture), mask, "the slice"))
+            pictures.append((draw_outline(_plain(explanation.picture), mask), "the slice"))
         score = case.scores[method]
-        text = f"{title_of(method)}: mass {score.mass:.1%}, {'hit' if score.pointing else 'missed'}"
-        pictures.append(_figure(explanation.overlay(), mask, "flat" if score.flat else text))
+        hit = "hit" if score.pointing else "missed"
+        text = "flat" if score.flat else f"{title_of(method)}: mass {score.mass:.1%}, {hit}"
+        pictures.append((draw_outline(explanation.overlay(), mask), text))
     words = f"{class_name(case.label)}, answered {class_name(case.answer)}"
     if case.tumour_hidden is not None:
-        painted = hide(explanation.picture, widen(mask))
-        pictures.append(_figure(_plain(painted), mask, "the tumour painted over"))
+        painted = _plain(hide(explanation.picture, widen(mask)))
+        pictures.append((draw_outline(painted, mask), "the tumour painted over"))
         words += f"; with the tumour painted over {class_name(case.tumour_hidden.label)}"
-    return (
-        f'<div class="case">{"".join(pictures)}<p>{words}. Tumour {case.size:.1%}. '
-        f"<small>{html.escape(case.source.name)}</small></p></div>"
-    )
+    return pictures, words, case
 
 
 def _plain(picture: Slice) -> Image.Image:
-    grey = display_grey(picture)
-    return blend(grey, np.zeros(grey.shape, np.float32), 0)
-
-
-def _figure(image: Image.Image, mask: NDArray[np.bool_], caption: str) -> str:
-    shown = picture(draw_outline(image, mask), caption)
-    return f"<figure>{shown}<figcaption>{html.escape(caption)}</figcaption></figure>"
+    return Image.fromarray(display_grey(picture))
 
 
 def _cases_table(found: Localisation) -> str:

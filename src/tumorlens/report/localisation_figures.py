@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tumorlens.data.folder import class_name
 from tumorlens.evaluate.faithful import SHARES
 from tumorlens.evaluate.localise import CENTRE, CHANCE, Localisation
 from tumorlens.evaluate.sanity import Sanity
@@ -16,7 +17,6 @@ from tumorlens.report.style import (
     FAINT,
     INK,
     PAPER,
-    class_name,
     figure_style,
     new_figure,
     to_png,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["MEASURES", "draw_all", "title_of"]
+__all__ = ["CURVES", "MEASURES", "draw_all", "title_of"]
 
 MEASURES: Final = {
     "pointing": "pointing game",
@@ -36,6 +36,9 @@ MEASURES: Final = {
     "iou_best": "IoU at the best threshold",
 }
 """The measures of agreement with the mask, and what they are called."""
+
+CURVES: Final = {"deletion": "deletion", "insertion": "insertion"}
+"""The areas under the curves, where they were taken."""
 
 
 def title_of(method: str) -> str:

@@ -27,7 +27,6 @@ __all__ = [
     "INK",
     "PAPER",
     "class_colour",
-    "class_name",
     "figure_style",
     "heat_colours",
     "new_figure",
@@ -62,7 +61,6 @@ _CLASS_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
         "pituitary": "#CC79A7",
     }
 )
-_CLASS_NAMES: Final[Mapping[str, str]] = MappingProxyType({"notumor": "no tumour"})
 
 _SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -146,11 +144,6 @@ def to_png(figure: Figure) -> bytes:
 def class_colour(label: str) -> str:
     """Colour of a class, the same in every figure; grey for a class of other projects."""
     return _CLASS_COLOURS.get(label, FAINT)
-
-
-def class_name(label: str) -> str:
-    """Name of a class as people write it."""
-    return _CLASS_NAMES.get(label, label)
 
 
 def heat_colours() -> Colormap:

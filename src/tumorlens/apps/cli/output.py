@@ -75,7 +75,7 @@ def tell_each(results: Iterable[tuple[Prediction | Failure, str]], files: int) -
 
 def line_of(result: Prediction | Failure) -> str:
     """One result as one line for people."""
-    from tumorlens.report.style import class_name
+    from tumorlens.data.folder import class_name
     from tumorlens.sources.failure import Failure
 
     if isinstance(result, Failure):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from tumorlens.apps.desktop import drawn
 from tumorlens.apps.session.rows import State
 from tumorlens.apps.session.words import say_flat
-from tumorlens.report.style import class_colour, class_name
+from tumorlens.data.folder import class_name
+from tumorlens.report.style import class_colour
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.theme import Theme

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tumorlens.apps.desktop.shortcuts import Command
+from tumorlens.data.folder import class_name
 from tumorlens.models.store import bundled_models
-from tumorlens.report.style import class_name
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.picture_view import PictureView

@@ -9,7 +9,7 @@ from tkinter import ttk
 from typing import TYPE_CHECKING
 
 from tumorlens.apps.session.rows import State
-from tumorlens.report.style import class_name
+from tumorlens.data.folder import class_name
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.theme import Theme

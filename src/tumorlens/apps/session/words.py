@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from tumorlens.apps.session.rows import Row, State
+from tumorlens.data.folder import class_name
 from tumorlens.explain.cam import METHODS
-from tumorlens.report.style import class_name
 
 if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
