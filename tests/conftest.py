@@ -25,6 +25,8 @@ from tumorlens.train.fit import train
 from tumorlens.train.recipe import Augmentation, Recipe
 from tumorlens.train.run import load_run
 
+pytest_plugins = ("evaluations",)  # labelled sets and evaluations, for two rooms
+
 
 @pytest.fixture(scope="session")
 def keras() -> Any:

@@ -141,8 +141,8 @@ def test_the_report_is_json_and_one_page(audit: Audit, planted: Path, tmp_path: 
     assert told["totals"] == audit.totals()
     assert len(told["findings"]) == 3
     text = page.read_text(encoding="utf-8")
-    assert text.count("<figure>") == 3, "each pair once"
-    assert text.count("data:image/jpeg;base64,") == 2 * text.count("<figure>")
+    assert text.count("<figcaption>") == 3, "each pair once"
+    assert text.count("data:image/jpeg;base64,") == 2 * 3
     assert not re.search(r'(?:src|href)="(?!data:)', text), "it needs no other file"
     assert not re.search(r"https?://", text)
     assert "<script" not in text

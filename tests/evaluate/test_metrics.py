@@ -298,11 +298,25 @@ def test_parts_are_counted() -> None:
 
 def test_sets_are_sized_and_covered() -> None:
     sets = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 1]], dtype=bool)
-    found = describe_sets([0, 0, 0], sets, classes=CLASSES)
+    found = describe_sets([0, 0, 0], sets, [0, 0, 2], classes=CLASSES)
     assert found["mean_size"] == pytest.approx(2)
     assert found["coverage"] == pytest.approx(2 / 3)
-    assert found["per_class"]["glioma"] == {"mean_size": 2.0, "coverage": pytest.approx(2 / 3)}
-    assert found["per_class"]["notumor"] == {"mean_size": None, "coverage": None}
+    wanted = {"mean_size": 2.0, "coverage": pytest.approx(2 / 3), "one_class": 0.5}
+    assert found["per_class"]["glioma"] == wanted
+    assert found["per_class"]["notumor"] == dict.fromkeys(wanted)
+
+
+def test_a_class_that_is_always_hedged_shows() -> None:
+    """Ninety sure answers and ten hedged ones of another class: the mean size hides them."""
+    labels = np.repeat([0, 2], [90, 10])
+    sets = np.eye(4, dtype=bool)[labels]
+    sets[90:, 1] = True
+    found = describe_sets(labels, sets, labels, classes=CLASSES, bootstrap=50)
+    assert found["mean_size"] == pytest.approx(1.1)
+    assert found["one_class"] == 0.9
+    assert found["per_class"]["glioma"]["one_class"] == 1
+    assert found["per_class"]["notumor"]["one_class"] == 0
+    assert found["per_class"]["notumor"]["intervals"]["one_class"] == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +360,9 @@ def test_shares_have_intervals_over_groups() -> None:
     sets[np.arange(60), labels] = np.arange(60) >= 12  # six of the thirty pairs miss both
     sets[:, 3] = True
     pairs = [f"P{i // 2}" for i in range(60)]
-    found = describe_sets(labels, sets, classes=CLASSES, groups=pairs, bootstrap=400, seed=1)
+    found = describe_sets(
+        labels, sets, labels, classes=CLASSES, groups=pairs, bootstrap=400, seed=1
+    )
     assert found["coverage"] == 0.8
     low, high = found["intervals"]["coverage"]
     # Of 30 pairs: 0.8 +- 1.96 * sqrt(0.8 * 0.2 / 30), twice as wide in variance as of 60 slices.
@@ -354,8 +370,8 @@ def test_shares_have_intervals_over_groups() -> None:
     assert high == pytest.approx(0.8 + 0.143, abs=0.04)
     assert found["per_class"]["glioma"]["mean_size"] == pytest.approx(1.8)
     assert found["per_class"]["notumor"]["coverage"] is None
-    assert found["per_class"]["notumor"]["intervals"] == {"mean_size": None, "coverage": None}
-    alone = describe_sets(labels, sets, classes=CLASSES, bootstrap=400, seed=1)
+    assert set(found["per_class"]["notumor"]["intervals"].values()) == {None}
+    alone = describe_sets(labels, sets, labels, classes=CLASSES, bootstrap=400, seed=1)
     assert np.ptp(alone["intervals"]["coverage"]) < 0.85 * (high - low)
 
 

@@ -323,7 +323,8 @@ def _report(
     held_out: _HeldOut,
 ) -> dict[str, Any]:
     labels, logits = answers.labels[good], answers.logits[good]
-    sets = describe_sets(labels, held_out.sets, classes=answers.classes)
+    predicted = held_out.probabilities.argmax(axis=1)
+    sets = describe_sets(labels, held_out.sets, predicted, classes=answers.classes)
     per_class = {
         name: {**dataclasses.asdict(row), **sets["per_class"][name]}
         for name, row in zip(answers.classes, thresholds, strict=True)
@@ -342,6 +343,7 @@ def _report(
         "nll_after": float(-np.log(np.maximum(held_out.probabilities[true], 1e-300)).mean()),
         "coverage": sets["coverage"],
         "mean_size": sets["mean_size"],
+        "one_class": sets["one_class"],
         "per_class": per_class,
         "accepted": float(held_out.accepted.sum() / len(answers.labels)),
     }

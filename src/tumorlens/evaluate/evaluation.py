@@ -83,7 +83,9 @@ class Evaluation:
             "bootstrap": summary.resamples,
             "seed": seed,
         }
-        sets = describe_sets(answers.labels, answers.sets, classes=answers.classes, **draws)
+        sets = describe_sets(
+            answers.labels, answers.sets, answers.predicted, classes=answers.classes, **draws
+        )
         return cls(
             card,
             data,

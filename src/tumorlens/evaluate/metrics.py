@@ -316,18 +316,19 @@ def break_down(
 def describe_sets(
     labels: ArrayLike,
     sets: NDArray[np.bool_],
+    predicted: ArrayLike,
     *,
     classes: Sequence[str],
     groups: Sequence[str] | None = None,
     bootstrap: int = 0,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Say how large prediction sets are and how often they hold the truth.
+    """Say how large prediction sets are, how often they hold the truth, and who is hedged.
 
     Parameters
     ----------
-    labels
-        True positions in `classes`, ``(n,)``.
+    labels, predicted
+        Positions in `classes`, ``(n,)``: what is true, and what was answered.
     sets
         ``(n, classes)``: which classes are in the set of each picture.
     classes
@@ -338,25 +339,26 @@ def describe_sets(
     Returns
     -------
     dict
-        ``mean_size`` and ``coverage`` of all pictures, and ``per_class`` the same by true
-        class; ``None`` for a class without pictures. With `bootstrap` also the 95 %
-        ``intervals`` of each.
+        Of all pictures ``mean_size``, ``coverage`` and ``one_class``: the share of the right
+        answers whose set holds nothing else. A mean size hides that one class is always
+        hedged. ``per_class`` the same by true class; ``None`` where there is nothing to
+        share. With `bootstrap` also the 95 % ``intervals`` of each.
     """
     truth = np.asarray(labels)
     sizes, hits = sets.sum(axis=1), sets[np.arange(truth.size), truth]
+    right = truth == np.asarray(predicted)
     members = np.stack([np.ones(truth.size), *(truth == c for c in range(len(classes)))], axis=1)
-    above = np.concatenate([members * sizes[:, None], members * hits[:, None]], axis=1)
-    shares = _shares(above, np.tile(members, 2), groups, bootstrap, seed)
-    each = list(zip(shares[: len(classes) + 1], shares[len(classes) + 1 :], strict=True))
-
-    def of(size: _Share, hit: _Share) -> dict[str, Any]:
-        described: dict[str, Any] = {"mean_size": size[0], "coverage": hit[0]}
+    counted = {"mean_size": sizes, "coverage": hits, "one_class": right & (sizes == 1)}
+    above = np.concatenate([members * values[:, None] for values in counted.values()], axis=1)
+    below = np.concatenate([members, members, members * right[:, None]], axis=1)
+    shares = _shares(above, below, groups, bootstrap, seed)
+    rows: list[dict[str, Any]] = []
+    for i in range(len(classes) + 1):
+        each = dict(zip(counted, shares[i :: len(classes) + 1], strict=True))
+        rows.append({name: found[0] for name, found in each.items()})
         if bootstrap:
-            described["intervals"] = {"mean_size": size[1], "coverage": hit[1]}
-        return described
-
-    per_class = {name: of(*pair) for name, pair in zip(classes, each[1:], strict=True)}
-    return {**of(*each[0]), "per_class": per_class}
+            rows[-1]["intervals"] = {name: found[1] for name, found in each.items()}
+    return {**rows[0], "per_class": dict(zip(classes, rows[1:], strict=True))}
 
 
 def describe_acceptance(

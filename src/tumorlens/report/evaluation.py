@@ -38,6 +38,7 @@ _NAMES: Final = {
     "brier": "Brier score (0 to 2)",
     "tumour_miss_rate": "tumours called no tumour",
 }
+_MEASURES: Final = {"auc": "AUC", "ap": "AP", "f1": "F1"}
 _TILES: Final = ("accuracy", "mcc", "auc.macro", "macro_f1", "tumour_miss_rate", "ece")
 
 _Rows = list[tuple[str, ...]]
@@ -267,7 +268,8 @@ def _record(found: Evaluation) -> _Rows:
 def _title(name: str) -> str:
     """Name a figure of ``metrics.json`` as people write it: ``"recall of no tumour"``."""
     measure, _, of = name.removeprefix("intervals.").partition(".")
-    title = _NAMES.get(name.removeprefix("intervals."), measure.replace("_", " "))
+    plain = _MEASURES.get(measure, measure.replace("_", " "))
+    title = _NAMES.get(name.removeprefix("intervals."), plain)
     title += f" of {class_name(of)}" if of not in ("", "macro") else ""
     return f"interval of {title}" if name.startswith("intervals.") else title
 
