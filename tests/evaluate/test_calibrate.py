@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -30,13 +31,18 @@ ChangeCard = Callable[..., None]
 
 @pytest.fixture(scope="module")
 def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty-eight drawn heads in a manifest of two folds, two slices a group."""
+    """Forty-eight drawn heads in a manifest of two folds, two slices a group.
+
+    One label of each fold is wrong: without a mistake there is nothing to calibrate on.
+    """
     root = write_phantoms(tmp_path_factory.mktemp("heads") / "set", training=6, testing=6, size=96)
     made = make_manifest(root, groups="none")
     entries = tuple(
         dataclasses.replace(entry, group=f"G{i // 2}", fold=i // 2 % 2)
         for i, entry in enumerate(made.entries)
     )
+    wrong = {i: dataclasses.replace(entries[i], corrected_label="meningioma") for i in (0, 2)}
+    entries = tuple(wrong.get(i, entry) for i, entry in enumerate(entries))
     path = root / "m.csv"
     write_manifest(dataclasses.replace(made, entries=entries), path)
     return path
@@ -56,13 +62,13 @@ def bundle(tiny_bundle: Path, tmp_path: Path, heads: Path, change_card: ChangeCa
 
 @pytest.fixture
 def calibrated(bundle: Path, heads: Path, tmp_path: Path) -> Card:
-    return calibrate(bundle, heads, tmp_path / "new", folds=[0])[0]
+    return calibrate(bundle, heads, tmp_path / "new", folds=[0], level=0.6)[0]
 
 
 def test_a_whole_bundle_comes_out(calibrated: Card, bundle: Path, tmp_path: Path) -> None:
     new = tmp_path / "new"
     assert (new / "model.onnx").read_bytes() == (bundle / "model.onnx").read_bytes()
-    assert calibrated.version == "1-calibrated"
+    assert re.fullmatch(r"1-calibrated-[0-9a-f]{8}", calibrated.version)
     assert set(calibrated.files) == {p.name for p in new.iterdir()} - {"model.json"}
     result = verify_bundle(new)
     assert result.passed
@@ -111,15 +117,40 @@ def test_what_lies_beyond_the_limit_is_not_assessable(
 
 
 def test_calibrating_twice_starts_anew(calibrated: Card, heads: Path, tmp_path: Path) -> None:
-    again, _ = calibrate(tmp_path / "new", heads, tmp_path / "again", folds=[0])
+    again, _ = calibrate(tmp_path / "new", heads, tmp_path / "again", folds=[0], level=0.6)
     assert again == calibrated
+    other, _ = calibrate(
+        tmp_path / "new", heads, tmp_path / "other", folds=[0, 1], seen=True, level=0.6
+    )
+    assert re.fullmatch(r"1-calibrated-[0-9a-f]{8}", other.version)
+    assert other.id != calibrated.id  # it answers differently
+
+
+def test_what_is_no_calibration_is_refused(
+    answers: tuple[Answers, NDArray[np.float32]],
+) -> None:
+    """A model without a mistake, one of noise, and sets that hold every class."""
+    found, vectors = answers
+    eye = np.eye(4, dtype=np.float32)
+    noise = np.random.default_rng(0).normal(0, 100, found.logits.shape).astype(np.float32)
+    for logits, level, words in (
+        (9 * eye[found.labels], 0.9, "makes 0 mistakes on"),
+        (-noise - 500 * eye[found.labels], 0.9, "no minimum from 0.05 to 20"),
+        (found.logits, 0.9999, "sets would hold every class"),
+    ):
+        with pytest.raises(DataError, match=words):
+            fit_calibration(
+                dataclasses.replace(found, logits=logits), vectors, level=level, accept=0.95
+            )
 
 
 def test_what_trained_the_model_is_refused(bundle: Path, heads: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot be calibrated .* Shared with the model's train"):
         calibrate(bundle, heads, tmp_path / "new", folds=[1])
     assert not (tmp_path / "new").exists()
-    card, _ = calibrate(bundle, heads, tmp_path / "new", folds=[1], seen=True, version="7")
+    card, _ = calibrate(
+        bundle, heads, tmp_path / "new", folds=[0, 1], seen=True, version="7", level=0.6
+    )
     assert card.metrics["calibration"]["leaky"] is True
     assert card.version == "7"
 
@@ -191,7 +222,7 @@ def test_the_light_path_stays_light(calibrated: Card, tmp_path: Path) -> None:
         "import sys, numpy as np, tumorlens;"
         f"c = tumorlens.load({str(tmp_path / 'new')!r});"
         "c.predict(np.eye(64, dtype=np.uint8) * 200);"
-        "heavy = {'scipy', 'sklearn', 'keras', 'tensorflow', 'torch', 'safetensors', 'crepes'};"
+        "heavy = {'scipy', 'sklearn', 'keras', 'tensorflow', 'torch', 'crepes'};"
         "print(heavy & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ from tumorlens.progress import Progress, silent
 from tumorlens.trust.conformal import ClassThreshold, class_thresholds, sets_above
 from tumorlens.trust.novelty import NOVELTY_NAME, Novelty, fit_novelty, pool_features
 from tumorlens.trust.prediction_set import softmax
-from tumorlens.trust.temperature import fit_temperature
+from tumorlens.trust.temperature import COLDEST, WARMEST, fit_temperature
 from tumorlens.trust.weighting import group_weights, own_groups
 
 __all__ = ["Calibration", "calibrate", "fit_calibration", "write_calibrated"]
@@ -47,6 +48,9 @@ __all__ = ["Calibration", "calibrate", "fit_calibration", "write_calibrated"]
 _FOLDS: Final = 5  # for what is said of the calibration
 _FEWEST_GROUPS: Final = 10
 _SUFFIX: Final = "-calibrated"
+_OLD_SUFFIX: Final = re.compile(r"-calibrated(-[0-9a-f]{8})?$")
+_LIMIT_SHARE: Final = 0.01  # a temperature this near to a limit of its search is no minimum
+_MOST_EMPTY: Final = 0.5  # share of sets that may hold every class
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +116,9 @@ def calibrate(
         Whether to go on when the model was trained on these pictures or patients. Its
         card then says so.
     version
-        Of the new bundle; the old one's with ``-calibrated`` when ``None``.
+        Of the new bundle. When ``None`` the old one's with ``-calibrated-`` and eight
+        digits of a hash of what was fitted: it answers differently from every other
+        calibration, so it is another model.
     limitations
         What the new card says of the model's limits; what the old one says when ``None``.
     progress
@@ -128,7 +134,8 @@ def calibrate(
     Raises
     ------
     DataError
-        When the model was trained on these pictures or patients, or they are too few.
+        When the model was trained on these pictures or patients, or they are too few, or
+        nothing of use can be fitted on them.
     ModelError, OutputError
         When the bundle or the place is not as it should be.
     MissingExtraError
@@ -168,7 +175,8 @@ def fit_calibration(
     Raises
     ------
     DataError
-        When there are too few groups.
+        When there are too few groups, the temperature has no minimum within its limits, or
+        most sets hold every class.
     """
     good = np.flatnonzero(answers.assessable)
     groups = [answers.groups[i] for i in good]
@@ -181,6 +189,8 @@ def fit_calibration(
     novelty, scores = fit_novelty(vectors[good], groups)
     held_out = _cross_fit(logits, labels, groups, scores, level=level, accept=accept)
     temperature, thresholds = _fit(logits, labels, groups, level)
+    mistakes = int((logits.argmax(axis=1) != labels).sum())
+    _refuse_hopeless(temperature, mistakes, held_out.sets)
     report = _report(answers, good, thresholds, held_out)
     limit = _quantile(scores, accept)
     return Calibration(temperature, level, tuple(thresholds), novelty, limit, accept, report)
@@ -216,7 +226,6 @@ def write_calibrated(
     files[NOVELTY_NAME] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     card = dataclasses.replace(
         old,
-        version=version or old.version.removesuffix(_SUFFIX) + _SUFFIX,
         files=files,
         temperature=found.temperature,
         set_level=found.level,
@@ -225,7 +234,8 @@ def write_calibrated(
         metrics={**old.metrics, "calibration": found.report},
         limitations=old.limitations if limitations is None else limitations,
     )
-    (folder / CARD_NAME).write_text(card.to_json())
+    card = dataclasses.replace(card, version=version or _version(card))
+    (folder / CARD_NAME).write_text(card.to_json(), encoding="utf-8")
     return card
 
 
@@ -261,6 +271,31 @@ def _uncalibrated(card: Card) -> Card:
     return dataclasses.replace(
         card, temperature=1.0, set_thresholds=(), novelty=None, metrics=metrics
     )
+
+
+def _version(card: Card) -> str:
+    """Name a calibration after what was fitted, so that no two of them have one name."""
+    fitted = card.temperature, card.set_level, card.set_thresholds, card.novelty
+    digest = hashlib.sha256(f"{fitted} {card.files[NOVELTY_NAME]}".encode()).hexdigest()
+    return f"{_OLD_SUFFIX.sub('', card.version)}{_SUFFIX}-{digest[:8]}"
+
+
+def _refuse_hopeless(temperature: float, mistakes: int, sets: NDArray[np.bool_]) -> None:
+    """Refuse what is no calibration: a search without a minimum, sets that say nothing."""
+    more = "calibrate on more slices, of more patients, or choose another model"
+    at_limit = any(abs(np.log(temperature / limit)) < _LIMIT_SHARE for limit in (COLDEST, WARMEST))
+    if at_limit or not mistakes:
+        raise DataError(
+            f"the model cannot be calibrated on these pictures: it makes {mistakes} mistakes on "
+            f"{len(sets)} slices, and its temperature has no minimum from {COLDEST:g} to "
+            f"{WARMEST:g}; {more}"
+        )
+    empty = float(sets.all(axis=1).mean())
+    if empty > _MOST_EMPTY:
+        raise DataError(
+            f"the model cannot be calibrated on these pictures: {empty:.0%} of the prediction "
+            f"sets would hold every class and say nothing; {more}"
+        )
 
 
 def _refuse_seen(leak: Leak, *, seen: bool) -> None:

@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from tumorlens.extras import require
 
-__all__ = ["fit_temperature"]
+__all__ = ["COLDEST", "WARMEST", "fit_temperature"]
 
-_COLDEST: Final = 0.05  # beyond it nothing is learnt: every answer was right
-_WARMEST: Final = 20.0
+COLDEST: Final = 0.05
+"""Where the search ends when every answer was right."""
+
+WARMEST: Final = 20.0
+"""Where it ends when the logits tell nothing."""
 
 
 def fit_temperature(
@@ -57,6 +60,6 @@ def fit_temperature(
         return float(weights @ each)
 
     # In 1 / T the loss is convex, so that there is one minimum and a search finds it.
-    bounds = (np.log(_COLDEST), np.log(_WARMEST))
+    bounds = (np.log(COLDEST), np.log(WARMEST))
     found = optimize.minimize_scalar(loss, bounds=bounds, method="bounded")
     return float(np.exp(found.x))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,16 +21,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_somebody_elses_slices(run: Run, folder: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     (folder / "Testing" / "glioma" / "broken.png").write_bytes(b"no picture")
     out = tmp_path / "new"
-    status, said, err = run(
-        "calibrate", tiny_bundle, "--external", folder, "--out", out, "--limitations", "Drawn only."
-    )
+    arguments = ["--external", folder, "--out", out, "--limitations", "Drawn only."]
+    for picture in (folder / "Testing" / "glioma").glob("glioma*"):  # mistakes to learn from
+        shutil.copy(picture, folder / "Testing" / "notumor" / picture.name)
+    status, said, err = run("calibrate", tiny_bundle, *arguments, "--level", 0.6)
     (folder / "Testing" / "glioma" / "broken.png").unlink()
     assert status == 1
     assert "unreadable  Testing/glioma/broken.png: " in err
-    assert "tiny-float@1-calibrated, from 16 slices of 16 groups" in said
+    assert ", from 18 slices of 18 groups" in said
+    assert "tiny-float@1-calibrated-" in said
     assert "temperature " in said
     assert "not known whether it leaks" in said
-    assert "classifying 17/17" in err
+    assert "classifying 19/19" in err
     assert run("verify", out)[0] == 0
     assert "Drawn only." in run("info", "--model", out)[1]
 
