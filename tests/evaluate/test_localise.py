@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tumorlens.classifier import Classifier, load
 from tumorlens.data.outlines import MaskedPicture, find_masked
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.errors import DataError, OutputError
-from tumorlens.evaluate.localise import CENTRE, CHANCE, Localisation, localise
+from tumorlens.evaluate.localise import CENTRE, CHANCE, Hidden, Localisation, localise
 from tumorlens.evaluate.localise_summary import summarise
 from tumorlens.evaluate.sanity import check_sanity, choose_pictures
 from tumorlens.networks.network import build_network
@@ -118,6 +119,23 @@ def test_the_summary_adds_up(found: Localisation) -> None:
     assert hidden["right"] == round(18 * summary["right"])
     assert 0 <= hidden["tumour"]["stayed"] <= 1
     assert hidden["control"]["stayed"] > hidden["tumour"]["stayed"]
+    assert 0 <= hidden["tumour"]["elsewhere"] <= hidden["tumour"]["stayed"]
+
+
+def test_evidence_is_elsewhere_when_the_class_stays_and_its_peak_is_far(
+    found: Localisation,
+) -> None:
+    def summed(label: str | None, away: float | None) -> float:
+        cases = tuple(
+            replace(c, answer=c.label, tumour_hidden=Hidden(label or c.label, 0.5, away))
+            for c in found.cases
+        )
+        share = summarise(replace(found, cases=cases))["hidden"]["all"]["tumour"]["elsewhere"]
+        return float(share)
+
+    assert summed(None, 0.11) == summed(None, np.inf) == 1  # flat: nothing near speaks for it
+    assert summed(None, 0.09) == 0
+    assert summed("notumor", 0.5) == 0
 
 
 def test_what_cannot_be_measured_is_told_and_the_rest_goes_on(

@@ -14,6 +14,7 @@ from tumorlens.evaluate.map_measures import FIXED, THRESHOLDS, group_interval
 __all__ = ["quartiles", "summarise"]
 
 _NO_TUMOUR: Final = "notumor"
+_ELSEWHERE: Final = 0.1  # of the picture's longer side: farther from the outline is elsewhere
 
 
 def summarise(found: Localisation) -> dict[str, Any]:
@@ -122,4 +123,16 @@ def _hidden(cases: Sequence[Case]) -> dict[str, Any]:
             "called_no_tumour": float(np.mean([h.label == _NO_TUMOUR for _, h in pairs])),
             "probability_lost": float(np.mean([c.probability - h.probability for c, h in pairs])),
         }
+        if name == "tumour":
+            result[name] |= _elsewhere(pairs)
     return result
+
+
+def _elsewhere(pairs: Sequence[tuple[Case, Hidden]]) -> dict[str, Any]:
+    """Say how often the class stays with its evidence far from the tumour: a shortcut.
+
+    That it stays is none by itself: oedema and shift are left around an outline.
+    """
+    far = [float(h.label == c.label and (h.away or 0) > _ELSEWHERE) for c, h in pairs]
+    ends = group_interval(far, [case.group for case, _ in pairs])
+    return {"elsewhere": float(np.mean(far)), "elsewhere_interval": list(ends)}

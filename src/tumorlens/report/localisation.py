@@ -24,7 +24,7 @@ from tumorlens.files import new_folder, write_text
 from tumorlens.images.display import display_grey
 from tumorlens.images.slice import Slice
 from tumorlens.report.localisation_figures import CURVES, MEASURES, draw_all, title_of
-from tumorlens.report.page import render
+from tumorlens.report.page import interval, render
 
 if TYPE_CHECKING:
     from tumorlens.classifier import Classifier
@@ -148,6 +148,7 @@ def _draw_page(
         folds=", ".join(map(str, folds))[:80] if isinstance(folds, list) else "",
         measures={k: v for k, v in {**MEASURES, **CURVES}.items() if k in first},
         methods=[(title_of(name), name in (CHANCE, CENTRE), row) for name, row in rows.items()],
+        hidden=_hidden(summary["hidden"]),
         figures=[(name, figures[name], text) for name, text in _FIGURES.items() if name in figures],
         cases={
             title: [_shown(classifier, found, case, layer) for case in cases]
@@ -155,6 +156,18 @@ def _draw_page(
         },
         skipped=[f"{path}: {why}" for path, why in found.skipped.items()],
     )
+
+
+def _hidden(parts: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Give what stays of the right answers, by class."""
+    rows = []
+    for name, part in parts.items():
+        if "tumour" in part:
+            row = part["tumour"]
+            cells = [class_name(name), f"{part['right']:,}", f"{row['stayed']:.1%}"]
+            cells += [interval(row["interval"]), f"{row['elsewhere']:.1%}"]
+            rows.append((*cells, interval(row["elsewhere_interval"])))
+    return rows
 
 
 def _shown(
@@ -186,14 +199,15 @@ def _cases_table(found: Localisation) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     head = ["image", "label", "group", "size", "answer", "probability"]
-    head += ["tumour_hidden", "control_hidden"]
+    head += ["tumour_hidden", "control_hidden", "evidence_away"]
     names = [*found.methods, CHANCE, CENTRE]
     measures = ("pointing", "mass", "iou_fixed")
     writer.writerow([*head, *(f"{name} {measure}" for name in names for measure in measures)])
     for case in found.cases:
         hidden = [h.label if h else "" for h in (case.tumour_hidden, case.control_hidden)]
         row: list[Any] = [case.source.name, case.label, case.group, f"{case.size:.5f}", case.answer]
-        row += [f"{case.probability:.5f}", *hidden]
+        away = case.tumour_hidden.away if case.tumour_hidden else None
+        row += [f"{case.probability:.5f}", *hidden, "" if away is None else f"{away:.5f}"]
         for name in names:
             score = case.scores[name]
             row += [f"{v:.5f}" for v in (score.pointing, score.mass, score.iou[FIXED])]
