@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tumorlens.explain.overlay import blend, panel
+from tumorlens.explain.overlay import blend, contact_sheet, panel
 from tumorlens.images.slice import Slice
 
 GREY = np.random.default_rng(0).integers(0, 256, (20, 30)).astype(np.uint8)
@@ -79,3 +79,15 @@ def test_a_long_caption_is_not_cut_off() -> None:
     long = panel(picture, overlay, "t", "a very long footer indeed " * 12)
     assert long.width > short.width
     assert not (np.asarray(long)[:, -5:] != np.asarray(long)[0, 0]).any()
+
+
+def test_a_contact_sheet_has_room_for_all_of_its_words() -> None:
+    """Ink at the right edge would be a word that was cut."""
+    tile = Image.new("RGB", (40, 40), (16, 16, 20))
+    reason = "not assessable: the picture is unlike the slices the model knows, and it says so"
+    for tiles, title in (
+        ([(tile, "a", "b")], reason),
+        ([(tile, "a layer with a very long name of its own, and more", "b")], "t"),
+    ):
+        sheet = np.asarray(contact_sheet(tiles, title, "footer")).astype(int)
+        assert (abs(sheet[:, -4:] - (16, 16, 20)) == 0).all()

@@ -92,10 +92,10 @@ def panel(
     font, small = ImageFont.load_default(17), ImageFont.load_default(12)
     top = 40
     width = 2 * size[0] + 3 * _GAP + _BAR + 52
+    title, footer = (text.replace("×", "x") for text in (title, footer))  # no glyph for it
     needed = int(max(font.getlength(title), small.getlength(footer))) + 2 * _GAP
     sheet = Image.new("RGB", (max(width, needed), top + size[1] + 36), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    title, footer = (text.replace("×", "x") for text in (title, footer))  # no glyph for it
     draw.text((_GAP, 10), title, fill=_INK, font=font)
     sheet.paste(left, (_GAP, top))
     sheet.paste(right, (2 * _GAP + size[0], top))
@@ -127,12 +127,15 @@ def contact_sheet(
     size = max(16, round(first.width * factor)), max(16, round(first.height * factor))
     across = min(len(tiles), _ACROSS)
     font, small, tiny = (ImageFont.load_default(n) for n in (17, 12, 10))
-    cell = _TILE + _GAP, size[1] + 40
-    width = max(across * cell[0], int(small.getlength(footer)) + _GAP) + _GAP
+    title, footer = (text.replace("×", "x") for text in (title, footer))  # no glyph for it
+    captions = max(tiny.getlength(text) for tile in tiles for text in tile[1:])
+    cell = max(_TILE, int(captions) + 1) + _GAP, size[1] + 40
+    needed = int(max(font.getlength(title), small.getlength(footer))) + _GAP
+    width = max(across * cell[0], needed) + _GAP
     height = 40 + -(-len(tiles) // across) * cell[1] + 36
     sheet = Image.new("RGB", (width, height), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, 10), title.replace("×", "x"), fill=_INK, font=font)
+    draw.text((_GAP, 10), title, fill=_INK, font=font)
     for i, (picture, name, detail) in enumerate(tiles):
         x, y = _GAP + i % across * cell[0], 40 + i // across * cell[1]
         sheet.paste(picture.resize(size, Image.Resampling.BICUBIC), (x, y))
