@@ -12,6 +12,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.evaluate.resample import resample_ratios
+from tumorlens.extras import require
+from tumorlens.trust.weighting import own_groups
+
 __all__ = [
     "FIXED",
     "THRESHOLDS",
@@ -89,10 +93,10 @@ def centre_prior(box: tuple[float, float, float, float], seen: Mask) -> Map:
 
 def rank_correlation(one: Map, other: Map) -> float:
     """Compute Spearman's rank correlation of two maps; 0 when either is the same everywhere."""
-    ranks = [_ranks(values.ravel()) for values in (one, other)]
-    centred = [r - r.mean() for r in ranks]
-    below = np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum())
-    return float((centred[0] * centred[1]).sum() / below) if below > 0 else 0.0
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0
+    stats = require("scipy.stats", "measuring explanations", "evaluate")
+    return float(stats.spearmanr(one.ravel(), other.ravel()).statistic)
 
 
 def group_interval(
@@ -112,19 +116,8 @@ def group_interval(
     draws, seed
         Of the bootstrap.
     """
-    names = [group or f"\0{i}" for i, group in enumerate(groups)]
-    index = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    which = np.array([index[name] for name in names])
-    sums = np.bincount(which, weights=values)
-    counts = np.bincount(which)
-    drawn = np.random.default_rng(seed).integers(0, len(counts), (draws, len(counts)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    _, units = np.unique(own_groups(groups), return_inverse=True)
+    above = np.asarray(values, dtype=np.float64)[:, None]
+    means = resample_ratios(above, np.ones_like(above), units, resamples=draws, seed=seed)
     low, high = np.percentile(means, (2.5, 97.5))
     return float(low), float(high)
-
-
-def _ranks(values: Map) -> NDArray[np.float64]:
-    """Rank values from 0; equal ones share their mean rank."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts + 1) / 2)[which])

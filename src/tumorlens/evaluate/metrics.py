@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from tumorlens.evaluate.resample import BINS, NO_TUMOUR, confidence_bins, resample, resample_ratios
 from tumorlens.extras import require
 from tumorlens.progress import Progress, silent
+from tumorlens.trust.weighting import own_groups
 
 __all__ = [
     "LEVEL",
@@ -410,13 +411,9 @@ def _checked(
 
 def _units(groups: Sequence[str] | None, n: int) -> NDArray[np.int64]:
     """Give the groups numbers from 0; each picture without one is its own."""
-    if groups is None:
-        return np.arange(n)
-    numbers: dict[str | int, int] = {}
-    return np.array(
-        [numbers.setdefault(group or i, len(numbers)) for i, group in enumerate(groups)],
-        dtype=np.int64,
-    )
+    numbers: dict[str, int] = {}
+    named = own_groups([""] * n if groups is None else groups)
+    return np.array([numbers.setdefault(name, len(numbers)) for name in named], dtype=np.int64)
 
 
 def _figures(
