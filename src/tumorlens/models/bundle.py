@@ -59,6 +59,10 @@ class Place:
     origin: str
     notes: tuple[str, ...] = ()
 
+    def absolute(self) -> Place:
+        """Give the place as another process finds it, whatever its working folder."""
+        return Place(self.folder.absolute(), self.origin, self.notes)
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from tumorlens.errors import ModelError
 from tumorlens.images.prepare import to_tensor
-from tumorlens.models.bundle import Bundle
+from tumorlens.models.bundle import Bundle, Place, open_network
+from tumorlens.models.card import Card
+from tumorlens.models.engine import ort, part_of_engine
 from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.onnx_check import check_onnx
 
@@ -21,7 +21,11 @@ __all__ = ["Session"]
 _RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
     ValueError,
-    *(x for x in vars(_state).values() if isinstance(x, type) and issubclass(x, Exception)),
+    *(
+        x
+        for x in vars(part_of_engine("capi.onnxruntime_pybind11_state")).values()
+        if isinstance(x, type) and issubclass(x, Exception)
+    ),
 )
 
 
@@ -53,6 +57,7 @@ class Session:
         self.card = bundle.card
         self.folder = bundle.folder
         self.place = bundle.place
+        self._threads = threads
         check_onnx(bundle.onnx, bundle.card, source=f"{bundle.folder}: model.onnx")
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
@@ -74,6 +79,10 @@ class Session:
             raise ModelError(
                 f"{bundle.folder}: ONNX Runtime refuses the model: {_first_line(error)}"
             ) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send the place, not the network: another process opens it there anew."""
+        return _open_again, (type(self), self.place.absolute(), self.card, self._threads)
 
     def head(self) -> Head:
         """Read the head that travels inside the model.
@@ -147,6 +156,11 @@ class Session:
         if not np.isfinite(results[0]).all():
             raise ModelError(f"{self.card.id} gave logits that are no numbers; do not use it")
         return results
+
+
+def _open_again(kind: type[Session], place: Place, card: Card, threads: int | None) -> Session:
+    """Open a network whose card is known; a file that is not the card's is refused."""
+    return kind(open_network(place, card), threads=threads)
 
 
 def _first_line(error: Exception) -> str:

@@ -28,6 +28,7 @@ from tumorlens.files import hash_file, new_folder
 from tumorlens.images.prepare import PREPARATION
 from tumorlens.models.bundle import ONNX_NAME, WEIGHTS_NAME
 from tumorlens.models.card import CARD_NAME, Card, FeatureLayer, InputFormat
+from tumorlens.models.engine import part_of_engine
 from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.onnx_check import CLASSES_KEY
 from tumorlens.models.probes import take_probes
@@ -228,9 +229,9 @@ def quantise(path: Path, pictures: NDArray[np.uint8], network: str) -> None:
     Weights are quantised per channel. The head stays in float: it costs nothing,
     and its rounding would go straight into the logits.
     """
-    tools = require("onnxruntime.quantization", "exporting", "train")
-    shape_tools = require("onnxruntime.quantization.shape_inference", "exporting", "train")
-    onnx = require("onnx", "exporting", "train")
+    onnx = require("onnx", "exporting", "train")  # without which the engine's tools do not load
+    tools = part_of_engine("quantization")
+    shape_tools = part_of_engine("quantization.shape_inference")
     metadata = list(onnx.load(str(path)).metadata_props)
     with tempfile.TemporaryDirectory() as folder:
         ready, done = Path(folder) / "ready.onnx", Path(folder) / "int8.onnx"
