@@ -100,6 +100,10 @@ class Classifier:
         self._float_network: FloatNetwork | None = None
         self._building = threading.Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the model's place, card and threads; it is loaded anew from there."""
+        return type(self), (self._session,)
+
     @property
     def card(self) -> Card:
         """What the model promises."""
