@@ -1,1 +1,8 @@
-"""Models: what one promises (card), where it comes from (store), how it runs (session)."""
+"""Models: what one promises, where it comes from, how it runs.
+
+May import errors, untrusted, progress, files, images, data and trust. Nothing here knows
+what a prediction is, and nothing but `engine` imports ONNX Runtime.
+
+Start reading at `card` (everything about a model that is no weight), then `bundle` (what it
+is on disk), `store` (by name, path or hub) and `session` (tensor in, logits out).
+"""

@@ -1,1 +1,4 @@
-"""Publishing a model: checking a bundle, writing its card for people, pushing it to the hub."""
+"""Publishing a model: checking a bundle, writing its pages for people, pushing it to the hub.
+
+May import what models may, models and networks. Start reading at `verify`, then `push`.
+"""
