@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.phantom import draw_phantom
+from tumorlens.images.geometry import SliceGeometry
 from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices
 from tumorlens.trust.picture_check import check_picture
@@ -62,3 +65,28 @@ def test_a_stuck_pixel_does_not_make_a_deep_picture_blank() -> None:
 def test_a_strip_of_noise_is_a_strip() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (60, 20_000), dtype=np.uint8)
     assert check(noise) == "the picture is a strip of 20000 × 60 pixels"
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ({"modality": "CT"}, "its header says CT"),
+        ({"modality": "MR", "body part": "KNEE"}, "its header says knee"),
+        ({"modality": "MR", "body part": "L SPINE"}, "its header says l spine"),
+        ({"modality": "MR", "body part": "HEAD"}, None),
+        ({"modality": "MR", "body part": "KOPF"}, None),
+        ({"modality": "MR"}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_header_says_counts(told: dict[str, str], found: str | None) -> None:
+    picture = replace(read_slices(draw_phantom("glioma", 3).pixels)[0], origin=told)
+    said = check_picture(picture, prepare(picture, 64))
+    assert said is None if found is None else found in str(said)
+
+
+def test_a_slice_of_a_volume_is_judged_by_the_volumes_range() -> None:
+    noise = np.random.default_rng(0).uniform(0, 5, (128, 128)).astype(np.float32)
+    place = SliceGeometry((0, 0, 0), (0, 1, 0), (1, 0, 0))
+    picture = replace(read_slices(noise)[0], value_range=(0.0, 1000.0), geometry=place)
+    assert check_picture(picture, prepare(picture, 64)) == "the picture is blank"
