@@ -17,7 +17,9 @@ from tumorlens.networks.weights import load_weights, read_weights, save_weights
 from tumorlens.train.export import keras_head, write_onnx
 
 
-def write_float_bundle(model: Any, network: str, folder: Path) -> Path:
+def write_float_bundle(
+    model: Any, network: str, folder: Path, preparation: str = PREPARATION
+) -> Path:
     """Write weights in half precision, and ONNX from exactly those."""
     folder.mkdir(parents=True)
     save_weights(model, folder / "weights.safetensors")
@@ -31,7 +33,7 @@ def write_float_bundle(model: Any, network: str, folder: Path) -> Path:
         version="1",
         network=network,
         classes=CLASSES,
-        input=InputFormat(size, 3, "NHWC", spec.value_range, PREPARATION),
+        input=InputFormat(size, 3, "NHWC", spec.value_range, preparation),
         features=FeatureLayer(spec.feature_layer, grid.jump, grid.start, "NHWC"),
         files={p.name: {"sha256": _hash(p)} for p in folder.iterdir()},
         precision="float32",
