@@ -16,7 +16,9 @@ from tumorlens.extras import installed, require
 
 PACKAGE = Path(tumorlens.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-PROJECT = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))[
+    "project"
+]
 
 CALLED = {"huggingface-hub": "huggingface_hub", "scikit-learn": "sklearn", "pillow": "PIL"}
 """Distributions that are imported by another name."""
