@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import ModelError
+from tumorlens.networks.efficientnet_lite import SCALES, efficientnet_lite
 from tumorlens.networks.geometry import layer_inputs
 from tumorlens.networks.keras_backend import require_keras
 
@@ -42,7 +43,8 @@ class Network:
     Parameters
     ----------
     backbone
-        Name of the function in `keras.applications` that builds it, or ``"Tiny"``.
+        Name of the function in `keras.applications` that builds it, of one of
+        `tumorlens.networks.efficientnet_lite`, or ``"Tiny"``.
     pooling
         How the last feature map becomes logits: ``"avg"`` or ``"max"`` over places and
         dense layers behind; or ``"lse"``: a dense layer at each place gives its evidence
@@ -94,6 +96,12 @@ _LIGHT_FPN = Network(
     224,
     ("block_6_expand_relu", "block_13_expand_relu", "out_relu"),
 )
+_LITE = (-127 / 128, 1.0)  # black and white of EfficientNet-Lite's weights
+_LITE_LEVELS = {  # of the blocks that halve the picture, before they do
+    "EfficientNetLite0": ("block_6_expand_relu", "block_12_expand_relu", "head_relu"),
+    "EfficientNetLite1": ("block_8_expand_relu", "block_16_expand_relu", "head_relu"),
+    "EfficientNetLite2": ("block_8_expand_relu", "block_16_expand_relu", "head_relu"),
+}
 _TINY_FPN = Network(
     "Tiny", "lse", (), (0.0,), "fused", (-1.0, 1.0), 64, ("relu_2", "relu_3", "relu_4")
 )
@@ -108,6 +116,13 @@ NETWORKS: Final[dict[str, Network]] = {
     "mobilenetv2-fpn": _LIGHT_FPN,
     # Three of them, trained apart and joined by `tumorlens.networks.members`.
     "mobilenetv2-fpn-x3": dataclasses.replace(_LIGHT_FPN, members=3),
+    # Made for int8: its activations are cut at 6, and nothing multiplies channels.
+    **{
+        f"efficientnet-lite{n}-fpn": Network(
+            f"EfficientNetLite{n}", "lse", (), (0.2,), "fused", _LITE, size, levels
+        )
+        for n, (size, levels) in enumerate(zip((224, 240, 260), _LITE_LEVELS.values(), strict=True))
+    },
     # For teaching and for tests: learns drawn pictures in seconds, scans not at all.
     "tiny": Network("Tiny", "avg", (), (0.0,), "relu_4", (-1.0, 1.0), 64),
     "tiny-fpn": _TINY_FPN,
@@ -277,6 +292,13 @@ def find_network(name: str) -> Network:
 def _backbone(keras: Any, spec: Network, entry: Any, weights: str | None) -> Any:
     if spec.backbone == "Tiny":
         return _tiny(keras, entry, weights)
+    if spec.backbone in SCALES:
+        if weights is not None:
+            raise ModelError(
+                f"Keras has no ImageNet weights of {spec.backbone}; start from a safetensors file "
+                "or at random"
+            )
+        return efficientnet_lite(keras, spec.backbone, entry)
     build: Callable[..., Any] = getattr(keras.applications, spec.backbone)
     size = entry.shape[1]
     try:
