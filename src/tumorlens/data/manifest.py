@@ -73,6 +73,8 @@ class Entry:
         One of `tumorlens.data.folder.SPLITS` where the folders say so; such splits leak.
     fold
         From 0; ``None`` when not assigned.
+    excluded
+        Why the picture neither trains nor counts; empty when it does.
     """
 
     path: str
@@ -89,6 +91,7 @@ class Entry:
     group: str = ""
     split: str = ""
     fold: int | None = None
+    excluded: str = ""
 
     def __post_init__(self) -> None:
         for name in ("label", "corrected_label"):
@@ -141,9 +144,21 @@ class Manifest:
     def sha256(self) -> str:
         """Hash of the pictures and what is said of them, wherever they lie and in any order."""
         rows = sorted(
-            f"{e.sha256} {e.corrected_label} {e.group} {e.split} {e.fold}\n" for e in self.entries
+            # Nothing for what is not excluded: a manifest without such keeps its hash.
+            f"{e.sha256} {e.corrected_label} {e.group} {e.split} {e.fold}{_reason(e)}\n"
+            for e in self.entries
         )
         return hashlib.sha256("".join(rows).encode()).hexdigest()
+
+    @cached_property
+    def counted(self) -> tuple[Entry, ...]:
+        """The pictures that train and count: all that are not excluded."""
+        return tuple(entry for entry in self.entries if not entry.excluded)
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """How many pictures neither train nor count, by reason."""
+        return dict(Counter(entry.excluded for entry in self.entries if entry.excluded))
 
     @property
     def labels(self) -> list[str]:
@@ -371,7 +386,12 @@ def _as_published(entry: Entry) -> Entry:
     if row is None:
         return entry
     return replace(
-        entry, corrected_label=row.label, group=row.group, fold=row.fold, source=row.source
+        entry,
+        corrected_label=row.label,
+        group=row.group,
+        fold=row.fold,
+        source=row.source,
+        excluded=row.excluded,
     )
 
 
@@ -403,6 +423,10 @@ def _group_alike(entries: list[Entry], found: Survey, progress: Progress) -> lis
             name = names.setdefault(root, f"L{len(names) + 1:04d}")
             result.append(replace(entry, group=name))
     return result
+
+
+def _reason(entry: Entry) -> str:
+    return f" {entry.excluded}" if entry.excluded else ""
 
 
 def _links_of_equals(keys: Sequence[str]) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ from typing import Any
 from tumorlens.data.folder import CLASSES, Example, find_examples
 from tumorlens.data.folds import assign_folds
 from tumorlens.data.manifest import Entry, Manifest, read_manifest
-from tumorlens.data.published import TEST_FOLD, published
+from tumorlens.data.published import TEST_FOLD, VERSION, published
 from tumorlens.errors import DataError
 
 __all__ = ["Leaks", "Selection", "check_leaks", "select", "split_manifest"]
@@ -170,10 +170,10 @@ def select(
     Parameters
     ----------
     data
-        A manifest: everything that has a fold is for training but the test folds. Or a
-        folder: ``Training`` is, or all of it when it is not split, and what else there
-        is is for testing; since nothing is known of patients there, such a selection
-        counts as leaky.
+        A manifest: everything that has a fold is for training but the test folds and what
+        is excluded. Or a folder: ``Training`` is, or all of it when it is not split, and
+        what else there is is for testing; since nothing is known of patients there, such a
+        selection counts as leaky.
     test_folds
         The folds to keep for testing; of a manifest only.
     allow_leaks
@@ -189,9 +189,9 @@ def select(
         return _select_folder(source)
     manifest = read_manifest(source)
     chosen = sorted(set(test_folds))
-    test = [entry for entry in manifest.entries if entry.fold in chosen]
-    train = [e for e in manifest.entries if e.fold is not None and e.fold not in chosen]
-    known = sorted({e.fold for e in manifest.entries if e.fold is not None})
+    test = [entry for entry in manifest.counted if entry.fold in chosen]
+    train = [e for e in manifest.counted if e.fold is not None and e.fold not in chosen]
+    known = sorted({e.fold for e in manifest.counted if e.fold is not None})
     absent = [fold for fold in chosen if fold not in known]
     if absent or not train:
         what = f"no fold {absent[0]}" if absent else "nothing left to train on"
@@ -203,8 +203,10 @@ def select(
     origin = {
         "manifest_sha256": manifest.sha256,
         "test_folds": chosen,
-        "without_fold": len(manifest.entries) - len(train) - len(test),
+        "without_fold": len(manifest.counted) - len(train) - len(test),
+        "excluded": manifest.excluded,
         "published_folds_kept": _published_folds_kept(train),
+        "published_version": VERSION,
     }
     return Selection(
         tuple(manifest.examples(train)), tuple(manifest.examples(test)), bool(leaks), origin

@@ -84,7 +84,8 @@ def find_cases(
     Parameters
     ----------
     data
-        A manifest, or a folder as `tumorlens.data.folder.find_examples` takes it.
+        A manifest, of which what is excluded is left out, or a folder as
+        `tumorlens.data.folder.find_examples` takes it.
     folds
         Of a manifest only; everything when there are none.
     split
@@ -110,7 +111,7 @@ def find_cases(
 
 def _of_manifest(source: Path, folds: Sequence[int], split: str | None) -> LabelledSet:
     manifest = read_manifest(source)
-    known = sorted({entry.fold for entry in manifest.entries if entry.fold is not None})
+    known = sorted({entry.fold for entry in manifest.counted if entry.fold is not None})
     absent = sorted(set(folds) - set(known))
     if absent:
         raise DataError(
@@ -118,7 +119,7 @@ def _of_manifest(source: Path, folds: Sequence[int], split: str | None) -> Label
         )
     chosen = tuple(
         entry
-        for entry in manifest.entries
+        for entry in manifest.counted
         if (not folds or entry.fold in folds) and split in (None, entry.split)
     )
     if not chosen:
@@ -132,6 +133,7 @@ def _of_manifest(source: Path, folds: Sequence[int], split: str | None) -> Label
             "manifest_sha256": manifest.sha256,
             "folds": sorted(set(folds)) or None,
             "split": split,
+            "excluded": manifest.excluded,
         },
         manifest=manifest,
         chosen=chosen,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tumorlens.data.published import VERSION
 from tumorlens.data.split import check_leaks
 from tumorlens.evaluate.cases import LabelledSet
 from tumorlens.models.card import Card
@@ -63,7 +64,7 @@ def judge_leak(card: Card, data: LabelledSet, public: Mapping[int, int]) -> Leak
             + ("" if pictures or data.external else elsewhere),
         )
     if data.manifest is not None and kept is not None and manifest_sha256 == data.manifest.sha256:
-        train = [e for e in data.manifest.entries if e.fold is not None and e.fold not in kept]
+        train = [e for e in data.manifest.counted if e.fold is not None and e.fold not in kept]
         shared = check_leaks(train, data.chosen, allow_leaks=True)
         if shared:
             return Leak(leaky=True, reason=f"Shared with the model's training: {shared}.")
@@ -73,6 +74,13 @@ def judge_leak(card: Card, data: LabelledSet, public: Mapping[int, int]) -> Leak
             "picture of this set was among them.",
         )
     apart = _published_folds_kept(card)
+    if pictures and apart and _published_version(card) != VERSION:
+        return Leak(
+            leaky=True,
+            reason="The model kept folds of the first version of the published ones. There, copies "
+            'of one "notumor" picture lay in several folds: it may have seen relatives of these, '
+            "and no patient of the tumours.",
+        )
     return _judge_published(kept, apart, len(data.cases), public)
 
 
@@ -121,6 +129,13 @@ def _selection(training: Mapping[str, Any]) -> tuple[tuple[int, ...] | None, str
         return None, None
     folds = selection.get("test_folds")
     return tuple(folds) if isinstance(folds, list) else None, selection.get("manifest_sha256")
+
+
+def _published_version(card: Card) -> int:
+    """Say which published folds a model was trained by; the first did not number themselves."""
+    selection = card.training.get("selection")
+    version = selection.get("published_version") if isinstance(selection, dict) else None
+    return version if isinstance(version, int) else 1
 
 
 def _published_folds_kept(card: Card) -> set[int]:

@@ -23,6 +23,7 @@ from tumorlens.train.recipe import Appearance
 __all__ = ["vary"]
 
 _KNOTS: Final = 5  # of a contrast curve
+_TISSUES: Final = 4  # whose grey values another sequence sets anew
 _WAVES: Final = 3  # of a bias field, along each side
 _MARGIN: Final = 0.02  # left around a stripped brain, as preparation leaves it
 
@@ -56,6 +57,8 @@ def vary(
         picture, mask = _strip(picture, mask, random)
     if chances[1] < recipe.curve:
         picture = _curve(random)[picture]
+    if recipe.recolour and random.random() < recipe.recolour:
+        picture = _recolouring(random)[picture]
     grey = picture.astype(np.float32)
     if chances[2] < recipe.field:
         grey *= _field(random, picture.shape[0])
@@ -75,6 +78,15 @@ def _curve(random: np.random.Generator) -> NDArray[np.uint8]:
     steps = np.cumsum(random.dirichlet(np.full(_KNOTS - 1, 3.0)))
     knots = np.concatenate([[0.0], steps]) ** np.exp(random.uniform(-0.5, 0.5))
     values = np.interp(np.linspace(0, 1, 256), np.linspace(0, 1, _KNOTS), knots)
+    return np.asarray(np.rint(values * 255), dtype=np.uint8)
+
+
+def _recolouring(random: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw any curve of grey values that leaves air dark: another sequence's, perhaps."""
+    places = np.concatenate([[0.0, 0.1], np.sort(random.uniform(0.15, 0.95, _TISSUES - 1)), [1.0]])
+    knots = np.concatenate([[0.0], random.uniform(0.15, 1.0, _TISSUES + 1)])
+    knots[random.integers(1, knots.size)] = 1.0  # the whole range is used
+    values = np.interp(np.linspace(0, 1, 256), places, knots)
     return np.asarray(np.rint(values * 255), dtype=np.uint8)
 
 

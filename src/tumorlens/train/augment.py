@@ -52,6 +52,8 @@ def draw_transforms(
     shift_x, shift_y = (size * between(-recipe.shift, recipe.shift) for _ in range(2))
     zoom_x, zoom_y = (between(1 - recipe.zoom, 1 + recipe.zoom) for _ in range(2))
     mirror = np.where(random.random(count) < 0.5 * recipe.flip, -1.0, 1.0)
+    if recipe.turn:  # drawn last and only then: runs without turns stay as they were
+        angle = angle + np.pi * (random.random(count) < recipe.turn)
     moves = (
         _matrix(np.cos(angle), -np.sin(angle), 0, np.sin(angle), np.cos(angle), 0, count)
         @ _matrix(1, 0, shift_x, 0, 1, shift_y, count)

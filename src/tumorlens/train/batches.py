@@ -13,13 +13,11 @@ from tumorlens.images.prepare import to_tensor
 from tumorlens.networks.geometry import cell_grid
 from tumorlens.networks.keras_backend import require_keras
 from tumorlens.networks.network import NETWORKS, NO_TUMOUR, evidence_output, feature_layer
-from tumorlens.train.appearance import vary
 from tumorlens.train.augment import augment
+from tumorlens.train.drawn import Drawn
 from tumorlens.train.evidence import UNKNOWN, cell_coverage
-from tumorlens.train.paint import cover, place_elsewhere
 from tumorlens.train.pictures import Pictures
-from tumorlens.train.recipe import Appearance, Recipe
-from tumorlens.trust.weighting import own_groups
+from tumorlens.train.recipe import Recipe
 
 __all__ = ["as_targets", "as_tensors", "varied_batches"]
 
@@ -78,7 +76,7 @@ def varied_batches(recipe: Recipe, pictures: Pictures, model: Any) -> Any:
     """
     keras: Any = require_keras("training")
     low, high = NETWORKS[recipe.network].value_range
-    drawn = _Drawn(recipe, pictures)
+    drawn = Drawn(recipe, pictures)
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras is imported late
         epoch = 0  # set by the recorder: Keras's own calls at an epoch's end are not one an epoch
@@ -98,72 +96,3 @@ def varied_batches(recipe: Recipe, pictures: Pictures, model: Any) -> Any:
             return tensor, as_targets(labels, moved, model)
 
     return Batches(workers=1, max_queue_size=4)
-
-
-class _Drawn:
-    """Pictures as an epoch shows them, before they are moved."""
-
-    def __init__(self, recipe: Recipe, pictures: Pictures) -> None:
-        self._recipe, self._all = recipe, pictures
-        self._outlined = pictures.outlined
-        self._shares = _shares(pictures) if recipe.balance == "groups" else None
-        looks = recipe.appearance
-        self._plain = not self._outlined.any() and looks == Appearance()
-
-    def order(self, epoch: int) -> NDArray[np.int64]:
-        """Say which pictures an epoch shows, in which order."""
-        random = np.random.default_rng((self._recipe.seed, 2, epoch))
-        count = len(self._all)
-        if self._shares is None:
-            return random.permutation(count)
-        return random.choice(count, count, p=self._shares)
-
-    def pictures(
-        self, chosen: NDArray[np.int64], random: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None, NDArray[np.int64]]:
-        """Give pixels, masks and labels, painted over and looking otherwise as asked for."""
-        pixels, labels = self._all.pixels[chosen], self._all.labels[chosen]
-        if self._plain:
-            return pixels, None, labels
-        masks = np.zeros(pixels.shape, np.bool_)
-        if self._all.masks is not None:
-            masks = self._all.masks[chosen].copy()
-        for n, i in enumerate(chosen):
-            # Each picture from a generator of its own: how much is drawn depends on it.
-            own = np.random.default_rng(random.integers(2**63))
-            pixels[n], masks[n], labels[n] = self._painted(int(i), own)
-            pixels[n], masks[n] = vary(pixels[n], masks[n], own, self._recipe.appearance)
-        return pixels, masks if self._all.masks is not None else None, labels
-
-    def _painted(
-        self, i: int, random: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], int]:
-        """Paint a tumour over, or another place, or nothing."""
-        picture, label = self._all.pixels[i], int(self._all.labels[i])
-        nothing = np.zeros(picture.shape, np.bool_)
-        mask = nothing if self._all.masks is None else self._all.masks[i]
-        asked, chance = self._recipe.outlines, random.random()
-        if chance >= asked.hide + asked.control or not self._outlined.any():
-            return picture, mask, label
-        if self._outlined[i] and chance < asked.hide:
-            painted = cover(picture, mask, random)
-            return (picture, mask, label) if painted is None else (painted, nothing, NO_TUMOUR)
-        if not self._outlined[i] and label != NO_TUMOUR:
-            return picture, mask, label  # its tumour might be hit
-        shape = mask
-        if label == NO_TUMOUR and self._all.masks is not None:
-            shape = self._all.masks[random.choice(np.flatnonzero(self._outlined))]
-        patch = place_elsewhere(shape, picture, random)
-        painted = None if patch is None else cover(picture, patch, random, spare=mask)
-        return (picture if painted is None else painted), mask, label
-
-
-def _shares(pictures: Pictures) -> NDArray[np.float64]:
-    """How often each picture is to be drawn: classes alike, groups by the root of their size."""
-    labels = pictures.labels
-    groups = own_groups(pictures.groups or [""] * len(labels))
-    _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    shares = 1 / np.sqrt(sizes[member])
-    for label in np.unique(labels):
-        shares[labels == label] /= shares[labels == label].sum()
-    return np.asarray(shares / shares.sum(), np.float64)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.outlines import MaskedPicture, read_mask
+from tumorlens.data.published import Facts, facts
 from tumorlens.errors import DataError, UnreadableImageError
 from tumorlens.files import hash_file
 from tumorlens.images.prepare import PREPARATION, prepare, prepare_mask
@@ -44,6 +45,8 @@ class Pictures:
         Patient or cluster of each picture; empty texts where they are not known.
     masks
         bool, ``(n, size, size)``: the outlined tumours; ``None`` when none is outlined.
+    facts
+        What was seen on each picture; empty when nothing was.
     """
 
     pixels: NDArray[np.uint8]
@@ -52,16 +55,21 @@ class Pictures:
     unreadable: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     masks: NDArray[np.bool_] | None = None
+    facts: tuple[Facts, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, index: NDArray[Any]) -> Self:
         """Pick some of the pictures."""
-        groups = tuple(self.groups[i] for i in np.arange(len(self))[index]) if self.groups else ()
-        masks = None if self.masks is None else self.masks[index]
-        return type(self)(
-            self.pixels[index], self.labels[index], self.sha256, self.unreadable, groups, masks
+        places = np.arange(len(self))[index]
+        return replace(
+            self,
+            pixels=self.pixels[index],
+            labels=self.labels[index],
+            groups=tuple(self.groups[i] for i in places) if self.groups else (),
+            masks=None if self.masks is None else self.masks[index],
+            facts=tuple(self.facts[i] for i in places) if self.facts else (),
         )
 
     @property
@@ -108,6 +116,7 @@ def load_pictures(
     good: list[int] = []
     bad: list[str] = []
     groups: list[str] = []
+    seen: list[Facts] = []
     digest = hashlib.sha256()
     with ThreadPoolExecutor(2) as pool:  # decoding leaves the interpreter free
         results = pool.map(lambda example: _load(example, size, outlines, preparation), examples)
@@ -122,13 +131,15 @@ def load_pictures(
                 digest.update(mask.tobytes())
             good.append(CLASSES.index(example.label))
             groups.append(example.group)
+            seen.append(facts().get(file_hash, Facts()))
             digest.update(_hash_line(example, file_hash))
     if not good:
         raise DataError(f"none of {len(examples)} files could be read; the first: {bad[0]}")
     kept = pixels[: len(good)]
     labels = np.array(good, dtype=np.int64)
     outlined = masks[: len(good)] if outlines else None
-    return Pictures(kept, labels, digest.hexdigest(), tuple(bad), tuple(groups), outlined)
+    known = tuple(seen) if any(fact != Facts() for fact in seen) else ()
+    return Pictures(kept, labels, digest.hexdigest(), tuple(bad), tuple(groups), outlined, known)
 
 
 def hash_files(examples: Sequence[Example]) -> str:

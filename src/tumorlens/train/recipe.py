@@ -31,6 +31,8 @@ class Augmentation:
         Rows and columns are scaled apart, by 1 - zoom to 1 + zoom.
     flip
         Whether half of the pictures are mirrored left to right.
+    turn
+        Probability that a picture stands upside down, turned by 180 degrees.
     brightness
         Factors of the grey values, lowest and highest.
     """
@@ -40,12 +42,14 @@ class Augmentation:
     shear: float = 0.2
     zoom: float = 0.2
     flip: bool = True
+    turn: float = 0.0
     brightness: tuple[float, float] = (0.8, 1.2)
 
     def __post_init__(self) -> None:
         for name, limit in (("rotation", 180), ("shift", 1), ("shear", 89), ("zoom", 0.99)):
             value = getattr(self, name)
             _require(0 <= value <= limit, f"`{name}` must be from 0 to {limit}, got {value}")
+        _require(0 <= self.turn <= 1, f"`turn` must be from 0 to 1, got {self.turn}")
         low, high = self.brightness
         _require(0 < low <= high < 100, f"`brightness` must rise from above 0, got {low}:{high}")
 
@@ -68,6 +72,8 @@ class Appearance:
         Of noise.
     border
         Of a band cut off at one border.
+    recolour
+        Of grey values of another sequence: any curve, not a rising one alone.
     """
 
     strip: float = 0.0
@@ -76,6 +82,7 @@ class Appearance:
     blur: float = 0.0
     noise: float = 0.0
     border: float = 0.0
+    recolour: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
@@ -95,18 +102,33 @@ class Outlines:
         Probability that an outlined tumour is painted over and taught as no tumour.
     control
         Probability that a picture is painted over elsewhere and keeps its answer.
+    paste
+        Probability that a picture without a tumour gets one from elsewhere pasted in, and
+        is taught as that. Beyond a third, strangers' healthy heads are called tumours.
+    swap
+        Probability that an outlined tumour is painted over and one of another kind is
+        pasted into that head.
+    decoy
+        Probability that a picture without a tumour gets healthy tissue pasted in and keeps
+        its answer.
     """
 
     weight: float = 1.0
     hide: float = 0.0
     control: float = 0.0
+    paste: float = 0.0
+    swap: float = 0.0
+    decoy: float = 0.0
 
     def __post_init__(self) -> None:
         _require(0 <= self.weight < 1e6, f"`weight` must be at least 0, got {self.weight}")
-        for name in ("hide", "control"):
+        for name in ("hide", "control", "paste", "swap", "decoy"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"`{name}` must be from 0 to 1, got {value}")
-        _require(self.hide + self.control <= 1, "`hide` and `control` must not exceed 1 together")
+        for names in (("hide", "swap", "control"), ("paste", "decoy", "control")):
+            together = sum(getattr(self, name) for name in names)
+            listed = " and ".join((", ".join(f"`{n}`" for n in names[:-1]), f"`{names[-1]}`"))
+            _require(together <= 1, f"{listed} must not exceed 1 together")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +162,7 @@ class Recipe:
     balance
         ``"none"``: every picture once an epoch. ``"groups"``: as many pictures drawn at
         random, every class as often, and a patient with four times the slices twice as
-        often.
+        often. ``"strata"``: the same, and rare sequences and planes of a class more often.
     augmentation
         How pictures are moved.
     appearance
@@ -184,8 +206,8 @@ class Recipe:
             "`validation` must be above 0 to validate on testing pictures",
         )
         _require(
-            self.balance in ("none", "groups"),
-            f"`balance` must be none or groups, got {self.balance!r}",
+            self.balance in ("none", "groups", "strata"),
+            f"`balance` must be none, groups or strata, got {self.balance!r}",
         )
         _require(
             self.schedule in ("constant", "cosine"),

@@ -132,6 +132,8 @@ def _describe(made: Manifest) -> None:
         counts = Counter(entry.corrected_label for entry in here)
         row = ["none" if fold is None else fold, *(counts[label] for label in labels)]
         click.echo("".join(f"{cell:>12}" for cell in (*row, len({e.group for e in here}))))
+    for reason, count in made.excluded.items():
+        click.echo(f"of these, {count} neither train nor count: {reason}")
 
 
 def _summary(found: Audit) -> str:
