@@ -113,7 +113,9 @@ def main() -> None:
     model = build_network(network, size=tensors.shape[1])
     state = published_state(given.number)
     fill(model, state, len(blocks(NETWORKS[network].backbone)))
-    check(keras.Model(model.input, model.get_layer("head_relu").output), given.number, state, tensors)
+    check(
+        keras.Model(model.input, model.get_layer("head_relu").output), given.number, state, tensors
+    )
     save_weights(model, given.out)
     print(f"wrote {given.out}")
 

@@ -68,7 +68,12 @@ def test_a_published_fold_that_no_training_saw_is_clean_in_any_manifest(
 ) -> None:
     cases = (Case("a.png", "glioma"), Case("b.png", "glioma"))
     data = dataclasses.replace(labelled(*rows, chosen=rows[:2]), cases=cases)
-    selection = {"manifest_sha256": "0" * 64, "test_folds": [0, 5], "published_folds_kept": [0]}
+    selection = {
+        "manifest_sha256": "0" * 64,
+        "test_folds": [0, 5],
+        "published_folds_kept": [0],
+        "published_version": 2,
+    }
     other = card(selection=selection)
     assert judge_leak(other, data, {0: 2}).leaky is False
     assert judge_leak(other, data, {0: 1}).leaky is None  # nothing is known of the other one
@@ -93,7 +98,9 @@ def test_a_fold_that_calibrated_is_not_called_unseen_in_another_manifest(
 ) -> None:
     cases = (Case("a.png", "glioma"), Case("b.png", "glioma"))
     data = dataclasses.replace(labelled(*rows, chosen=rows[:2]), cases=cases)
-    trained = card(selection={"test_folds": [0, 1], "published_folds_kept": [0, 1]})
+    trained = card(
+        selection={"test_folds": [0, 1], "published_folds_kept": [0, 1], "published_version": 2}
+    )
     calibrated = dataclasses.replace(trained, metrics={"calibration": calibration})
     assert judge_leak(calibrated, data, {0: 2}).leaky is leaky
 
@@ -122,3 +129,14 @@ def test_published_pictures_in_a_folder(labelled: Make) -> None:
 @pytest.mark.parametrize("selection", [None, 3, {}, {"test_folds": 0}, {"test_folds": None}])
 def test_cards_from_elsewhere(selection: Any, rows: tuple[Entry, ...], labelled: Make) -> None:
     assert judge_leak(card(selection=selection), labelled(*rows), {1: 2}).leaky is None
+
+
+def test_a_model_of_the_first_published_folds_may_have_seen_copies(
+    rows: tuple[Entry, ...], labelled: Make
+) -> None:
+    cases = (Case("a.png", "glioma"), Case("b.png", "notumor"))
+    data = dataclasses.replace(labelled(*rows, chosen=rows[:2]), cases=cases)
+    first = card(selection={"test_folds": [0], "published_folds_kept": [0]})
+    found = judge_leak(first, data, {0: 2})
+    assert found.leaky is True
+    assert "first version" in found.reason

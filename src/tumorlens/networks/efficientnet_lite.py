@@ -8,7 +8,7 @@ Networks", ICML 2019, without squeeze-and-excite and with ReLU6, as Google publi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 __all__ = ["SCALES", "Block", "blocks", "efficientnet_lite"]
@@ -67,8 +67,8 @@ def blocks(name: str) -> tuple[Block, ...]:
     for stage, (repeats, kernel, stride, expansion, channels) in enumerate(_STAGES):
         fixed = stage in (0, len(_STAGES) - 1)  # as deep in every size
         count = repeats if fixed else math.ceil(repeats * depth)
-        for number in range(count):
-            found.append(Block(kernel, stride if not number else 1, expansion, _wide(channels, width)))
+        inner = Block(kernel, 1, expansion, _wide(channels, width))
+        found += [replace(inner, stride=stride), *[inner] * (count - 1)]
     return tuple(found)
 
 

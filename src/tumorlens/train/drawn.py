@@ -42,6 +42,9 @@ class Drawn:
     def __init__(self, recipe: Recipe, pictures: Pictures) -> None:
         self._recipe, self._all = recipe, pictures
         self._outlined = pictures.outlined
+        # Zeros cost nothing until they are written to.
+        empty = np.zeros(pictures.pixels.shape, np.bool_)
+        self._masks = empty if pictures.masks is None else pictures.masks
         self._facts = pictures.facts or (Facts(),) * len(pictures)
         self._shares = None if recipe.balance == "none" else _shares(pictures, recipe.balance)
         self._plain = not self._outlined.any() and recipe.appearance == Appearance()
@@ -73,8 +76,7 @@ class Drawn:
     def _painted(self, i: int, random: np.random.Generator) -> _Shown:
         """Show a picture as it is, or with something painted over or pasted in."""
         picture, label = self._all.pixels[i], int(self._all.labels[i])
-        nothing = np.zeros(picture.shape, np.bool_)
-        mask = nothing if self._all.masks is None else self._all.masks[i]
+        mask = self._masks[i]
         asked, chance = self._recipe.outlines, random.random()
         shown: _Shown | None = None
         if not self._outlined.any():
@@ -85,17 +87,17 @@ class Drawn:
             elif chance < asked.paste + asked.decoy:
                 shown = self._decoy(i, picture, random)
             elif chance < asked.paste + asked.decoy + asked.control:
-                shown = self._patched(i, picture, mask, label, random)
+                shown = self._patched(picture, mask, label, random)
         elif self._outlined[i]:  # another tumour might be hit unseen
             if chance < asked.hide + asked.swap:
                 shown = self._hidden(i, random, swap=chance >= asked.hide)
             elif chance < asked.hide + asked.swap + asked.control:
-                shown = self._patched(i, picture, mask, label, random)
+                shown = self._patched(picture, mask, label, random)
         return shown or (picture, mask, label)
 
     def _hidden(self, i: int, random: np.random.Generator, *, swap: bool) -> _Shown | None:
         """Paint a tumour over; with `swap`, and put one of another kind into that head."""
-        painted = cover(self._all.pixels[i], self._all.masks[i], random)  # type: ignore[index]
+        painted = cover(self._all.pixels[i], self._masks[i], random)
         if painted is None:
             return None
         nothing = np.zeros(painted.shape, np.bool_)
@@ -118,26 +120,26 @@ class Drawn:
         kind = _AT_THE_SELLA if rare else int(random.choice(kinds))
         donor = self._donor(kind, plane, random)
         found = paste(
-            host, self._all.pixels[donor], self._mask(donor), random, stray=_STRAY.get(kind, _FEW)
+            host, self._all.pixels[donor], self._masks[donor], random, stray=_STRAY.get(kind, _FEW)
         )
         return None if found is None else (*found, kind)
 
     def _decoy(self, i: int, host: Grey, random: np.random.Generator) -> _Shown | None:
         """Put healthy tissue from elsewhere into a head, in the shape of a tumour."""
         plane = self._facts[i].plane
-        shape = self._mask(int(random.choice(np.flatnonzero(self._outlined))))
+        shape = self._masks[random.choice(np.flatnonzero(self._outlined))]
         donor = self._all.pixels[self._donor(NO_TUMOUR, plane, random)]
         patch = place_elsewhere(shape, donor, random)
         found = None if patch is None else paste(host, donor, patch, random, stray=_FEW)
         return None if found is None else (found[0], np.zeros_like(found[1]), NO_TUMOUR)
 
     def _patched(
-        self, i: int, picture: Grey, mask: Mask, label: int, random: np.random.Generator
+        self, picture: Grey, mask: Mask, label: int, random: np.random.Generator
     ) -> _Shown | None:
         """Paint over another place than the tumour, so that paint says nothing."""
         shape = mask
         if label == NO_TUMOUR:
-            shape = self._mask(int(random.choice(np.flatnonzero(self._outlined))))
+            shape = self._masks[random.choice(np.flatnonzero(self._outlined))]
         patch = place_elsewhere(shape, picture, random)
         painted = None if patch is None else cover(picture, patch, random, spare=mask)
         return None if painted is None else (painted, mask, label)
@@ -146,10 +148,6 @@ class Drawn:
         """Draw a patient or family, then one of its pictures."""
         groups = self._donors[kind, plane]
         return int(random.choice(groups[random.integers(len(groups))]))
-
-    def _mask(self, i: int) -> Mask:
-        assert self._all.masks is not None
-        return np.asarray(self._all.masks[i])
 
 
 def _by_kind_and_plane(

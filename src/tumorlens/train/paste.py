@@ -13,14 +13,14 @@ the skull, an adenoma in the sella.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tumorlens.train.paint import find_tissue
+from tumorlens.extras import require
+from tumorlens.images.head import find_head
 
 __all__ = ["paste"]
 
@@ -73,8 +73,8 @@ def paste(
     """
     if not mask.any():
         return None
-    tissue = find_tissue(host)
-    own = find_tissue(donor)
+    tissue = find_head(host)
+    own = find_head(donor)
     donor, mask, own = _turned_alike(donor, mask, own, tissue, random)
     placed = _placed(donor, mask, own, tissue, random, stray=stray, spare=spare)
     if placed is None:
@@ -119,7 +119,8 @@ def _placed(
         wide = stray * side * (1 + attempt / 3)
         goal = centre + random.normal(0.0, wide, 2)
         # The input pixel of an output pixel: around the tumour's own centre.
-        matrix = (1 / scale, 0, centre[0] - goal[0] / scale, 0, 1 / scale, centre[1] - goal[1] / scale)
+        x, y = centre - goal / scale
+        matrix = (1 / scale, 0, x, 0, 1 / scale, y)
         moved = _moved(mask.astype(np.uint8), matrix, Image.Resampling.NEAREST) > 0
         if moved.sum() < 9 or tissue[moved].mean() < _INSIDE:
             continue
@@ -149,7 +150,7 @@ def _matched(
     random: np.random.Generator,
 ) -> NDArray[np.float32] | None:
     """Give the donor the brightness and contrast of the place where it comes to lie."""
-    ndimage: Any = importlib.import_module("scipy.ndimage")
+    ndimage: Any = require("scipy.ndimage", "training", "train")
     width = max(2, round(_RING * mask.shape[0]))
     ring = ndimage.binary_dilation(mask, iterations=width) & ~mask
     here, there = host[ring & tissue], donor[ring & own]
@@ -174,7 +175,7 @@ def _spread(values: Grey) -> float:
 
 def _seam(mask: Mask, inside: Mask, random: np.random.Generator) -> NDArray[np.float32]:
     """Weigh the donor: all in the tumour, none far from it, softly between."""
-    ndimage: Any = importlib.import_module("scipy.ndimage")
+    ndimage: Any = require("scipy.ndimage", "training", "train")
     side = mask.shape[0]
     around = max(1, round(random.uniform(*_AROUND) * side))
     wide = ndimage.binary_dilation(mask, iterations=around) & inside
