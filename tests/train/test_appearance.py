@@ -11,7 +11,7 @@ from tumorlens.data.phantom import draw_phantom
 from tumorlens.train.appearance import vary
 from tumorlens.train.recipe import Appearance
 
-LOOKS = ("strip", "curve", "field", "blur", "noise", "border")
+LOOKS = ("strip", "curve", "field", "blur", "noise", "border", "recolour")
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,16 @@ def test_flip_mirrors_left_and_right() -> None:
 def test_brightness_is_a_factor_and_stays_in_range(end: str, factor: float) -> None:
     got = moved(only(brightness=(0.4, 1.6)), end)
     np.testing.assert_allclose(got, np.clip(HEAD / 255 * factor, 0, 1), atol=1e-6)
+
+
+def test_some_are_turned_upside_down() -> None:
+    still = replace(Augmentation(), rotation=0, shift=0, shear=0, zoom=0, flip=False)
+    random = np.random.default_rng(0)
+    rows = draw_transforms(random, 400, 64, replace(still, turn=0.25))
+    turned = np.isclose(rows[:, 0], -1) & np.isclose(rows[:, 4], -1)
+    assert turned.mean() == pytest.approx(0.25, abs=0.06)
+    np.testing.assert_allclose(rows[turned][:, [2, 5]], 63, atol=1e-4)
+    np.testing.assert_allclose(rows[~turned][:, [0, 4]], 1)
 
 
 def test_what_comes_in_from_outside_is_the_nearest_pixel() -> None:
