@@ -1,6 +1,6 @@
 """Give the pictures called "notumor" the groups and folds that they should have had.
 
-    python scripts/refold_notumor.py FIRST.csv REVIEW.csv OUT.csv FACTS.csv
+    python scripts/refold_notumor.py FIRST.csv REVIEW.csv OUT.csv
 
 FIRST.csv is what ``build_published_manifest.py`` writes. REVIEW.csv (columns ``sha256``,
 ``family``, ``modality``, ``sequence``, ``plane``, ``skull``, ``finding``, ``tumour_like``)
@@ -10,8 +10,8 @@ several folds.
 
 Tumour pictures keep group and fold. "notumor" families, joined with the groups they had,
 are dealt out anew, so that sequence, plane and finding are spread alike. What is no MRI,
-or looks like a tumour and is called none, is excluded, with the reason. OUT.csv is the
-manifest, FACTS.csv what is known of each "notumor" picture.
+or looks like a tumour and is called none, is excluded, with the reason. What was seen on
+the pictures is published beside the manifest.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ Row = dict[str, str]
 FOLDS = 5
 STEPS = 60_000
 HEAT = 0.5
-FACTS = ("sequence", "plane", "skull", "finding")
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -145,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    for name in ("first", "review", "out", "facts"):
+    for name in ("first", "review", "out"):
         parser.add_argument(name, type=Path)
     given = parser.parse_args()
     rows = read_rows(given.first)
@@ -168,12 +167,6 @@ def main() -> None:
     print("excluded:", Counter((row["label"], row["excluded"]) for row in rows if row["excluded"]))
     columns = ("sha256", "label", "group", "fold", "excluded")
     write_rows(given.out, [{name: row[name] for name in columns} for row in rows])
-    facts = {
-        row["sha256"]: {"sha256": row["sha256"], **{c: known[row["sha256"]][c] for c in FACTS[:3]}}
-        | {"finding": kind(known[row["sha256"]]["finding"])}
-        for row in none
-    }
-    write_rows(given.facts, [facts[key] for key in sorted(facts)])
 
 
 if __name__ == "__main__":
