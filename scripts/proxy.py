@@ -29,23 +29,21 @@ from typing import Any
 import numpy as np
 from campaign import add_data_options, outlines_of
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 
 from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.published import Facts
 from tumorlens.data.split import select
+from tumorlens.evaluate.looks import LOOKS
 from tumorlens.evaluate.metrics import reliability
 from tumorlens.images.prepare import Prepared
 from tumorlens.images.slice import Slice
 from tumorlens.networks.network import NO_TUMOUR
 from tumorlens.prediction import Prediction
-from tumorlens.train.appearance import vary
 from tumorlens.train.paint import cover
 from tumorlens.train.paste import paste
 from tumorlens.train.pictures import Pictures, load_pictures
-from tumorlens.train.recipe import Appearance
 
 MEASURED = 1
 BATCH = 16
@@ -53,7 +51,6 @@ FAR = 0.1  # of the side: evidence farther than this from the outline lies elsew
 SELLA = CLASSES.index("pituitary")
 
 Grey = NDArray[np.uint8]
-Look = Callable[[Grey, np.random.Generator], Grey]
 
 
 @dataclass(frozen=True)
@@ -226,52 +223,6 @@ def pasted(
     return found
 
 
-def _stripped(grey: Grey, random: np.random.Generator) -> Grey:
-    return vary(grey, np.zeros(grey.shape, np.bool_), random, Appearance(strip=1.0))[0]
-
-
-def _curve(power: float) -> Look:
-    table = np.rint(255 * (np.arange(256) / 255) ** power).astype(np.uint8)
-    return lambda grey, _: table[grey]
-
-
-def _steep(grey: Grey, _: np.random.Generator) -> Grey:
-    x = np.arange(256) / 255
-    table = np.rint(255 / (1 + np.exp(-10 * (x - 0.45)))).astype(np.uint8)
-    table[:8] = 0
-    return np.asarray(table[grey])
-
-
-def _bias(grey: Grey, random: np.random.Generator) -> Grey:
-    side = np.linspace(-1, 1, grey.shape[0])
-    angle = random.uniform(0, 2 * np.pi)
-    slope = np.cos(angle) * side[:, None] + np.sin(angle) * side[None]
-    return np.clip(np.rint(grey * np.exp(0.5 * slope)), 0, 255).astype(np.uint8)
-
-
-def _half(grey: Grey, _: np.random.Generator) -> Grey:
-    image = Image.fromarray(grey)
-    small = image.resize([side // 2 for side in image.size], Image.Resampling.BOX)
-    return np.array(small.resize(image.size, Image.Resampling.BILINEAR))
-
-
-def _noise(grey: Grey, random: np.random.Generator) -> Grey:
-    real, other = random.normal(0, 0.06 * 255, (2, *grey.shape))
-    return np.clip(np.rint(np.hypot(grey + real, other)), 0, 255).astype(np.uint8)
-
-
-LOOKS: dict[str, Look] = {
-    "no skull": _stripped,
-    "brighter": _curve(0.6),
-    "darker": _curve(1.7),
-    "steeper": _steep,
-    "bias field": _bias,
-    "half resolution": _half,
-    "noise": _noise,
-    "upside down": lambda grey, _: grey[::-1, ::-1],
-}
-
-
 def looks(classifier: Classifier, pictures: Pictures, every: int) -> dict[str, Any]:
     """Measure the same slices under eight looks."""
     some = np.arange(0, len(pictures), every)
@@ -279,7 +230,7 @@ def looks(classifier: Classifier, pictures: Pictures, every: int) -> dict[str, A
         "as it is": describe(answers(classifier, pictures.pixels[some]), pictures.labels[some])
     }
     for name, look in LOOKS.items():
-        shown = [look(pictures.pixels[i], np.random.default_rng((int(i), 12))) for i in some]
+        shown = [look(pictures.pixels[i]) for i in some]
         found[name] = describe(answers(classifier, shown), pictures.labels[some])
     return found
 

@@ -22,6 +22,7 @@ from tumorlens.data.phantom import write_phantoms
 from tumorlens.errors import DataError
 from tumorlens.evaluate.calibrate import calibrate, fit_calibration
 from tumorlens.evaluate.evaluation import evaluate
+from tumorlens.evaluate.looks import LOOKS
 from tumorlens.evaluate.run import Answers
 from tumorlens.models.card import Card
 from tumorlens.publish.verify import verify_bundle
@@ -78,6 +79,14 @@ def test_a_whole_bundle_comes_out(calibrated: Card, bundle: Path, tmp_path: Path
     assert found["data"]["folds"] == [0]
     assert set(found["per_class"]) == set(CLASSES)
     assert json.loads((new / "model.json").read_text())["temperature"] == calibrated.temperature
+
+
+def test_looks_widen_what_is_known(bundle: Path, heads: Path, tmp_path: Path) -> None:
+    card, _ = calibrate(bundle, heads, tmp_path / "looked", folds=[0], looks=True)
+    found = card.metrics["calibration"]
+    assert set(found["accepted_under"]) == set(LOOKS)
+    assert min(found["accepted_under"].values()) >= 0.75  # of 24, of 12 groups
+    assert found["accepted"] >= 0.9
 
 
 def test_the_new_bundle_uses_what_was_fitted(

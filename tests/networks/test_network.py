@@ -185,7 +185,7 @@ def test_a_failure_leaves_the_process_as_it_was(keras: Any) -> None:
 
 def test_an_unknown_network_is_refused_with_those_there_are() -> None:
     for ask in (build_network, feature_layer):
-        with pytest.raises(ModelError, match="no network 'vgg'; there are .*mobilenetv2, "):
+        with pytest.raises(ModelError, match=r"no network 'vgg'; there are .*mobilenetv2, "):
             ask("vgg")
 
 

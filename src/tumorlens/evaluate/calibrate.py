@@ -4,6 +4,9 @@ Out of that come a temperature, thresholds for prediction sets and a limit for t
 score, in a new bundle with the same network. What the card says of them is cross-fitted:
 each slice is judged by what was fitted on the other groups, since whatever was fitted on a
 slice flatters it.
+
+With looks, the novelty score knows the same slices as other hospitals would show them, and
+its limit is far enough for each look: a skull taken off is no other organ.
 """
 
 from __future__ import annotations
@@ -16,34 +19,36 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.classifier import Classifier
 from tumorlens.errors import DataError
 from tumorlens.evaluate.cases import LabelledSet, find_cases
+from tumorlens.evaluate.keeper import Keeper
 from tumorlens.evaluate.leak import Leak, judge_leak
+from tumorlens.evaluate.looks import LOOKS
 from tumorlens.evaluate.metrics import describe_sets, reliability, require_metrics
 from tumorlens.evaluate.run import Answers, run_model
 from tumorlens.extras import require
 from tumorlens.files import new_folder
-from tumorlens.images.prepare import Prepared
-from tumorlens.images.slice import Slice
 from tumorlens.models.bundle import Bundle, read_listed
 from tumorlens.models.card import CARD_NAME, Card, NoveltyLimit
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
-from tumorlens.prediction import Prediction
 from tumorlens.progress import Progress, silent
 from tumorlens.trust.conformal import ClassThreshold, class_thresholds, sets_above
-from tumorlens.trust.novelty import NOVELTY_NAME, Novelty, fit_novelty, pool_features
+from tumorlens.trust.novelty import NOVELTY_NAME, Novelty, fit_novelty
 from tumorlens.trust.prediction_set import softmax
 from tumorlens.trust.temperature import COLDEST, WARMEST, fit_temperature
 from tumorlens.trust.weighting import group_weights, own_groups
 
-__all__ = ["Calibration", "calibrate", "fit_calibration", "write_calibrated"]
+__all__ = ["LOOKED", "Calibration", "calibrate", "fit_calibration", "write_calibrated"]
+
+LOOKED: Final = 0.97
+"""Share of unseen valid slices that shall be assessable under each look."""
 
 _FOLDS: Final = 5  # for what is said of the calibration
 _FEWEST_GROUPS: Final = 10
@@ -92,6 +97,7 @@ def calibrate(
     class_map: Mapping[str, str] | None = None,
     level: float = 0.95,
     accept: float = 0.99,
+    looks: bool = False,
     seen: bool = False,
     version: str | None = None,
     limitations: str | None = None,
@@ -112,6 +118,9 @@ def calibrate(
         How often a prediction set shall hold the truth.
     accept
         Share of unseen valid slices that shall be assessable.
+    looks
+        Whether slices are shown under eight looks too, of each of which `LOOKED` shall be
+        assessable; see `tumorlens.evaluate.looks`. It takes nine times as long.
     seen
         Whether to go on when the model was trained on these pictures or patients. Its
         card then says so.
@@ -147,19 +156,29 @@ def calibrate(
     bare = _uncalibrated(bundle.card)
     _refuse_seen(judge_leak(bare, cases, {}), seen=seen)
     with new_folder(out) as folder:
-        keeper = _Keeper(Session(dataclasses.replace(bundle, card=bare)))
+        session = Session(dataclasses.replace(bundle, card=bare))
+        keeper = Keeper(session, LOOKS if looks else {})
         answers = run_model(keeper, cases, progress=progress)
         leak = judge_leak(bare, cases, answers.public)
         _refuse_seen(leak, seen=seen)
-        vectors = np.stack([keeper.vectors[str(cases.root / name)] for name in answers.names])
-        found = fit_calibration(answers, vectors, level=level, accept=accept)
+        paths = [str(cases.root / name) for name in answers.names]
+        vectors = np.stack([keeper.vectors[path] for path in paths])
+        looked = {
+            name: np.stack([kept[path] for path in paths]) for name, kept in keeper.looked.items()
+        }
+        found = fit_calibration(answers, vectors, looked, level=level, accept=accept)
         found.report.update(_origin(cases, answers, leak))
         card = write_calibrated(bundle, found, folder, version=version, limitations=limitations)
     return card, answers
 
 
 def fit_calibration(
-    answers: Answers, vectors: NDArray[np.float32], *, level: float, accept: float
+    answers: Answers,
+    vectors: NDArray[np.float32],
+    looked: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
+    *,
+    level: float,
+    accept: float,
 ) -> Calibration:
     """Fit everything on a model's answers, and judge it by cross-fitting.
 
@@ -169,6 +188,8 @@ def fit_calibration(
         The logits count; a slice that is not assessable to the eye is left out.
     vectors
         ``(n, channels)``: pooled features of the same slices.
+    looked
+        The same under each look, by its name.
     level, accept
         See `calibrate`.
 
@@ -186,13 +207,19 @@ def fit_calibration(
             f"at least {_FEWEST_GROUPS} patients, better of 19 and more of each class"
         )
     logits, labels = answers.logits[good], answers.labels[good]
-    novelty, scores = fit_novelty(vectors[good], groups)
+    # A slice is of one group in every look: none is judged by a plane that knows it.
+    views = np.concatenate([rows[good] for rows in (vectors, *looked.values())])
+    novelty, flat = fit_novelty(views, groups * (1 + len(looked)))
+    scores = flat.reshape(1 + len(looked), len(good))
     held_out = _cross_fit(logits, labels, groups, scores, level=level, accept=accept)
     temperature, thresholds = _fit(logits, labels, groups, level)
     mistakes = int((logits.argmax(axis=1) != labels).sum())
     _refuse_hopeless(temperature, mistakes, held_out.sets)
     report = _report(answers, good, thresholds, held_out)
-    limit = _quantile(scores, accept)
+    if looked:
+        shares = held_out.accepted[1:].sum(axis=1) / len(answers.labels)
+        report["accepted_under"] = dict(zip(looked, shares.tolist(), strict=True))
+    limit = _limit(scores, accept)
     return Calibration(temperature, level, tuple(thresholds), novelty, limit, accept, report)
 
 
@@ -239,30 +266,13 @@ def write_calibrated(
     return card
 
 
-class _Keeper(Classifier):
-    """A classifier that keeps the pooled features of the first slice of each file."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self.vectors: dict[str | None, NDArray[np.float32]] = {}
-
-    def predict_prepared(
-        self, batch: Sequence[Slice], prepared: Sequence[Prepared]
-    ) -> list[Prediction]:
-        found, features = self.features(batch, prepared)
-        for picture, vector in zip(batch, pool_features(features), strict=True):
-            if picture.index == 0:
-                self.vectors[picture.path] = vector
-        return found
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _HeldOut:
     """What each slice gets from a calibration that has not seen its group."""
 
     probabilities: NDArray[np.float64]
     sets: NDArray[np.bool_]
-    accepted: NDArray[np.bool_]
+    accepted: NDArray[np.bool_]  # (1 + looks, n)
 
 
 def _uncalibrated(card: Card) -> Card:
@@ -325,14 +335,14 @@ def _cross_fit(
     """Calibrate on the other groups, fold by fold."""
     probabilities = np.empty(logits.shape)
     sets = np.empty(logits.shape, dtype=np.bool_)
-    accepted = np.empty(len(labels), dtype=np.bool_)
+    accepted = np.empty(scores.shape, dtype=np.bool_)
     for others, these in _folds(labels, groups):
         temperature, thresholds = _fit(
             logits[others], labels[others], [groups[i] for i in others], level
         )
         probabilities[these] = softmax(logits[these], temperature)
         sets[these] = sets_above(probabilities[these], [x.lowest for x in thresholds])
-        accepted[these] = scores[these] <= _quantile(scores[others], accept)
+        accepted[:, these] = scores[:, these] <= _limit(scores[:, others], accept)
     return _HeldOut(probabilities, sets, accepted)
 
 
@@ -343,6 +353,12 @@ def _folds(labels: NDArray[np.int64], groups: Sequence[str]) -> Iterator[Any]:
         warnings.simplefilter("ignore", UserWarning)
         splits = min(_FOLDS, int(np.bincount(labels).max()))
         yield from selection.StratifiedGroupKFold(splits).split(labels, labels, own_groups(groups))
+
+
+def _limit(scores: NDArray[np.float64], accept: float) -> float:
+    """Find the score that accepts enough slices as they are, and enough under each look."""
+    plain, *looked = scores
+    return max(_quantile(plain, accept), *(_quantile(row, LOOKED) for row in looked), 0.0)
 
 
 def _quantile(scores: NDArray[np.float64], accept: float) -> float:
@@ -380,7 +396,7 @@ def _report(
         "mean_size": sets["mean_size"],
         "one_class": sets["one_class"],
         "per_class": per_class,
-        "accepted": float(held_out.accepted.sum() / len(answers.labels)),
+        "accepted": float(held_out.accepted[0].sum() / len(answers.labels)),
     }
 
 

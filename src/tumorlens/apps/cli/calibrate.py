@@ -36,6 +36,12 @@ _SHARE = click.FloatRange(0.5, 1, max_open=True)
     show_default=True,
     help="Share of unseen valid slices that shall be assessable.",
 )
+@click.option(
+    "--looks",
+    is_flag=True,
+    help="Show the slices under eight looks too, so that a look is not taken for something "
+    "strange. Nine times as long.",
+)
 @click.option("--seen", is_flag=True, help="Go on even with slices it was trained on.")
 @click.option("--model-version", help="Version of the new bundle; the old one's with -calibrated.")
 @click.option("--limitations", help="A sentence for the card: what to mind. The old one's if not.")
@@ -98,6 +104,7 @@ def _summary(card: Card) -> str:
             f"  {name:<12}coverage {row['coverage']:.3f}, size {row['mean_size']:.2f}; {promise}"
         )
     lines.append(f"assessable: {found['accepted']:.3f} of these slices")
+    lines += [f"  {look:<18}{x:.3f}" for look, x in found.get("accepted_under", {}).items()]
     leaky = {True: "LEAKY", False: "unseen patients", None: "not known whether it leaks"}
     lines.append(f"{leaky[found['leaky']]}: {found['leaky_reason']}")
     return "\n".join(lines)
