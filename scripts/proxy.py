@@ -70,8 +70,9 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--fold", type=int, default=MEASURED)
     parser.add_argument("--every", type=int, default=1, help="of the slices, under the looks")
+    parser.add_argument("--threads", type=int, help="processor threads; all cores if not given")
     given = parser.parse_args()
-    classifier = load(given.bundle)
+    classifier = load(given.bundle, threads=given.threads)
     pictures = fold_pictures(given, classifier)
     found = {
         "model": classifier.card.id,
