@@ -73,13 +73,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="processor threads; all cores if not given")
     given = parser.parse_args()
     classifier = load(given.bundle, threads=given.threads)
-    pictures = fold_pictures(given, classifier)
-    found = {
-        "model": classifier.card.id,
-        "fold": given.fold,
-        **measure(classifier, pictures, given),
-    }
-    given.out.write_text(json.dumps(found, indent=1) + "\n")
+    found = measure(classifier, fold_pictures(given, classifier), given)
     print(report(found))
 
 
@@ -92,15 +86,20 @@ def fold_pictures(given: argparse.Namespace, classifier: Classifier) -> Pictures
 
 
 def measure(classifier: Classifier, pictures: Pictures, given: Any) -> dict[str, Any]:
-    """Run every part."""
+    """Run every part, and keep each as soon as it is there."""
     plain = answers(classifier, pictures.pixels)
-    return {
-        "plain": describe(plain, pictures.labels),
-        "none": called_none(plain, pictures),
-        "pasted": pasted(classifier, pictures, plain),
-        "looks": looks(classifier, pictures, given.every),
-        "covered": covered(classifier, pictures, plain),
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "plain": lambda: describe(plain, pictures.labels),
+        "none": lambda: called_none(plain, pictures),
+        "pasted": lambda: pasted(classifier, pictures, plain),
+        "covered": lambda: covered(classifier, pictures, plain),
+        "looks": lambda: looks(classifier, pictures, given.every),
     }
+    found: dict[str, Any] = {"model": classifier.card.id, "fold": given.fold}
+    for name, run in parts.items():
+        found[name] = run()
+        given.out.write_text(json.dumps(found, indent=1) + "\n")
+    return found
 
 
 def answers(classifier: Classifier, pixels: Sequence[Grey] | Grey) -> list[Prediction]:
@@ -278,10 +277,10 @@ def peaks(
         evidence = features @ kernel[:, label] + bias[label]
         cell = np.unravel_index(int(evidence.argmax()), evidence.shape)
         row, column = (
-            int(np.clip(round(grid.start + grid.jump * place), 0, size - 1)) for place in cell
+            int(np.clip(round(grid.offset + grid.stride * place), 0, size - 1)) for place in cell
         )
         # A cell is as wide as cells are apart: it lies in what any of its pixels lies in.
-        away = ndimage.distance_transform_edt(~pictures.masks[i])[row, column] - grid.jump / 2
+        away = ndimage.distance_transform_edt(~pictures.masks[i])[row, column] - grid.stride / 2
         found[i] = (answer.label == CLASSES[label], max(0.0, float(away)) / size)
     return found
 
