@@ -307,7 +307,7 @@ def test_columns_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     write_manifest(make_manifest(root).with_folds([0, 1, 2, 3]), path)
     head, *rows = path.read_text().splitlines()
     path.write_text("\n".join([head, *(f"{i},{row}" for i, row in enumerate(rows))]))
-    with pytest.raises(DataError, match=r"line 2: 15 cells under 14 columns; quote .* row names"):
+    with pytest.raises(DataError, match=r"line 2: 16 cells under 15 columns; quote .* row names"):
         read_manifest(path)
     path.write_text("\n".join([f"{head},Label", *(f"{row},glioma" for row in rows)]))
     with pytest.raises(DataError, match="two columns named label"):

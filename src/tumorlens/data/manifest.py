@@ -71,10 +71,10 @@ class Entry:
         Patient or cluster of near-duplicates; empty when not known.
     split
         One of `tumorlens.data.folder.SPLITS` where the folders say so; such splits leak.
-    fold
-        From 0; ``None`` when not assigned.
     excluded
         Why the picture neither trains nor counts; empty when it does.
+    fold
+        From 0; ``None`` when not assigned.
     """
 
     path: str
@@ -90,8 +90,8 @@ class Entry:
     source: str = ""
     group: str = ""
     split: str = ""
-    fold: int | None = None
     excluded: str = ""
+    fold: int | None = None  # the last: a column that is seldom empty shows a row that slipped
 
     def __post_init__(self) -> None:
         for name in ("label", "corrected_label"):
