@@ -46,7 +46,7 @@ class Drawn:
         empty = np.zeros(pictures.pixels.shape, np.bool_)
         self._masks = empty if pictures.masks is None else pictures.masks
         self._facts = pictures.facts or (Facts(),) * len(pictures)
-        self._shares = None if recipe.balance == "none" else _shares(pictures, recipe.balance)
+        self._shares = None if recipe.balance == "none" else _shares(pictures, recipe)
         self._plain = not self._outlined.any() and recipe.appearance == Appearance()
         self._donors = _by_kind_and_plane(pictures, self._facts)
 
@@ -163,10 +163,10 @@ def _by_kind_and_plane(
     return {key: list(members.values()) for key, members in found.items()}
 
 
-def _shares(pictures: Pictures, balance: str) -> NDArray[np.float64]:
+def _shares(pictures: Pictures, recipe: Recipe) -> NDArray[np.float64]:
     """Say how often each picture is to be drawn.
 
-    Classes alike, groups by the root of their size; and with ``"strata"`` each sequence
+    Tumours alike, groups by the root of their size; and with ``"strata"`` each sequence
     and plane of a class by the root of its share.
     """
     labels = pictures.labels
@@ -175,10 +175,11 @@ def _shares(pictures: Pictures, balance: str) -> NDArray[np.float64]:
     shares = 1 / np.sqrt(sizes[member])
     for label in np.unique(labels):
         of_class = labels == label
-        if balance == "strata" and pictures.facts:
+        if recipe.balance == "strata" and pictures.facts:
             names = np.array([f"{fact.sequence} {fact.plane}" for fact in pictures.facts])
             for name in np.unique(names[of_class]):
                 here = of_class & (names == name)
                 shares[here] /= np.sqrt(shares[here].sum())
-        shares[of_class] /= shares[of_class].sum()
+        part = recipe.none if label == NO_TUMOUR else (1 - recipe.none) / (len(CLASSES) - 1)
+        shares[of_class] *= part / shares[of_class].sum()
     return np.asarray(shares / shares.sum(), np.float64)

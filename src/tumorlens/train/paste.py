@@ -34,7 +34,8 @@ _AROUND: Final = (0.01, 0.06)  # of the side: how much of its surroundings comes
 _SEAM: Final = (0.006, 0.02)  # of the side: width of the seam
 _RING: Final = 0.04  # of the side: how far around the tumour its surroundings are measured
 _LOUD: Final = (0.5, 2.0)  # least and most that contrast is changed by
-_FAINT: Final = 8.0  # of 255: a tumour that differs by less from its surroundings is not seen
+_FAINT: Final = 14.0  # of 255: a tumour that differs by less from its surroundings is not seen
+_TEXTURE: Final = 0.7  # of the spread of its surroundings: likewise
 _INVERTED: Final = 0.25  # how often dark and bright change places
 
 
@@ -163,7 +164,9 @@ def _matched(
         gain = -gain
     grey = (donor.astype(np.float32) - np.float32(middle)) * np.float32(gain) + np.float32(level)
     grey = np.clip(grey, 0, 255)
-    if np.abs(grey[mask] - level).mean() < _FAINT:
+    # What nobody can see would be taught as being there.
+    contrast = float(np.sqrt(np.square(grey[mask] - level).mean()))
+    if contrast < max(_FAINT, _TEXTURE * float(here.std())):
         return None
     return np.asarray(grey, np.float32)
 

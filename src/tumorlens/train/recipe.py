@@ -163,6 +163,9 @@ class Recipe:
         ``"none"``: every picture once an epoch. ``"groups"``: as many pictures drawn at
         random, every class as often, and a patient with four times the slices twice as
         often. ``"strata"``: the same, and rare sequences and planes of a class more often.
+    none
+        Share of pictures without a tumour among those drawn, where classes are balanced:
+        more of them are more heads to paste into. The tumours share the rest alike.
     augmentation
         How pictures are moved.
     appearance
@@ -183,6 +186,7 @@ class Recipe:
     precision: str = "float32"
     seed: int = 0
     balance: str = "none"
+    none: float = 0.25
     augmentation: Augmentation = field(default_factory=Augmentation)
     appearance: Appearance = field(default_factory=Appearance)
     outlines: Outlines = field(default_factory=Outlines)
@@ -209,6 +213,7 @@ class Recipe:
             self.balance in ("none", "groups", "strata"),
             f"`balance` must be none, groups or strata, got {self.balance!r}",
         )
+        _require(0 < self.none < 1, f"`none` must be between 0 and 1, got {self.none}")
         _require(
             self.schedule in ("constant", "cosine"),
             f"`schedule` must be constant or cosine, got {self.schedule!r}",
