@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-__all__ = ["SCALES", "Block", "blocks", "efficientnet_lite"]
+__all__ = ["SCALES", "Block", "blocks", "efficientnet_lite", "levels"]
 
 _EPSILON: Final = 1e-3  # of every batch norm, as the published weights were trained with
 _STEM, _HEAD = 32, 1280
@@ -72,6 +72,18 @@ def blocks(name: str) -> tuple[Block, ...]:
     return tuple(found)
 
 
+def levels(name: str) -> tuple[str, ...]:
+    """Name the last layers that see the picture at an eighth, a sixteenth, a thirty-second.
+
+    Parameters
+    ----------
+    name
+        A key of `SCALES`.
+    """
+    halving = [number for number, block in enumerate(blocks(name), start=1) if block.stride == 2]
+    return (*(f"block_{number}_expand_relu" for number in halving[-2:]), "head_relu")
+
+
 def efficientnet_lite(keras: Any, name: str, entry: Any) -> Any:
     """Build a network without its last pooling and dense layer.
 
@@ -88,9 +100,7 @@ def efficientnet_lite(keras: Any, name: str, entry: Any) -> Any:
     Returns
     -------
     keras.Model
-        To ``(n, size / 32, size / 32, 1280)``, the output of the layer ``head_relu``. The
-        last layers as fine as a quarter and a half of the blocks are
-        ``block_N_expand_relu`` of the strided blocks N.
+        To ``(n, size / 32, size / 32, 1280)``, the output of the layer ``head_relu``.
     """
     layers = keras.layers
     x = layers.Conv2D(

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import ModelError
-from tumorlens.networks.efficientnet_lite import SCALES, efficientnet_lite
+from tumorlens.networks.efficientnet_lite import SCALES, efficientnet_lite, levels
 from tumorlens.networks.geometry import layer_inputs
 from tumorlens.networks.keras_backend import require_keras
 
@@ -43,8 +43,7 @@ class Network:
     Parameters
     ----------
     backbone
-        Name of the function in `keras.applications` that builds it, of one of
-        `tumorlens.networks.efficientnet_lite`, or ``"Tiny"``.
+        Name of a function in `keras.applications`, a key of `SCALES`, or ``"Tiny"``.
     pooling
         How the last feature map becomes logits: ``"avg"`` or ``"max"`` over places and
         dense layers behind; or ``"lse"``: a dense layer at each place gives its evidence
@@ -97,11 +96,6 @@ _LIGHT_FPN = Network(
     ("block_6_expand_relu", "block_13_expand_relu", "out_relu"),
 )
 _LITE = (-127 / 128, 1.0)  # black and white of EfficientNet-Lite's weights
-_LITE_LEVELS = {  # of the blocks that halve the picture, before they do
-    "EfficientNetLite0": ("block_6_expand_relu", "block_12_expand_relu", "head_relu"),
-    "EfficientNetLite1": ("block_8_expand_relu", "block_16_expand_relu", "head_relu"),
-    "EfficientNetLite2": ("block_8_expand_relu", "block_16_expand_relu", "head_relu"),
-}
 _TINY_FPN = Network(
     "Tiny", "lse", (), (0.0,), "fused", (-1.0, 1.0), 64, ("relu_2", "relu_3", "relu_4")
 )
@@ -118,10 +112,10 @@ NETWORKS: Final[dict[str, Network]] = {
     "mobilenetv2-fpn-x3": dataclasses.replace(_LIGHT_FPN, members=3),
     # Made for int8: its activations are cut at 6, and nothing multiplies channels.
     **{
-        f"efficientnet-lite{n}-fpn": Network(
-            f"EfficientNetLite{n}", "lse", (), (0.2,), "fused", _LITE, size, levels
+        f"efficientnet-lite{n}-fpn": dataclasses.replace(
+            _LIGHT_FPN, backbone=name, value_range=_LITE, size=size, pyramid=levels(name)
         )
-        for n, (size, levels) in enumerate(zip((224, 240, 260), _LITE_LEVELS.values(), strict=True))
+        for n, (name, size) in enumerate(zip(SCALES, (224, 240, 260), strict=True))
     },
     # For teaching and for tests: learns drawn pictures in seconds, scans not at all.
     "tiny": Network("Tiny", "avg", (), (0.0,), "relu_4", (-1.0, 1.0), 64),
@@ -294,10 +288,7 @@ def _backbone(keras: Any, spec: Network, entry: Any, weights: str | None) -> Any
         return _tiny(keras, entry, weights)
     if spec.backbone in SCALES:
         if weights is not None:
-            raise ModelError(
-                f"Keras has no ImageNet weights of {spec.backbone}; start from a safetensors file "
-                "or at random"
-            )
+            raise ModelError(f"Keras has no {spec.backbone}; start it from a safetensors file")
         return efficientnet_lite(keras, spec.backbone, entry)
     build: Callable[..., Any] = getattr(keras.applications, spec.backbone)
     size = entry.shape[1]

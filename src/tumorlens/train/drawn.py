@@ -16,6 +16,7 @@ from tumorlens.train.paint import cover, place_elsewhere
 from tumorlens.train.paste import paste
 from tumorlens.train.pictures import Pictures
 from tumorlens.train.recipe import Appearance, Recipe
+from tumorlens.trust.weighting import own_groups
 
 __all__ = ["Drawn"]
 
@@ -170,7 +171,7 @@ def _shares(pictures: Pictures, recipe: Recipe) -> NDArray[np.float64]:
     and plane of a class by the root of its share.
     """
     labels = pictures.labels
-    groups = np.asarray(pictures.groups or np.arange(len(labels)).astype(str))
+    groups = own_groups(pictures.groups or [""] * len(labels))
     _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     shares = 1 / np.sqrt(sizes[member])
     for label in np.unique(labels):
