@@ -12,9 +12,9 @@ import pytest
 import tumorlens
 
 ROOMS = (
-    "untrusted", "errors", "extras", "progress", "records", "locks", "files", "images", "data",
-    "trust", "models", "networks", "prediction", "publish", "sources", "explain", "classifier",
-    "train", "archive", "evaluate", "checkpoint", "report", "apps",
+    "untrusted", "errors", "extras", "progress", "records", "walk", "locks", "files", "images",
+    "data", "trust", "models", "networks", "prediction", "publish", "sources", "explain",
+    "classifier", "train", "archive", "evaluate", "checkpoint", "report", "apps",
 )  # fmt: skip
 """Early to late."""
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tumorlens.errors import OutputError
 from tumorlens.locks import is_locked, locked
-from tumorlens.records import is_our_file, is_our_folder
+from tumorlens.walk import walk
 
 __all__ = [
     "check_new_file",
@@ -57,7 +57,7 @@ def find_files(paths: Iterable[str], passed: list[str] | None = None) -> Iterato
             yield path
             continue
         found = False
-        for file in _walk(path, passed):
+        for file in walk(path, passed):
             found = True
             yield file
         if not found:
@@ -292,24 +292,6 @@ def replaced_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise _cannot_write(target, error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _walk(path: str, passed: list[str]) -> Iterator[str]:
-    closed: list[OSError] = []
-    for folder, below, files in os.walk(path, onerror=closed.append):
-        if is_our_folder(folder):
-            passed.append(folder)
-            below.clear()
-            continue
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        links = {name for name in below if os.path.islink(Path(folder, name))}  # noqa: PTH114
-        shown = sorted([*(f for f in files if not f.startswith(".")), *links])
-        for file in (str(Path(folder, name)) for name in shown):
-            if is_our_file(file):
-                passed.append(file)
-            else:
-                yield file
-    yield from (str(error.filename) for error in closed)
 
 
 def _beside(target: Path) -> Path:
