@@ -12,8 +12,8 @@ import pytest
 
 from tumorlens.classifier import load
 from tumorlens.errors import ModelError
-from tumorlens.models import store
-from tumorlens.models.store import DEFAULT_MODEL, bundled_models, open_bundle
+from tumorlens.models import packages, store
+from tumorlens.models.store import DEFAULT_MODEL, bundled_models, installed_models, open_bundle
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def shipped(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         shutil.copytree(tiny_bundle, folder / name)
     (folder / "__pycache__").mkdir()
     monkeypatch.setattr(store, "_bundled", lambda: folder)
+    monkeypatch.setattr(packages, "distributions", list)
     return folder
 
 
@@ -55,10 +56,24 @@ def test_an_unknown_name_lists_what_ships(shipped: Path) -> None:
     assert f"{DEFAULT_MODEL}, zebra" in str(caught.value)
 
 
+def test_an_unknown_name_says_what_brings_more(shipped: Path) -> None:
+    del shipped
+    with pytest.raises(ModelError, match=r"more come with `pip install \./models` in a clone"):
+        load("xception-reference")
+
+
+def test_only_the_default_ships_with_the_package() -> None:
+    own, others, passed = installed_models()
+    assert [place.origin for place in own] == [DEFAULT_MODEL]
+    assert {place.origin for place in others} >= {"mobilenetv2-official", "xception-reference"}
+    assert passed == ()
+
+
 def test_nothing_shipped_is_no_reason_to_break(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "_bundled", lambda: tmp_path / "nowhere")
+    monkeypatch.setattr(packages, "distributions", list)
     assert bundled_models() == []
     assert open_bundle(tiny_bundle).card.name == "tiny-float"
 

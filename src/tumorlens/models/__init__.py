@@ -4,5 +4,6 @@ May import errors, untrusted, progress, files, images, data and trust. Nothing h
 what a prediction is, and nothing but `engine` imports ONNX Runtime.
 
 Start reading at `card` (everything about a model that is no weight), then `bundle` (what it
-is on disk), `store` (by name, path or hub) and `session` (tensor in, logits out).
+is on disk), `store` (by name, path or hub; `packages` finds those that other packages bring)
+and `session` (tensor in, logits out).
 """

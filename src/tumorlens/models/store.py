@@ -1,4 +1,4 @@
-"""Where models come from: those that ship with the package, a folder, or the hub."""
+"""Where models come from: those that are installed, a folder, or the hub."""
 
 from __future__ import annotations
 
@@ -11,17 +11,44 @@ from tumorlens.errors import ModelError
 from tumorlens.models.bundle import Bundle, Place, open_network, read_card
 from tumorlens.models.card import CARD_NAME
 from tumorlens.models.hub import fetch_bundle
+from tumorlens.models.packages import models_in, models_of_packages
 from tumorlens.progress import Progress, silent
+from tumorlens.untrusted import printable
 
-__all__ = ["DEFAULT_MODEL", "bundled_models", "find_bundle", "open_bundle"]
+__all__ = ["DEFAULT_MODEL", "bundled_models", "find_bundle", "installed_models", "open_bundle"]
 
 DEFAULT_MODEL: Final = "mobilenetv2-evidence"
 """The model that is used when none is named."""
 
 
 def bundled_models() -> list[str]:
-    """List the names of the models that ship with the package."""
-    return sorted(card.parent.name for card in _bundled().glob(f"*/{CARD_NAME}"))
+    """List the names of the models that are installed: with this package, and by others."""
+    return sorted({**models_in(_bundled()), **models_of_packages()[0]})
+
+
+def installed_models() -> tuple[list[Place], list[Place], tuple[str, ...]]:
+    """Find the models that are installed.
+
+    Returns
+    -------
+    list of Place
+        Those that ship with this package.
+    list of Place
+        Those that other packages bring.
+    tuple of str
+        What those packages bring and cannot be used, each with its name and the reason.
+    """
+    own = models_in(_bundled())
+    others, passed = models_of_packages()
+    taken = tuple(
+        f"a package brings {printable(name, 200)!r} once more, in {others[name]}; ours is used"
+        for name in sorted(own.keys() & others.keys())
+    )
+    return (
+        [Place(folder, name) for name, folder in sorted(own.items())],
+        [Place(at, name) for name, at in sorted(others.items()) if name not in own],
+        passed + taken,
+    )
 
 
 def open_bundle(
@@ -36,8 +63,8 @@ def open_bundle(
     Parameters
     ----------
     name
-        The name of a model that ships, the path of a bundle folder, a model on the
-        hub as ``hf://org/name@revision``, or ``None`` for the default model.
+        The name of a model that is installed, the path of a bundle folder, a model on
+        the hub as ``hf://org/name@revision``, or ``None`` for the default model.
     offline, endpoint, progress
         For a model on the hub; see `tumorlens.models.hub.fetch_bundle`.
 
@@ -60,7 +87,7 @@ def find_bundle(
     endpoint: str | None = None,
     progress: Progress = silent,
 ) -> Place:
-    """Find a model: one that ships by its name first, then one on the hub, then a path.
+    """Find a model: one that is installed by its name first, then on the hub, then a path.
 
     Parameters
     ----------
@@ -73,19 +100,30 @@ def find_bundle(
         When there is no such model.
     """
     name = os.fspath(DEFAULT_MODEL if model is None else model)
-    if name in bundled_models():
-        return Place(_bundled() / name, name)
+    if own := models_in(_bundled()).get(name):
+        return Place(own, name)
     if name[:4].lower() == "hf:/":
         return fetch_bundle(name, offline=offline, endpoint=endpoint, progress=progress)
+    if name == os.path.basename(name):  # noqa: PTH119  # a path need not wait for the packages
+        others, passed = models_of_packages()
+        if name in others:
+            return Place(others[name], name, passed)
     path = Path(name)
     # Not Path.is_file, which raises on a name that is too long.
     if os.path.isfile(path / CARD_NAME):  # noqa: PTH113
         return Place(path, name)
-    found = "has no model.json in it" if os.path.isdir(path) else "is no folder"  # noqa: PTH112
-    raise ModelError(
-        f"there is no model {name!r}: it is none of those that ship "
-        f"({', '.join(bundled_models())}), and as a path it {found}; a model on the hub is "
-        "called hf://org/name"
+    raise _no_such_model(name)
+
+
+def _no_such_model(name: str) -> ModelError:
+    found = "has no model.json in it" if os.path.isdir(name) else "is no folder"  # noqa: PTH112
+    own, others, passed = installed_models()
+    more = "" if others else "; more come with `pip install ./models` in a clone of tumorlens"
+    names = ", ".join(place.origin for place in (*own, *others))
+    return ModelError(
+        f"there is no model {name!r}: it is none of those installed ({names}), and as a path it "
+        f"{found}{more}; "
+        f"a model on the hub is called hf://org/name{''.join(f'; {one}' for one in passed)}"
     )
 
 

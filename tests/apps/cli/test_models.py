@@ -55,6 +55,7 @@ def test_models_lists_what_ships_and_what_is_cached(hub: Hub, tiny_bundle: Path)
     before = run("models")
     assert before.exit_code == 0
     assert before.stdout.startswith(f"ships   {DEFAULT_MODEL}  (the default)\n")
+    assert "package mobilenetv2-official\n" in before.stdout
     assert "accuracy 0.98" in before.stdout
     assert "cached" not in before.stdout
     commit = hub.publish_folder("lab/tiny", tiny_bundle)
@@ -62,7 +63,8 @@ def test_models_lists_what_ships_and_what_is_cached(hub: Hub, tiny_bundle: Path)
     after = run("models").stdout
     assert f"cached  hf://lab/tiny@{commit}  (main)\n        tiny-float@1, tiny, float32" in after
     told = [json.loads(line) for line in run("models", "--json").stdout.splitlines()]
-    assert [row["model"] for row in told if row["kind"] == "ships"] == bundled_models()
+    assert [row["model"] for row in told if row["kind"] == "ships"] == [DEFAULT_MODEL]
+    assert sorted(row["model"] for row in told if row["kind"] != "cached") == bundled_models()
     assert [row["model"] for row in told if row["default"]] == [DEFAULT_MODEL]
     (cached,) = (row for row in told if row["kind"] == "cached")
     assert cached["model"] == f"hf://lab/tiny@{commit}"

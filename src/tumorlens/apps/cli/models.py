@@ -1,4 +1,4 @@
-"""``tumorlens models``: what ships, and what was fetched from the hub before."""
+"""``tumorlens models``: what is installed, and what was fetched from the hub before."""
 
 from __future__ import annotations
 
@@ -29,20 +29,28 @@ __all__ = ["models"]
     help="With --card: metrics.json of an evaluation, or localisation.json; may be repeated.",
 )
 def models(*, as_json: bool, card: str | None, metrics: tuple[Path, ...]) -> None:
-    """List the models that ship and those fetched from the hub before.
+    """List the models that are installed and those fetched from the hub before.
 
     With --card, print one model's card as Markdown: its data, protocol, results, limits.
     """
     if card is not None:
         click.echo(_model_card(card, metrics), nl=False)
         return
-    from tumorlens.errors import MissingExtraError
+    from tumorlens.apps.cli.output import tell_notes
+    from tumorlens.errors import MissingExtraError, ModelError
     from tumorlens.models.bundle import read_card
     from tumorlens.models.hub import cached_models
-    from tumorlens.models.store import bundled_models, find_bundle
+    from tumorlens.models.store import installed_models
 
-    for name in bundled_models():
-        _show("ships", name, (), read_card(find_bundle(name).folder), as_json=as_json)
+    own, others, passed = installed_models()
+    for place in own:
+        _show("ships", place.origin, (), read_card(place.folder), as_json=as_json)
+    for place in others:
+        try:
+            _show("package", place.origin, (), read_card(place.folder), as_json=as_json)
+        except ModelError as error:
+            tell_notes([str(error)])
+    tell_notes(passed)
     try:
         for cached in cached_models():
             _show("cached", cached.reference, cached.names, cached.card, as_json=as_json)

@@ -1,0 +1,1 @@
+"""Models for tumorlens, beside the default that ships with it: a folder each, and no code."""
