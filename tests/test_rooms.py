@@ -14,7 +14,7 @@ import tumorlens
 ROOMS = (
     "untrusted", "errors", "extras", "progress", "records", "walk", "locks", "files", "images",
     "data", "trust", "models", "networks", "prediction", "publish", "sources", "explain",
-    "classifier", "train", "archive", "evaluate", "checkpoint", "report", "apps",
+    "classifier", "dicom_out", "train", "archive", "evaluate", "checkpoint", "report", "apps",
 )  # fmt: skip
 """Early to late."""
 

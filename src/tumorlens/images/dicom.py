@@ -8,7 +8,9 @@ no name can come out again. Values are what the modality rescale makes of the st
 from __future__ import annotations
 
 import io
+import logging
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from tumorlens.extras import require
 from tumorlens.images.decoding import FAILURES, quiet
 from tumorlens.images.limits import Limits
 
-__all__ = ["Frame", "Header", "read_frame", "read_header"]
+__all__ = ["Frame", "Header", "explained", "read_dataset", "read_frame", "read_header"]
 
 _HINT: Final = "open it in a DICOM viewer and save it again, uncompressed"
 _LUMA: Final = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
@@ -132,7 +134,7 @@ def read_header(data: bytes, path: str | None, limits: Limits) -> Header:
         When pydicom is not installed.
     """
     source = "<bytes>" if path is None else path
-    with _explained(source, "a DICOM file that is damaged"):
+    with explained(source, "a DICOM file that is damaged"):
         dataset = _parse(data, source, limits, pixels=False)
         return _header(_Elements(dataset), path, source, limits)
 
@@ -162,13 +164,42 @@ def read_frame(data: bytes, header: Header, index: int, limits: Limits) -> NDArr
         When it cannot be decoded.
     """
     source = "<bytes>" if header.path is None else header.path
-    with _explained(source, "a DICOM picture that cannot be decoded"):
+    with explained(source, "a DICOM picture that cannot be decoded"):
         dataset = _parse(data, source, limits, pixels=True)
         grey = _grey(dataset, _stored(dataset, index), header.frames[index])
     if grey.shape != (header.rows, header.columns):
         found = f"a DICOM picture of {grey.shape} where its header has {header.rows} rows"
         raise UnreadableImageError(source, found, _HINT)
     return grey
+
+
+def read_dataset(data: bytes, path: str | None, limits: Limits, *, pixels: bool) -> Any:
+    """Parse a file whole, for those who write into its study or take its patient out.
+
+    Its values are converted when they are asked for: ask inside `explained`.
+
+    Parameters
+    ----------
+    data, path, limits
+        As `read_header` takes them.
+    pixels
+        Whether to keep the pixels too.
+
+    Returns
+    -------
+    pydicom.Dataset
+        With everything that the header says, the patient's name too.
+
+    Raises
+    ------
+    UnreadableImageError
+        When it is damaged.
+    MissingExtraError
+        When pydicom is not installed.
+    """
+    source = "<bytes>" if path is None else path
+    with explained(source, "a DICOM file that is damaged"):
+        return _parse(data, source, limits, pixels=pixels, tags=None)
 
 
 def _stored(dataset: Any, index: int) -> NDArray[Any]:
@@ -206,11 +237,18 @@ def _grey(dataset: Any, values: NDArray[Any], frame: Frame) -> NDArray[np.float3
     return grey.astype(np.float32)
 
 
-def _parse(data: bytes, source: str, limits: Limits, *, pixels: bool) -> Any:
-    """Parse a file, with its pixels or without."""
+def _parse(
+    data: bytes,
+    source: str,
+    limits: Limits,
+    *,
+    pixels: bool,
+    tags: tuple[str, ...] | None = _WANTED,
+) -> Any:
+    """Parse a file: with its pixels, or its header, or some of that."""
     pydicom = require("pydicom", "reading DICOM", "dicom")
     stream = io.BytesIO(_inflated(data, source, limits))
-    wanted = None if pixels else list(_WANTED)
+    wanted = None if pixels or tags is None else list(tags)
     dataset = pydicom.dcmread(
         stream, force=True, stop_before_pixels=not pixels, specific_tags=wanted
     )
@@ -385,19 +423,47 @@ class _Elements:
 
 
 @contextmanager
-def _explained(source: str, found: str) -> Iterator[None]:
+def explained(source: str, found: str) -> Iterator[None]:
     """Turn whatever a damaged file makes pydicom and its decoders raise into our error.
 
     Its text is not passed on: it may quote the file.
+
+    Parameters
+    ----------
+    source
+        Which file.
+    found
+        What it is, as a person would say.
+
+    Raises
+    ------
+    UnreadableImageError
+        Instead of whatever pydicom raises.
     """
     errors = require("pydicom.errors", "reading DICOM", "dicom")
     try:
-        with quiet():
+        with quiet(), _unlogged():
             yield
     except UnreadableImageError:
         raise
     except (*FAILURES, errors.InvalidDicomError, errors.BytesLengthException) as error:
         raise _unreadable(source, found, error) from error
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep out of the log what pydicom says in this thread: it quotes values."""
+    ours = threading.get_ident()
+    logger = logging.getLogger("pydicom")
+
+    def of_others(record: logging.LogRecord) -> bool:
+        return record.thread != ours
+
+    logger.addFilter(of_others)
+    try:
+        yield
+    finally:
+        logger.removeFilter(of_others)
 
 
 def _unreadable(source: str, found: str, error: BaseException) -> UnreadableImageError:

@@ -73,12 +73,12 @@ def read_dicom(data: bytes, path: str | None, limits: Limits) -> Sequence[Slice]
         if len(volumes) == 1:
             return volumes[0]
         return [
-            Slice(x.pixels, x.value_range, path, i, x.origin, x.geometry)
+            Slice(x.pixels, x.value_range, path, i, x.origin, x.geometry, x.frame)
             for i, x in enumerate(x for volume in volumes for x in volume)
         ]
     greys = [read(header, i) for i in range(len(header.frames))]
     shown = _greys(greys, placed[0])
-    return [Slice(grey, shown, path, i, _origin(header)) for i, grey in enumerate(greys)]
+    return [Slice(grey, shown, path, i, _origin(header), frame=i) for i, grey in enumerate(greys)]
 
 
 def series_volumes(
@@ -173,6 +173,7 @@ def _volume(
         paths if several else (),
         {**_origin(header), "plane": geometry.plane},
         (*notes, *more, *told),
+        tuple(p.index for p in ordered),
     )
 
 

@@ -34,6 +34,8 @@ class Slice:
         No network ever sees it.
     geometry
         Where it lies in the patient, or ``None`` where that is not known.
+    frame
+        Which frame of its DICOM file, from 0: frames are stored in any order. ``None`` elsewhere.
 
     Raises
     ------
@@ -47,6 +49,7 @@ class Slice:
     index: int = 0
     origin: dict[str, str] = field(default_factory=dict)
     geometry: SliceGeometry | None = None
+    frame: int | None = None
 
     def __post_init__(self) -> None:
         pixels = self.pixels

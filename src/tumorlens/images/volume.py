@@ -42,6 +42,8 @@ class Volume(Sequence[Slice]):
         What the reader knew of it, for people: format, modality, plane.
     notes
         What its user should know: slices that are missing, volumes that are left out.
+    frames
+        Which frame of its file each slice is, from 0, where that is known; else empty.
     """
 
     geometry: VolumeGeometry
@@ -51,6 +53,7 @@ class Volume(Sequence[Slice]):
     paths: tuple[str, ...] = ()
     origin: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    frames: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return self.geometry.shape[0]
@@ -80,6 +83,7 @@ class Volume(Sequence[Slice]):
             index,
             dict(self.origin),
             self.geometry.slice(index),
+            self.frames[index] if self.frames else None,
         )
 
     def __iter__(self) -> Iterator[Slice]:

@@ -1,0 +1,159 @@
+"""The folder of DICOM files for one run: captures as slices come, reports when all is done."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tumorlens.dicom_out.capture import build_capture
+from tumorlens.dicom_out.structured_report import Answer, build_report
+from tumorlens.dicom_out.study import Source, new_uid, open_source
+from tumorlens.errors import OutputError
+from tumorlens.explain.explanation import Explanation
+from tumorlens.extras import require
+from tumorlens.files import new_folder
+from tumorlens.images.dicom import explained
+from tumorlens.images.limits import Limits
+from tumorlens.models.card import Card
+
+__all__ = ["DicomFolder", "dicom_folder"]
+
+_NEEDED: Final = ("highdicom", "highdicom.sc", "highdicom.sr", "pydicom.sr.codedict")
+
+
+@contextmanager
+def dicom_folder(
+    out: str | os.PathLike[str], card: Card, *, limits: Limits, force: bool = False
+) -> Iterator[DicomFolder]:
+    """Fill a folder with DICOM objects, whole or not at all.
+
+    Parameters
+    ----------
+    out
+        Must not exist, or be empty.
+    card
+        Of the model that answers.
+    limits
+        What is too large to be read again.
+    force
+        Whether the reports show classes of slices that are not assessable, marked.
+
+    Yields
+    ------
+    DicomFolder
+        To add explained slices to.
+
+    Raises
+    ------
+    OutputError
+        When the folder is there already or cannot be written, or nothing was added that
+        came from DICOM.
+    MissingExtraError
+        When highdicom is not installed.
+    """
+    for module in _NEEDED:
+        require(module, "writing DICOM", "dicom-out")
+    with new_folder(out) as work:
+        folder = DicomFolder(work, card, limits, force)
+        yield folder
+        folder.finish()
+
+
+@dataclass(slots=True)
+class _Study:
+    """What is known of one study."""
+
+    folder: Path
+    first: Source
+    captures: str
+    answers: list[Answer] = field(default_factory=list)
+
+
+class DicomFolder:
+    """Where the objects go; see `dicom_folder`.
+
+    Parameters
+    ----------
+    folder
+        To write into.
+    card, limits, force
+        As `dicom_folder` takes them.
+    """
+
+    def __init__(self, folder: Path, card: Card, limits: Limits, force: bool) -> None:  # noqa: FBT001
+        self._folder = folder
+        self._card = card
+        self._limits = limits
+        self._force = force
+        self._studies: dict[str, _Study] = {}
+        self._last: Source | None = None
+        self._complete = True
+        self.passed = 0
+        """Slices that were not read from DICOM files, and are left out."""
+
+    def add(self, explanation: Explanation) -> None:
+        """Write the capture of a slice, and remember the answer for its report.
+
+        Raises
+        ------
+        UnreadableImageError
+            When its file cannot be read again.
+        OutputError
+            When its file belongs to no study.
+        """
+        picture = explanation.picture
+        if picture.origin.get("format") != "DICOM" or picture.path is None:
+            self.passed += 1
+            return
+        source = self._open(picture.path)
+        study = self._study(source)
+        frame = source.frame(picture)
+        study.answers.append(Answer(explanation.prediction, source.evidence, frame))
+        number = len(study.answers)
+        made = build_capture(explanation, source, frame, self._card, study.captures, number)
+        self._save(made, study.folder / f"overlay-{number:04}.dcm", picture.path)
+
+    def miss(self) -> None:
+        """Note that a file could not be read, so that the reports are not complete."""
+        self._complete = False
+
+    def finish(self) -> None:
+        """Write the reports.
+
+        Raises
+        ------
+        OutputError
+            When there is nothing to report.
+        """
+        if not self._studies:
+            raise OutputError("no slice was read from a DICOM file; leave --dicom-out out")
+        for study in self._studies.values():
+            report = build_report(
+                study.first, study.answers, self._card, complete=self._complete, force=self._force
+            )
+            self._save(report, study.folder / "report.dcm", study.first.header.path or "")
+
+    def _open(self, path: str) -> Source:
+        """Read a header; slices of one file come one after the other."""
+        if self._last is None or self._last.header.path != path:
+            self._last = open_source(path, self._limits)
+        return self._last
+
+    def _study(self, source: Source) -> _Study:
+        if source.study not in self._studies:
+            folder = self._folder / f"study-{len(self._studies) + 1}"
+            folder.mkdir()
+            self._studies[source.study] = _Study(folder, source, new_uid())
+        return self._studies[source.study]
+
+    @staticmethod
+    def _save(made: Any, path: Path, source: str) -> None:
+        with explained(source, "a DICOM file whose patient or study cannot be written again"):
+            content = io.BytesIO()
+            made.save_as(content, enforce_file_format=True)
+        path.write_bytes(content.getvalue())
