@@ -17,6 +17,7 @@ _RECORDS: Final = {
     "audit.json": {"shortcuts", "thresholds", "totals", "twins"},
     "epochs.json": {"best", "epochs", "leaky", "network", "pictures"},
     "demo.json": {"exhibits", "model"},
+    "dicom.json": {"answers", "model", "studies", "tumorlens"},
     "run.json": {"backend", "classes", "data_sha256", "selection"},
     "model.json": {"classes", "features", "files", "input", "schema"},
 }

@@ -15,7 +15,7 @@ from PIL import Image
 from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import CLASSES
 from tumorlens.dicom_out.folder import dicom_folder
-from tumorlens.errors import OutputError
+from tumorlens.errors import OutputError, UnreadableImageError
 from tumorlens.images.limits import Limits
 from tumorlens.images.read import read_slices
 
@@ -253,7 +253,7 @@ def test_nothing_is_left_where_there_is_nothing_to_write(
     lone = draw(HEAD)
     del lone.StudyInstanceUID
     (tmp_path / "lone").write_bytes(content(lone))
-    with pytest.raises(OutputError, match="has no StudyInstanceUID"):
+    with pytest.raises(UnreadableImageError, match="has no StudyInstanceUID"):
         write(classifier, [tmp_path / "lone"], tmp_path / "none")
     assert not (tmp_path / "none").exists()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +18,7 @@ from tumorlens.dicom_out.study import Source, new_uid, open_source
 from tumorlens.errors import OutputError
 from tumorlens.explain.explanation import Explanation
 from tumorlens.extras import require
-from tumorlens.files import new_folder
+from tumorlens.files import new_folder, write_text
 from tumorlens.images.dicom import explained
 from tumorlens.images.limits import Limits
 from tumorlens.models.card import Card
@@ -102,9 +104,7 @@ class DicomFolder:
         Raises
         ------
         UnreadableImageError
-            When its file cannot be read again.
-        OutputError
-            When its file belongs to no study.
+            When its file cannot be read again, or belongs to no study.
         """
         picture = explanation.picture
         if picture.origin.get("format") != "DICOM" or picture.path is None:
@@ -137,6 +137,17 @@ class DicomFolder:
                 study.first, study.answers, self._card, complete=self._complete, force=self._force
             )
             self._save(report, study.folder / "report.dcm", study.first.header.path or "")
+        write_text(self._folder / "dicom.json", json.dumps(self._record(), indent=2) + "\n")
+
+    def _record(self) -> dict[str, Any]:
+        """Tell of the folder, so that nobody takes what is in it for scans; of no patient."""
+        return {
+            "model": self._card.id,
+            "studies": len(self._studies),
+            "answers": sum(len(study.answers) for study in self._studies.values()),
+            "complete": self._complete,
+            "tumorlens": version("tumorlens"),
+        }
 
     def _open(self, path: str) -> Source:
         """Read a header; slices of one file come one after the other."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
-from tumorlens.errors import OutputError
+from tumorlens.errors import UnreadableImageError
 from tumorlens.extras import require
 from tumorlens.images.dicom import Header, explained, read_dataset, read_header
 from tumorlens.images.limits import Limits
@@ -67,9 +67,7 @@ def open_source(path: str, limits: Limits) -> Source:
     Raises
     ------
     UnreadableImageError
-        When it cannot be read.
-    OutputError
-        When it is no part of a study: one of its identifiers is missing.
+        When it cannot be read, or is no part of a study: one of its identifiers is missing.
     """
     data = load_file(path, limits)
     header = read_header(data, path, limits)
@@ -77,10 +75,8 @@ def open_source(path: str, limits: Limits) -> Source:
         whole = read_dataset(data, path, limits, pixels=False)
         missing = [name for name in _NEEDED if not str(whole.get(name) or "")]
         if missing:
-            raise OutputError(
-                f"nothing can be written into the study of {path}: it has no {missing[0]}; "
-                "leave --dicom-out out, or export it anew"
-            )
+            found = f"a DICOM file that belongs to no study (it has no {missing[0]})"
+            raise UnreadableImageError(path, found, "leave --dicom-out out, or export it anew")
         evidence = require("pydicom", "writing DICOM", "dicom-out").Dataset()
         for name in _NEEDED:
             setattr(evidence, name, str(whole[name].value))

@@ -61,13 +61,13 @@ class Saved:
     record
         The explanation.
     folder
-        Where it is.
+        Where it is; ``None`` when nothing was to be written.
     kept
         True when the same record was there before, so that nothing was written.
     """
 
     record: Record
-    folder: Path
+    folder: Path | None
     kept: bool = False
 
     @property
@@ -79,7 +79,7 @@ class Saved:
 def explain_files(
     classifier: Explainable,
     paths: Iterable[str],
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None,
     question: Question,
     **options: Any,
 ) -> Iterator[Saved | Failure]:
@@ -114,7 +114,7 @@ def find_records(out: str | os.PathLike[str]) -> Records:
 def save_records(
     explain: Callable[[Sequence[Slice]], Iterator[Record]],
     paths: Iterable[str],
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None,
     suffix: str,
     *,
     before: Records = (),
@@ -131,7 +131,7 @@ def save_records(
         Files.
     out
         Folder for the records. Each is named after its file and what was asked, and has a
-        number behind it when another record has that name.
+        number behind it when another record has that name. ``None`` writes none.
     suffix
         What was asked, for the name.
     before
@@ -154,6 +154,9 @@ def save_records(
                 yield item
                 continue
             record = next(explained)
+            if out is None:
+                yield Saved(record, None)
+                continue
             old = _find_same(record.manifest(), before, answer=not overwrite)
             if old is None:
                 with free_folder(out, folder_name(item[0].name, item[1] + suffix)) as folder:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
 
-from tumorlens.apps.cli.options import check_inside, load_model, model_option
+from tumorlens.apps.cli.options import check_free, check_inside, load_model, model_option
 from tumorlens.apps.cli.output import find_scans, finish, line_of, tell_each, tell_notes
 from tumorlens.untrusted import printable
 
@@ -34,6 +35,9 @@ __all__ = ["explain"]
 @click.option(
     "--out", metavar="DIR", callback=check_inside, help="Where to put a folder for each slice."
 )
+@click.option(
+    "--dicom-out", metavar="DIR", callback=check_free, help="Results as DICOM, for DICOM scans."
+)
 @click.option("--overwrite", is_flag=True, help="Make records anew that are there already.")
 def explain(
     paths: tuple[str, ...],
@@ -45,6 +49,7 @@ def explain(
     target: str | None,
     versus: str | None,
     out: str | None,
+    dicom_out: str | None,
     overwrite: bool,
 ) -> None:
     """Show where in each slice the evidence for a class lies.
@@ -53,14 +58,19 @@ def explain(
     and manifest.json; with --layers, layers.png and maps.npz. A record that is there
     already is kept as it is. Layers other than the last one need the train extra.
 
+    --dicom-out makes a new folder with a structured report and secondary captures of the
+    overlays, in the study of the scan: they hold the patient's name as the scan does.
+
     Methods: gradcam, gradcam++, hirescam, layercam, eigencam, scorecam, occlusion.
     """
     from tumorlens.explain.batch import explain_files, find_records
     from tumorlens.explain.depth import explain_depth
     from tumorlens.explain.explainer import Question
 
-    if not list_layers and not (paths and out):
-        raise click.UsageError("give PATH... and --out DIR")
+    if not list_layers and not (paths and (out or dicom_out)):
+        raise click.UsageError("give PATH... and --out DIR, or --dicom-out DIR")
+    if layers is not None and (out is None or dicom_out is not None) and not list_layers:
+        raise click.UsageError("--layers goes with --out, and not with --dicom-out")
     # First, so that records which other processes add from now on are not taken for old ones.
     before = find_records(str(out))
     files = find_scans(paths)
@@ -73,11 +83,16 @@ def explain(
     _check_question(classifier, question, layers)
     options = {"before": before, "overwrite": overwrite}
     if layers is None:
-        results = explain_files(classifier, files, str(out), question, **options)
+        results = explain_files(classifier, files, out, question, **options)
     else:
         names = _layer_names(layers)
         results = explain_depth(classifier, files, str(out), question, names, **options)
-    failed = tell_each(_told(results), len(files))
+    with ExitStack() as stack:
+        if dicom_out is not None:
+            from tumorlens.apps.cli.dicom_results import put_into_studies
+
+            results = stack.enter_context(put_into_studies(results, dicom_out, classifier.card))
+        failed = tell_each(_told(results), len(files))
     finish(failed, len(files))
 
 
@@ -91,7 +106,8 @@ def _told(results: Iterator[Saved | Failure]) -> Iterator[tuple[Prediction | Fai
             yield result, line_of(result)
             continue
         kept += result.kept
-        yield result.prediction, f"{line_of(result.prediction)}  ->  {printable(result.folder)}"
+        place = "" if result.folder is None else f"  ->  {printable(result.folder)}"
+        yield result.prediction, f"{line_of(result.prediction)}{place}"
     if kept:
         tell_notes([f"{kept} records were there already and are kept; --overwrite replaces them"])
 

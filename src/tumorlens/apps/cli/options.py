@@ -18,6 +18,7 @@ __all__ = [
     "bundle_options",
     "bundle_out_option",
     "check_file",
+    "check_free",
     "check_inside",
     "choose_source",
     "hub_options",
@@ -61,6 +62,11 @@ def check_folder(_: click.Context, __: click.Parameter, value: str) -> str:
 
     check_new_folder(value)
     return value
+
+
+def check_free(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse such a folder where one is named at all."""
+    return None if value is None else check_folder(context, option, value)
 
 
 def check_file(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

@@ -1,0 +1,72 @@
+"""What ``--dicom-out`` adds to a command: its results as DICOM, beside whatever else it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tumorlens.apps.cli.output import tell_notes
+from tumorlens.errors import UnreadableImageError
+from tumorlens.explain.batch import Saved
+from tumorlens.explain.explanation import Explanation
+from tumorlens.sources.failure import Failure
+
+if TYPE_CHECKING:
+    from tumorlens.dicom_out.folder import DicomFolder
+    from tumorlens.models.card import Card
+
+__all__ = ["put_into_studies"]
+
+
+@contextmanager
+def put_into_studies(
+    results: Iterator[Saved | Failure], out: str, card: Card, *, force: bool = False
+) -> Iterator[Iterator[Saved | Failure]]:
+    """Write results as DICOM while they pass by; when the block ends, the folder is there.
+
+    Parameters
+    ----------
+    results
+        Explained slices.
+    out
+        The folder to make.
+    card
+        Of the model.
+    force
+        Whether slices that are not assessable show their class all the same, marked.
+
+    Yields
+    ------
+    iterator
+        The results, to be gone through inside the block. One that cannot be put into its
+        study is a failure.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be written, or no slice came from DICOM.
+    MissingExtraError
+        When highdicom is not installed.
+    """
+    from tumorlens.dicom_out.folder import dicom_folder
+    from tumorlens.images.limits import Limits
+
+    with dicom_folder(out, card, limits=Limits(), force=force) as folder:
+        yield _each(results, folder)
+        if folder.passed:
+            tell_notes([f"{folder.passed} slices are not from DICOM files and not in {out}"])
+
+
+def _each(results: Iterator[Saved | Failure], folder: DicomFolder) -> Iterator[Saved | Failure]:
+    for result in results:
+        if isinstance(result, Failure):
+            folder.miss()
+        elif isinstance(result.record, Explanation):
+            try:
+                folder.add(result.record)
+            except UnreadableImageError as error:
+                folder.miss()
+                yield Failure(error.source, error)
+                continue
+        yield result

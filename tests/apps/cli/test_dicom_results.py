@@ -1,0 +1,89 @@
+"""``tumorlens explain --dicom-out``: into the study, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tumorlens.data.folder import CLASSES
+
+pydicom: Any = pytest.importorskip("pydicom")
+pytest.importorskip("highdicom")
+
+from dicoms import write_series  # noqa: E402
+from drawn_heads import draw_head  # noqa: E402
+
+Run = Callable[..., tuple[int, str, str]]
+HEAD = draw_head("glioma", 3, 96)
+
+
+@pytest.fixture
+def bundle(spot_bundle: Callable[..., Path], change_card: Callable[..., None]) -> Path:
+    made = spot_bundle((1.0, 0.5, -1.0, -2.0))
+    change_card(made, classes=tuple(CLASSES))
+    return made
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    write_series(tmp_path / "scan", np.stack([HEAD, HEAD[:, ::-1]]).astype(np.int16) * 4)
+    return tmp_path / "scan"
+
+
+def test_results_go_into_a_folder_of_their_own(
+    run: Run, bundle: Path, scan: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    status, said, _ = run("explain", scan, "--dicom-out", out, "--model", bundle)
+    assert status == 0
+    assert len(said.splitlines()) == 2
+    assert "->" not in said
+    names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert names == [
+        "dicom.json",
+        "study-1/overlay-0001.dcm",
+        "study-1/overlay-0002.dcm",
+        "study-1/report.dcm",
+    ]
+    assert json.loads((out / "dicom.json").read_text())["answers"] == 2
+    status, _, told = run("explain", scan, "--dicom-out", out, "--model", bundle)
+    assert status == 2
+    assert "exists and is not empty" in told
+    # What was written is not taken for scans.
+    status, _, told = run("predict", tmp_path / "out", "--model", bundle)
+    assert status == 1
+    assert "passed over what tumorlens wrote" in told
+
+
+def test_records_and_dicom_go_together(run: Run, bundle: Path, scan: Path, tmp_path: Path) -> None:
+    (scan / "broken").write_bytes(b"\0" * 128 + b"DICM" + b"nonsense")
+    (scan / "plain.npy").write_text("no picture")
+    options = ("--out", tmp_path / "records", "--dicom-out", tmp_path / "out", "--model", bundle)
+    status, said, told = run("explain", scan, *options)
+    assert status == 1
+    assert "2 of 4 files could not be read" in told
+    assert said.count("->") == 2
+    assert len(list((tmp_path / "records").iterdir())) == 2
+    report = pydicom.dcmread(tmp_path / "out" / "study-1" / "report.dcm")
+    assert report.CompletionFlag == "PARTIAL"
+
+
+def test_without_dicom_nothing_is_written(
+    run: Run, bundle: Path, picture: Path, tmp_path: Path
+) -> None:
+    status, _, told = run("explain", picture, "--dicom-out", tmp_path / "o", "--model", bundle)
+    assert status == 2
+    assert "no slice was read from a DICOM file" in told
+    assert not (tmp_path / "o").exists()
+
+
+def test_layers_do_not_go_with_it(run: Run, scan: Path, tmp_path: Path) -> None:
+    options = ("--out", tmp_path / "r", "--dicom-out", tmp_path / "o", "--layers", "all")
+    status, _, told = run("explain", scan, *options)
+    assert status == 2
+    assert "--layers goes with --out, and not with --dicom-out" in told
