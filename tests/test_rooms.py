@@ -12,8 +12,8 @@ import pytest
 import tumorlens
 
 ROOMS = (
-    "untrusted", "errors", "extras", "progress", "records", "walk", "locks", "files", "images",
-    "data", "trust", "models", "networks", "prediction", "publish", "sources", "explain",
+    "untrusted", "errors", "extras", "forks", "progress", "records", "walk", "locks", "files",
+    "images", "data", "trust", "models", "networks", "prediction", "publish", "sources", "explain",
     "classifier", "dicom_out", "train", "archive", "evaluate", "checkpoint", "report", "apps",
 )  # fmt: skip
 """Early to late."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,3 +57,70 @@ def test_workers_of_joblib_take_it(classifier: Classifier, picture: Path) -> Non
         joblib.delayed(classifier.classify)(picture) for _ in range(3)
     )
     assert told == [classifier.classify(picture)] * 3
+
+
+FORK = """
+import os, sys, threading, tumorlens
+bundle, picture, how = sys.argv[1:]
+classifier = tumorlens.load(bundle, threads=4)
+asked, reading = classifier.predict(picture), how == "beside threads"
+def read():
+    while reading:
+        classifier.predict(picture)
+threads = [threading.Thread(target=read) for _ in range(3 * reading)]
+for thread in threads:
+    thread.start()
+for child in range(8):
+    pid = os.fork()
+    if not pid:
+        if how != "unused":
+            assert classifier.predict(picture) == asked
+        sys.exit(7)  # in order, with all that Python takes down
+    ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if ended != 7:
+        print("child", child, "ended with", ended)
+        break
+reading = False
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("how", ["unused", "used", "beside threads"])
+def test_a_forked_child_answers_and_ends_in_order(
+    how: str, spot_bundle: Callable[..., Path], picture: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORK, str(spot_bundle()), str(picture), how],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == ""
+
+
+KERAS_FORK = """
+import os, sys, types
+sys.modules["keras"] = types.ModuleType("keras")  # it takes long to import, and is not asked
+from tumorlens.errors import RunError
+from tumorlens.networks.keras_backend import require_keras
+require_keras("the parent")
+pid = os.fork()
+if not pid:
+    try:
+        require_keras("explaining an inner layer")
+    except RunError as error:
+        print(error)
+    sys.exit()
+os.waitpid(pid, 0)
+require_keras("the parent")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_keras_that_its_parent_uses_is_refused_in_a_forked_child() -> None:
+    """TensorFlow would wait there for threads of its parent without end."""
+    done = subprocess.run(
+        [sys.executable, "-c", KERAS_FORK], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert 'start this one by multiprocessing.get_context("spawn")' in done.stdout

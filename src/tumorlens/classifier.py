@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tumorlens.errors import TumorLensError, UnreadableImageError
+from tumorlens.forks import renew_in_child
 from tumorlens.images.prepare import Prepared
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
@@ -97,6 +98,10 @@ class Classifier:
         self._session = session
         self._novelty = read_novelty(session.folder, session.card)
         self._head: Head | None = None
+        self._start_float_network()
+        renew_in_child(self, Classifier._start_float_network)
+
+    def _start_float_network(self) -> None:
         self._float_network: FloatNetwork | None = None
         self._building = threading.Lock()
 

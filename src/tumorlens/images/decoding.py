@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from tumorlens.errors import UnreadableImageError
+from tumorlens.forks import renew_in_child
 
 __all__ = ["FAILURES", "decoding", "quiet"]
 
@@ -96,6 +97,11 @@ class _Mute:
     _MODULE = r"(PIL|pydicom)\.(?#while tumorlens reads)"  # no filter of anybody else is equal
 
     def __init__(self) -> None:
+        self._renew()
+        renew_in_child(self, _Mute._renew)
+
+    def _renew(self) -> None:
+        """Start with no reader, as a forked child does; a filter that it inherits may stay."""
         self._lock = threading.Lock()
         self._readers = 0
         self._lists: list[Any] = []  # which lists hold the filter; `catch_warnings` copies them

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.errors import ModelError
+from tumorlens.forks import renew_in_child
 from tumorlens.images.prepare import to_tensor
 from tumorlens.models.bundle import Bundle, Place, open_network
 from tumorlens.models.card import Card
@@ -35,6 +38,9 @@ _MOST_THREADS = 256
 class Session:
     """A loaded network.
 
+    A forked child opens it anew when it first uses it: ONNX Runtime's threads stay in the
+    parent.
+
     Parameters
     ----------
     bundle
@@ -57,10 +63,17 @@ class Session:
         self.card = bundle.card
         self.folder = bundle.folder
         self.place = bundle.place
+        self._found = bundle.place.absolute()
         self._threads = threads
+        self._opening = threading.Lock()
         check_onnx(bundle.onnx, bundle.card, source=f"{bundle.folder}: model.onnx")
+        self._engine: Any = self._open(bundle.onnx)
+        renew_in_child(self, Session._leave_to_parent)
+
+    def _open(self, onnx: bytes) -> Any:
+        """Have ONNX Runtime open the network."""
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or 0
+        options.intra_op_num_threads = self._threads or 0
         options.log_severity_level = 3  # errors only: its warnings are not for users
         # Processors without VNNI add pairs of int8 products in 16 bits, which overflow: logits
         # were off by up to 3. Unsigned weights do not; they cost a sixth of the speed there.
@@ -69,20 +82,35 @@ class Session:
         # picture takes a third less memory and no measurable time more.
         options.enable_cpu_mem_arena = False
         try:
-            self._session: Any = ort.InferenceSession(
-                bundle.onnx, options, providers=["CPUExecutionProvider"]
-            )
+            engine = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
             # Texts that are not UTF-8 are noticed here.
-            self._input: str = self._session.get_inputs()[0].name
-            self._metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+            self._input: str = engine.get_inputs()[0].name
+            self._metadata: dict[str, str] = engine.get_modelmeta().custom_metadata_map
         except _RUNTIME_ERRORS as error:
             raise ModelError(
-                f"{bundle.folder}: ONNX Runtime refuses the model: {_first_line(error)}"
+                f"{self.folder}: ONNX Runtime refuses the model: {_first_line(error)}"
             ) from error
+        return engine
+
+    def _leave_to_parent(self) -> None:
+        """Forget the engine, in a forked child, and never take it down there.
+
+        Its end would wait for threads that are not there, or crash.
+        """
+        self._opening = threading.Lock()
+        if self._engine is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._engine))
+            self._engine = None
+
+    def _opened(self) -> Any:
+        with self._opening:
+            if self._engine is None:
+                self._engine = self._open(open_network(self._found, self.card).onnx)
+            return self._engine
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send the place, not the network: another process opens it there anew."""
-        return _open_again, (type(self), self.place.absolute(), self.card, self._threads)
+        return _open_again, (type(self), self._found, self.card, self._threads)
 
     def head(self) -> Head:
         """Read the head that travels inside the model.
@@ -138,11 +166,12 @@ class Session:
 
     def _run(self, outputs: list[str], pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         wanted = self.card.input
+        engine = self._opened()
         tensor = to_tensor(
             pixels, channels=wanted.channels, value_range=wanted.value_range, layout=wanted.layout
         )
         try:
-            results: list[NDArray[np.float32]] = self._session.run(outputs, {self._input: tensor})
+            results: list[NDArray[np.float32]] = engine.run(outputs, {self._input: tensor})
         except _RUNTIME_ERRORS as error:
             raise ModelError(
                 f"{self.card.id} cannot run on the input its card describes, {tensor.shape}: "

@@ -14,6 +14,8 @@ __all__ = ["BACKENDS", "require_keras"]
 BACKENDS: Final = ("tensorflow", "jax", "torch")
 """Backends of Keras that training runs on, the fastest on a CPU first."""
 
+_users: Final[set[int]] = set()  # this process, and those that it was forked from
+
 
 def require_keras(feature: str, *, backend: str | None = None) -> Any:
     """Import Keras, or say which extra brings it.
@@ -33,8 +35,15 @@ def require_keras(feature: str, *, backend: str | None = None) -> Any:
     MissingExtraError
         When Keras or every backend is missing.
     RunError
-        When Keras already runs on another backend than the one asked for.
+        When Keras already runs on another backend than the one asked for, or in a process
+        that this one was forked from, whose threads it would wait for without end.
     """
+    _users.add(os.getpid())
+    if len(_users) > 1:
+        raise RunError(
+            f"{feature} needs Keras, which the process that this one was forked from uses "
+            'already: start this one by multiprocessing.get_context("spawn")'
+        )
     if "keras" not in sys.modules:
         _choose(feature, backend)
     keras = require("keras", feature, "train")
