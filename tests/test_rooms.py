@@ -12,9 +12,10 @@ import pytest
 import tumorlens
 
 ROOMS = (
-    "untrusted", "errors", "extras", "forks", "progress", "records", "walk", "locks", "files",
-    "images", "data", "trust", "models", "networks", "prediction", "publish", "sources", "explain",
-    "classifier", "dicom_out", "train", "archive", "evaluate", "checkpoint", "report", "apps",
+    "untrusted", "errors", "versions", "extras", "forks", "progress", "records", "walk", "locks",
+    "files", "images", "data", "trust", "models", "networks", "prediction", "publish", "sources",
+    "explain", "classifier", "dicom_out", "train", "archive", "evaluate", "checkpoint", "report",
+    "apps",
 )  # fmt: skip
 """Early to late."""
 

@@ -5,6 +5,8 @@ Research use only: not a medical device.
 
 from __future__ import annotations
 
+__version__ = "0.1.0"
+
 TYPE_CHECKING = False  # without typing, which takes long to import
 if TYPE_CHECKING:
     from typing import Any
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from tumorlens.images.read import read_slices
     from tumorlens.images.slice import Slice
     from tumorlens.prediction import Prediction
-
-    __version__: str
 
 __all__ = [
     "Classifier",
@@ -61,8 +61,6 @@ def __getattr__(name: str) -> Any:
     """
     import importlib  # noqa: PLC0415
 
-    if name == "__version__":
-        return importlib.import_module("importlib.metadata").version("tumorlens")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)

@@ -6,7 +6,6 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any, Final, Self
 
 from tumorlens.classifier import Classifier, load
@@ -25,6 +24,7 @@ from tumorlens.evaluate.metrics import (
 from tumorlens.evaluate.run import Answers, run_model
 from tumorlens.models.card import Card
 from tumorlens.progress import Progress, silent
+from tumorlens.versions import versions_of
 
 __all__ = ["UNKNOWN", "Evaluation", "evaluate"]
 
@@ -168,7 +168,7 @@ class Evaluation:
             "unreadable": [{"path": name, "reason": why} for name, why in answers.unreadable],
             "versions": {
                 "python": platform.python_version(),
-                **{name: version(name) for name in _PACKAGES},
+                **versions_of(_PACKAGES),
             },
         }
 

@@ -6,7 +6,6 @@ import io
 import json
 import os
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from tumorlens.images.display import display_grey
 from tumorlens.images.slice import Slice
 from tumorlens.models.card import FeatureLayer
 from tumorlens.prediction import Prediction
+from tumorlens.versions import versions_of
 
 __all__ = ["Explanation"]
 
@@ -138,7 +138,7 @@ class Explanation:
             "flags": {"flat": self.flat, "assessable": self.prediction.assessable},
             "shape": list(self.map.shape),
             "cells": list(self.cells.shape),
-            "versions": {name: version(name) for name in packages},
+            "versions": versions_of(packages),
         }
 
     def save(self, folder: str | os.PathLike[str]) -> Path:

@@ -15,10 +15,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Self
 
+from tumorlens import __version__
 from tumorlens.errors import ModelError, UnsafeModelError
 from tumorlens.extras import require
 from tumorlens.models.bundle import CARD_LIMIT, LARGEST_FILE, ONNX_NAME, Place, read_card
@@ -151,9 +151,7 @@ def require_hub(feature: str) -> Any:
 
 def hub_client(hub: Any, endpoint: str | None) -> Any:
     """Make a client of the hub that says who asks."""
-    return hub.HfApi(
-        endpoint=endpoint, library_name="tumorlens", library_version=version("tumorlens")
-    )
+    return hub.HfApi(endpoint=endpoint, library_name="tumorlens", library_version=__version__)
 
 
 def check_repository(hub: Any, name: str) -> str:

@@ -21,7 +21,6 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +36,7 @@ from tumorlens.networks.network import build_network, feature_layer, training_vi
 from tumorlens.networks.weights import read_weights
 from tumorlens.train.pictures import Pictures
 from tumorlens.train.recipe import Recipe
+from tumorlens.versions import versions_of
 
 __all__ = [
     "append_row",
@@ -197,7 +197,7 @@ def begin_run(run: Path, recipe: Recipe, root: Path, chosen: Selection, pictures
         "backend": keras.config.backend(),
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("tumorlens", "keras", "numpy", "pillow")},
+            **versions_of(("tumorlens", "keras", "numpy", "pillow")),
         },
     }
     write_whole(run / "run.json", _json(note))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from importlib.metadata import version
 from typing import Any
 
 from tumorlens.models.card import Card
 from tumorlens.models.store import DEFAULT_MODEL, bundled_models
 from tumorlens.untrusted import is_number, printable
+from tumorlens.versions import versions_of
 
 __all__ = ["accuracy", "describe", "facts"]
 
@@ -38,7 +38,7 @@ def facts(card: Card) -> list[tuple[str, str]]:
     ]
     packages = ("tumorlens", "onnxruntime", "numpy", "pillow")
     found += [
-        ("versions", ", ".join(f"{name} {version(name)}" for name in packages)),
+        ("versions", ", ".join(map(" ".join, versions_of(packages).items()))),
         ("models", ", ".join(_marked(name) for name in bundled_models())),
     ]
     return [(title, printable(text)) for title, text in found if text]

@@ -15,6 +15,7 @@ from typing import Final
 
 import click
 
+from tumorlens import __version__
 from tumorlens.apps.cli.calibrate import calibrate
 from tumorlens.apps.cli.compare import compare
 from tumorlens.apps.cli.data import data
@@ -87,7 +88,7 @@ class _ByTask(click.Group):
 @click.group(
     cls=_ByTask, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(package_name="tumorlens")
+@click.version_option(__version__, prog_name="tumorlens")
 @hub_options
 def cli() -> None:
     """Classify MRI slices of the head: glioma, meningioma, pituitary tumour, no tumour.
