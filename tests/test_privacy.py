@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import tumorlens
+from tumorlens.data.phantom import write_phantoms
 
 SOURCE = Path(tumorlens.__file__).parent
 ROOT = SOURCE.parent.parent
@@ -105,6 +107,22 @@ def test_a_closed_home_is_no_warning(
 ) -> None:
     code = "os.environ['HOME'] = '/proc'\n" + USES["command"]
     assert run_in(tmp_path, code, spot_bundle(), picture) == ""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_what_the_documentation_says_of_the_light_commands(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = runpy.run_path(str(ROOT / "scripts" / "trace_writes.py"))
+    if tool["alone"]() == []:
+        pytest.skip("this system cannot run a command without its network")
+    monkeypatch.setenv("PYTHONPATH", str(SOURCE.parent))
+    write_phantoms(tmp_path / "set", training=0, testing=1)
+    seen = tool["trace"](command, tmp_path)
+    assert (seen.status, seen.sent, seen.asked) == (0, [], [])
+    assert (seen.passing, seen.kept, seen.left) == ([], [], [])
+    assert bool(seen.written) is (command == "explain")
 
 
 def test_the_environment_is_as_it_was(
