@@ -183,6 +183,39 @@ def test_thumbnails_and_masks_are_no_slices(dtype: str, kind: int) -> None:
     np.testing.assert_array_equal(found[0].pixels, found[1].pixels[::-1])
 
 
+@pytest.mark.filterwarnings("ignore:.*truncating ImageJ file")
+@pytest.mark.parametrize("imagej", [True, False])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_a_stack_behind_one_page_is_read_whole(dtype: str, *, imagej: bool) -> None:
+    """As ImageJ and tifffile write what is larger than 4 GB."""
+    values = draw(dtype, (6, 20, 30))
+    whole = write(values, imagej=imagej, truncate=True, photometric="minisblack")
+    with tifffile.TiffFile(io.BytesIO(whole)) as file:
+        assert len(file.pages) == 1
+    found = read_slices(whole)
+    assert [part.index for part in found] == list(range(6))
+    for part, expected in zip(found, values, strict=True):
+        assert agree(part.pixels, expected.astype(np.float64))
+    with pytest.raises(UnreadableImageError, match="truncated before slice 5"):
+        read_slices(whole[:-100])
+    with pytest.raises(UnreadableImageError, match="more than 2,000 pixels"):
+        read_slices(whole, limits=Limits(max_total_pixels=2000))
+
+
+@pytest.mark.parametrize("told", ["images=57", "images=-3", "images=x", "images=999999999999"])
+def test_a_description_that_outlived_its_stack_is_not_believed(told: str) -> None:
+    data = write(draw("uint8", (20, 30)), description=f"ImageJ=1.54\n{told}\n", metadata=None)
+    assert len(read_slices(data)) == 1
+
+
+def test_a_stack_that_claims_to_be_huge_is_refused_before_it_is_read() -> None:
+    data = write(
+        draw("uint8", (20, 30)), description="ImageJ=1.5\nimages=99999999\n", metadata=None
+    )
+    with pytest.raises(UnreadableImageError, match="more than 2,048"):
+        read_slices(data + bytes(20 * 30))
+
+
 def test_a_file_of_nothing_but_a_thumbnail_gives_it() -> None:
     data = write(draw("uint8", (20, 30)), subfiletype=1, photometric="minisblack")
     assert len(read_slices(data)) == 1

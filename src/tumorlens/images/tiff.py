@@ -29,8 +29,10 @@ from tumorlens.images.grey import float_pixels, luma
 from tumorlens.images.limits import Limits
 from tumorlens.images.raster import frame_slice, stand_upright
 from tumorlens.images.slice import Slice
+from tumorlens.images.tiff_stack import count_behind, read_behind
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from tifffile import TiffFile, TiffPage
 
 __all__ = ["read_tiff"]
@@ -92,6 +94,9 @@ def read_tiff(data: bytes, kind: str, path: str | None, limits: Limits) -> list[
         data = _with_known_header(data)
         with TiffFile(io.BytesIO(data)) as file:
             pages = list(_pages(file, data, source, limits))
+            if (count := count_behind(file, data)) > 1:
+                page, values = pages[0][1], read_behind(file, data, count, source, limits)
+                return [_slice(page, each, path, index) for index, each in enumerate(values)]
             pillow = _open_by_pillow(data) if any(_is_plain(page) for _, page in pages) else None
             return [
                 _by_pillow(pillow, number, path, index)
@@ -196,8 +201,12 @@ def _by_tifffile(page: TiffPage, data: bytes, source: str, path: str | None, ind
     """Make a slice of a page by tifffile."""
     _check_kind(page, source)
     _check_data(page, data)
-    # The first axis is of planes for each colour, the second of depth.
-    values = page.asarray(squeeze=False, maxworkers=1)[:, 0]
+    return _slice(page, page.asarray(squeeze=False, maxworkers=1), path, index)
+
+
+def _slice(page: TiffPage, stored: NDArray[Any], path: str | None, index: int) -> Slice:
+    """Make a slice of the values of a page, ``(planes, depth, height, width, samples)``."""
+    values = stored[:, 0]
     values = np.moveaxis(values[..., 0], 0, -1) if len(values) > 1 else values[0]
     if values.dtype == np.bool_:
         values = values * np.uint8(255)
