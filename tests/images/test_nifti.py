@@ -186,6 +186,14 @@ def test_files_cut_short(length: int) -> None:
         list(read_nifti(draw("RAS").to_bytes()[:length], None, LIMITS))
 
 
+@pytest.mark.parametrize("code", ["RAS", "PSR", "LIA"])
+@pytest.mark.parametrize("missing", [1, 30, 2000])
+def test_a_volume_that_lacks_its_end_is_refused_as_a_whole(code: str, missing: int) -> None:
+    """And not at the slice that is missing, when the others were answered."""
+    with pytest.raises(UnreadableImageError, match="ends too early"):
+        read_nifti(draw(code).to_bytes()[:-missing], None, LIMITS)
+
+
 def test_one_grey_scale_for_all_slices() -> None:
     random = np.random.default_rng(0)
     values = random.uniform(0, 100, (32, 32, 12)).astype(np.float32)

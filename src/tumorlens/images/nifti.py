@@ -58,6 +58,7 @@ def read_nifti(data: bytes, path: str | None, limits: Limits, plane: Plane = "ax
     try:
         with nib.imageglobals.LoggingOutputSuppressor():  # it would write to standard error
             image = _open(nib, content, path, source, limits)
+        _check_complete(image, source)
         affine = _TO_LPS @ np.asarray(image.affine, dtype=np.float64)
         geometry, read = cut(_Voxels(image), affine, plane)
         _check_size(geometry.shape, source, limits)
@@ -131,6 +132,16 @@ def _open(nib: Any, content: bytes, path: str | None, source: str, limits: Limit
     streams = {"header": io.BytesIO(content), "image": io.BytesIO(numbers)}
     parts = {name: nib.FileHolder(fileobj=stream) for name, stream in streams.items()}
     return kind.from_file_map(parts)
+
+
+def _check_complete(image: Any, source: str) -> None:
+    """Refuse a file that ends before its first volume does, before any of it is answered."""
+    several = (0,) * len(image.shape[3:])
+    try:
+        image.dataobj[(*(-1 for _ in image.shape[:3]), *several)]
+    except (ValueError, OSError, EOFError) as error:
+        found, hint = "a volume that ends too early", "it may not have been copied whole"
+        raise UnreadableImageError(source, found, hint) from error
 
 
 def _beside(path: str | None, source: str, limits: Limits) -> bytes:
