@@ -62,6 +62,23 @@ def test_every_lossless_compression_gives_equal_greys(syntax: str, dtype: str) -
     np.testing.assert_array_equal(read(dataset), picture(dtype).astype(np.float32))
 
 
+@pytest.mark.parametrize("syntax", ["RLELossless", "JPEGLSLossless", "JPEG2000Lossless"])
+@pytest.mark.parametrize(("allocated", "stored"), [(16, 12), (16, 10), (8, 7)])
+def test_a_sign_below_the_allocated_bits_is_kept(syntax: str, allocated: int, stored: int) -> None:
+    kind = np.dtype(f"i{allocated // 8}")
+    values = (RAMP % 2**stored - 2 ** (stored - 1)).astype(kind)
+    dataset = draw(values, BitsStored=stored, HighBit=stored - 1)
+    if syntax == "JPEGLSLossless":  # it knows no sign, so writers give it the bare bits
+        codecs = pytest.importorskip("imagecodecs")
+        bits = values.view(f"u{allocated // 8}") & (2**stored - 1)
+        dataset.PixelData = encapsulate([codecs.jpegls_encode(bits)])
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = uids.JPEGLSLossless
+    else:
+        dataset.compress(getattr(uids, syntax), generate_instance_uid=False)
+    np.testing.assert_array_equal(read(dataset), values.astype(np.float32))
+
+
 @pytest.mark.parametrize("syntax", ["JPEGLossless", "JPEGLosslessSV1"])
 def test_lossless_jpeg(syntax: str) -> None:
     codecs = pytest.importorskip("imagecodecs")

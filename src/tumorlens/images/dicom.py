@@ -215,6 +215,10 @@ def _stored(dataset: Any, index: int) -> NDArray[Any]:
     values = np.asarray(pixels.pixel_array(dataset, index=index))
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         return np.asarray(pixels.apply_color_lut(values, dataset))
+    unused = values.dtype.itemsize * 8 - int(dataset.BitsStored)
+    if values.dtype.kind == "i" and unused > 0:
+        # JPEG-LS knows no sign: below the bits that are allocated, -1 comes as 4095.
+        return values << unused >> unused
     return values
 
 
