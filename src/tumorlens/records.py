@@ -8,7 +8,10 @@ from typing import Any, Final
 
 from tumorlens.untrusted import read_json
 
-__all__ = ["is_our_file", "is_our_folder", "read_record"]
+__all__ = ["PARQUET_KEY", "is_our_file", "is_our_folder", "read_record"]
+
+PARQUET_KEY: Final = "tumorlens"
+"""Of what a Parquet file of answers tells of itself."""
 
 _RECORDS: Final = {
     "manifest.json": {"method", "model", "probabilities", "target", "versions"},
@@ -27,6 +30,10 @@ _FOOTER: Final = b"Made by <code>tumorlens "
 _TAIL: Final = 400  # bytes of a page that its footer is looked for in
 _PAGES: Final = ("index.html", "report.html")
 _TABLES: Final = (b"path,sha256,pixel_sha256,label,", b"path,slice,label,confidence,")
+_ANSWERS: Final = (b'"probabilities": {', b'"error": {"type": ')
+_LINE: Final = 8192  # bytes of a line of JSON that are looked at
+_PARQUET: Final = b"\x18\t" + PARQUET_KEY.encode() + b"\x18"  # as Thrift writes a key of 9 bytes
+_PARQUET_TAIL: Final = 2**14  # bytes of a Parquet file in which it tells of itself
 _LARGEST: Final = 64 * 2**20  # bytes of JSON read; an audit of 100,000 pictures has less
 
 
@@ -39,7 +46,15 @@ def is_our_folder(folder: str | os.PathLike[str]) -> bool:
 
 def is_our_file(path: str | os.PathLike[str]) -> bool:
     """Say whether a file is a table that this package wrote: a manifest, or answers."""
-    return str(path).lower().endswith(".csv") and _read(Path(path), 80).startswith(_TABLES)
+    ending = Path(path).suffix.lower()
+    if ending == ".csv":
+        return _read(Path(path), 80).startswith(_TABLES)
+    if ending == ".jsonl":
+        first = _read(Path(path), _LINE).partition(b"\n")[0]
+        return first.startswith(b'{"path": ') and any(mark in first for mark in _ANSWERS)
+    if ending == ".parquet":
+        return _PARQUET in _read(Path(path), -_PARQUET_TAIL)
+    return False
 
 
 def read_record(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -55,12 +55,17 @@ def walk(folder: str, passed: list[str], after: str | None = None) -> Iterator[s
             waiting.append(_look(path, passed, inside))
 
 
-def count_files(folder: str) -> Iterator[int]:
-    """Count the files below a folder, roughly: one more for each step, in no order.
+def count_files(paths: Iterable[str]) -> Iterator[int]:
+    """Count files and those below folders, roughly: one more for each step, in no order.
 
     What `walk` passes over because this package wrote it is counted too.
     """
-    waiting = [folder]
+    waiting = []
+    for path in paths:
+        if os.path.isdir(path):  # noqa: PTH112
+            waiting.append(path)
+        else:
+            yield 1
     while waiting:
         try:
             with os.scandir(waiting.pop()) as entries:

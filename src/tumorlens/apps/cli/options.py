@@ -28,13 +28,14 @@ __all__ = [
     "model_option",
     "out_option",
     "seed_option",
+    "together",
     "where",
 ]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _together(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+def together(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
     """Make one decorator of several options; `--help` lists them in this order."""
 
     def decorate(command: _Command) -> _Command:
@@ -108,7 +109,7 @@ seed_option: Final = click.option(
 )
 
 # How every command reaches the hub: `where` finds their values from any command.
-hub_options: Final = _together(
+hub_options: Final = together(
     click.option(
         "--offline",
         is_flag=True,
@@ -126,7 +127,7 @@ hub_options: Final = _together(
 )
 
 # Of every command that makes a bundle.
-bundle_options: Final = _together(
+bundle_options: Final = together(
     bundle_out_option,
     click.option("--name", help="What to call the model; its network's name if not given."),
     click.option("--model-version", default="1", show_default=True, help="Its version."),
@@ -134,7 +135,7 @@ bundle_options: Final = _together(
 )
 
 # Of every command that asks a model about slices whose answer is known.
-labelled_options: Final = _together(
+labelled_options: Final = together(
     click.option(
         "--fold",
         "folds",
@@ -166,11 +167,11 @@ def where() -> dict[str, Any]:
     }
 
 
-def load_model(model: str | None) -> Classifier:
+def load_model(model: str | None, threads: int | None = None) -> Classifier:
     """Load the model that was named, and tell how it was found."""
     from tumorlens.classifier import load
 
-    classifier = load(model, **where())
+    classifier = load(model, threads=threads, **where())
     tell_notes(classifier.place.notes)
     return classifier
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tumorlens.apps.cli.archive import archive_options, predict_archive
 from tumorlens.apps.cli.options import check_file, json_option, load_model, model_option
 from tumorlens.apps.cli.output import find_scans, finish, line_of, tell_each
 
@@ -26,12 +27,24 @@ __all__ = ["predict"]
 @click.option(
     "--csv", metavar="FILE", callback=check_file, help="Write a table too, when all is done."
 )
-def predict(paths: tuple[str, ...], model: str | None, as_json: bool, csv: str | None) -> None:
+@archive_options
+def predict(
+    paths: tuple[str, ...],
+    model: str | None,
+    as_json: bool,
+    csv: str | None,
+    out: str | None,
+    **archive: Any,
+) -> None:
     """Classify pictures and folders of pictures.
 
-    Folders are walked. A file that cannot be read is reported, the others go on.
+    Folders are walked. A file that cannot be read is reported, the others go on. With --out the
+    answers go into that file alone; when the work is stopped, the same command goes on with it.
     """
-    from tumorlens.apps.session.answer_table import answer_table
+    if out is not None:
+        predict_archive(paths, model, out, plain=not (as_json or csv), **archive)
+        return
+    from tumorlens.archive.answer_table import answer_table
     from tumorlens.sources.stream import predict_files
 
     files = find_scans(paths)

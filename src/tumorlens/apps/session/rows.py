@@ -181,7 +181,7 @@ def to_csv(rows: Iterable[Row], classes: Iterable[str]) -> str:
     The columns are the fields of ``tumorlens predict --json``, with the probability
     of class ``c`` in ``p_c``, and ``error`` for what could not be read.
     """
-    from tumorlens.apps.session.answer_table import table_head, table_row  # noqa: PLC0415
+    from tumorlens.archive.answer_table import table_head, table_row  # noqa: PLC0415
 
     names = list(classes)
     text = io.StringIO()

@@ -1,0 +1,146 @@
+"""``tumorlens predict --out``: an archive into one table, as fast as the cores allow."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final, Self
+
+import click
+
+from tumorlens.apps.cli.options import load_model, together
+from tumorlens.apps.cli.output import finish, tell_notes
+from tumorlens.untrusted import printable
+
+if TYPE_CHECKING:
+    from tumorlens.archive.parts import State
+
+__all__ = ["archive_options", "predict_archive"]
+
+archive_options: Final = together(
+    click.option(
+        "--out",
+        metavar="FILE",
+        help="For many files: write .parquet, .csv or .jsonl; begun work is gone on with.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(1, 256),
+        metavar="N",
+        help="With --out: cores to use; all that the process may use if not given.",
+    ),
+    click.option(
+        "--batch",
+        type=click.IntRange(1, 1024),
+        metavar="N",
+        help="With --out: slices that go through the network together.",
+    ),
+)
+
+
+def predict_archive(
+    paths: Sequence[str],
+    model: str | None,
+    out: str,
+    *,
+    plain: bool,
+    threads: int | None = None,
+    batch: int | None = None,
+) -> None:
+    """Answer for an archive; standard output stays empty.
+
+    Parameters
+    ----------
+    paths, model, out
+        As the command takes them.
+    plain
+        False when other outputs were asked for too, which do not go together.
+    threads, batch
+        Chosen here when ``None``.
+    """
+    from tumorlens.archive.cores import usable_cores
+    from tumorlens.archive.run import PORTION, answer_archive
+
+    if not plain:
+        raise click.UsageError("--out writes the one file: leave --json and --csv out")
+    classifier = load_model(model, threads=1)
+    passed: list[str] = []
+    with _Pace(paths) as pace:
+        state = answer_archive(
+            classifier,
+            paths,
+            out,
+            lanes=threads or usable_cores(),
+            batch_size=batch or PORTION,
+            passed=passed,
+            watch=pace,
+        )
+    if passed:
+        tell_notes([f"passed over what tumorlens wrote, such as {passed[0]}"])
+    tell_notes([f"{state.rows} rows of {state.files} files in {printable(out)}"])
+    finish(state.failed, state.files)
+
+
+class _Pace:
+    """Shows files done, their rate and the time left, on standard error.
+
+    How many files there are is counted beside the work, so nothing waits for it.
+    """
+
+    _TERMINAL_SECONDS: Final = 0.5
+    _LOG_SECONDS: Final = 30.0
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = list(paths)
+        self._terminal = sys.stderr.isatty()
+        self._total = 0
+        self._counted = False
+        self._stopped = False
+        self._first: int | None = None
+        self._began = self._shown = time.monotonic()
+        self._counter = threading.Thread(target=self._count, name="counter", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._counter.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped = True
+        self._counter.join()
+        if self._terminal:
+            click.echo(err=True)
+
+    def __call__(self, state: State) -> None:
+        """Take what is done; see `tumorlens.archive.run.Watch`."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first, self._began = state.files - 1, now
+            if self._first:
+                tell_notes([f"going on after {self._first} files that are done"])
+        pause = self._TERMINAL_SECONDS if self._terminal else self._LOG_SECONDS
+        if now - self._shown < pause:
+            return
+        self._shown = now
+        line = self._line(state.files, now)
+        click.echo(f"\r\x1b[2K{line}" if self._terminal else line, nl=not self._terminal, err=True)
+
+    def _line(self, done: int, now: float) -> str:
+        seen = done - (self._first or 0)
+        rate = seen / max(now - self._began, 1e-3)
+        if not self._counted:
+            return f"files {done} of at least {max(done, self._total)}  {rate:.1f}/s"
+        left = max(self._total - done, 0) / rate
+        hours, minutes, seconds = int(left // 3600), int(left // 60 % 60), int(left % 60)
+        total = max(done, self._total)
+        return f"files {done}/{total}  {rate:.1f}/s  {hours}:{minutes:02}:{seconds:02} left"
+
+    def _count(self) -> None:
+        from tumorlens.walk import count_files
+
+        for _ in count_files(self._paths):
+            self._total += 1
+            if self._stopped:
+                return
+        self._counted = True

@@ -1,0 +1,6 @@
+"""From one picture to an archive: a million files into one table, in order, whatever is killed.
+
+It may import everything up to the classifier, and knows nothing of the command line. Start with
+`run.answer_archive`: it walks (`tumorlens.walk`), answers over all cores (`lanes`), writes the
+rows of a format (`tables`) into parts that are whole or not there (`parts`), and joins them.
+"""

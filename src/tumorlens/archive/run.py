@@ -1,0 +1,180 @@
+"""An archive into one table: walked, answered, written, and gone on with after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from tumorlens.archive.lanes import Answered, Place, answer_in_lanes, answer_some
+from tumorlens.archive.parts import State, Unfinished
+from tumorlens.archive.tables import Result, open_format
+from tumorlens.models.card import Card
+from tumorlens.prediction import Predictor
+from tumorlens.sources.failure import Failure
+from tumorlens.walk import walk
+
+__all__ = ["PORTION", "Watch", "answer_archive", "job_of"]
+
+_PART_ROWS: Final = 20_000  # of a part, at most
+_PART_SECONDS: Final = 30.0  # after which a part is written: what a kill may cost
+PORTION: Final = 8
+"""Files that a lane reads before it runs the network on them."""
+
+
+class Watch(Protocol):
+    """Told how far the work is."""
+
+    def __call__(self, state: State) -> None:
+        """Take what is done so far; rows that are not on the disk yet count too."""
+
+
+def _silent(state: State) -> None:
+    """Take a report and do nothing with it."""
+
+
+def answer_archive(
+    classifier: Predictor,
+    roots: Sequence[str],
+    out: str | os.PathLike[str],
+    *,
+    lanes: int,
+    batch_size: int = PORTION,
+    part_rows: int = _PART_ROWS,
+    part_seconds: float = _PART_SECONDS,
+    passed: list[str] | None = None,
+    watch: Watch = _silent,
+) -> State:
+    """Answer for every file of an archive, into one table.
+
+    When the work is stopped or killed, the same call goes on where it was.
+
+    Parameters
+    ----------
+    classifier
+        The model; it is used by `lanes` threads at once, so it had better use one each.
+    roots
+        Files and folders, as `tumorlens.files.find_files` takes them.
+    out
+        The table to make; its ending says the format.
+    lanes
+        Threads that read and classify.
+    batch_size
+        Slices that go through the network together.
+    part_rows, part_seconds
+        After how many rows, or how long, what is done is put on the disk.
+    passed
+        Gets what was passed over because this package wrote it.
+    watch
+        Told how far the work is.
+
+    Returns
+    -------
+    State
+        What was done, by earlier calls too.
+
+    Raises
+    ------
+    OutputError
+        When the table is there already, cannot be written, or was begun with another model or
+        other paths.
+    MissingExtraError
+        When the format needs what is not installed.
+    """
+    target = Path(out)
+    form = open_format(target, classifier.card.classes)
+    job = job_of(classifier.card, roots, target)
+
+    def answer(places: list[Place]) -> list[Answered]:
+        return answer_some(classifier, places, batch_size)
+
+    with Unfinished.opened(target, job, form) as table:
+        if not table.is_in_place:
+            writer = _Writer(table, part_rows, part_seconds)
+            files = _places(roots, table.state, [] if passed is None else passed)
+            try:
+                for answered in answer_in_lanes(answer, files, lanes=lanes, portion=PORTION):
+                    writer.add(answered)
+                    watch(writer.state)
+            finally:
+                writer.flush()
+        table.finish()
+        return table.state
+
+
+def job_of(card: Card, roots: Sequence[str], target: Path) -> dict[str, Any]:
+    """Say what was asked, so that nobody goes on with another thing.
+
+    Parameters
+    ----------
+    card
+        Of the model.
+    roots
+        The paths that were given.
+    target
+        The table.
+    """
+    return {
+        "model": card.id,
+        "card": hashlib.sha256(card.to_json().encode()).hexdigest(),
+        "format": target.suffix.lower(),
+        "paths": [os.fsencode(root).decode("utf-8", "backslashreplace") for root in roots],
+        "folder": str(Path.cwd()) if any(not Path(root).is_absolute() for root in roots) else None,
+        "version": version("tumorlens"),
+    }
+
+
+def _places(roots: Sequence[str], state: State, passed: list[str]) -> Iterator[Place]:
+    """Name the files that are left, as `find_files` does, each with the root it came from."""
+    for number, root in enumerate(roots):
+        begun = number == state.root and state.path is not None
+        if number < state.root or (begun and state.path == root):
+            continue
+        if not root or not os.path.isdir(root):  # noqa: PTH112  # Path.is_dir raises on long names
+            yield Place(number, root)
+            continue
+        found = begun
+        for path in walk(root, passed, after=state.path if begun else None):
+            found = True
+            yield Place(number, path)
+        if not found:
+            yield Place(number, root)
+
+
+class _Writer:
+    """Gathers rows and writes them as parts, now and then and at the end."""
+
+    def __init__(self, table: Unfinished, rows: int, seconds: float) -> None:
+        self._table = table
+        self._rows = rows
+        self._seconds = seconds
+        self._waiting: list[Result] = []
+        self._since = time.monotonic()
+        self.state = replace(table.state, joined=False)
+
+    def add(self, answered: Answered) -> None:
+        """Take the rows of a file."""
+        self._waiting += answered.results
+        self.state = replace(
+            self.state,
+            root=answered.place.root,
+            path=answered.place.path,
+            files=self.state.files + 1,
+            failed=self.state.failed + any(isinstance(x, Failure) for x in answered.results),
+            rows=self.state.rows + len(answered.results),
+        )
+        late = time.monotonic() - self._since > self._seconds
+        if late or len(self._waiting) >= self._rows:
+            self.flush()
+
+    def flush(self) -> None:
+        """Put what is there on the disk."""
+        if self._waiting:
+            rows, self._waiting = self._waiting, []  # first: what fails is not tried again
+            self._table.add(rows, self.state)
+        self._since = time.monotonic()

@@ -1,0 +1,192 @@
+"""An archive into one table: in order, whole, and gone on with after a kill."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from PIL import Image
+
+from tumorlens.archive.parts import State, unfinished_folder
+from tumorlens.archive.run import answer_archive
+from tumorlens.archive.tables import ENDINGS
+from tumorlens.classifier import Classifier, load
+from tumorlens.data.phantom import draw_phantom
+from tumorlens.errors import OutputError
+from tumorlens.files import find_files
+from tumorlens.sources.stream import predict_files
+
+CHILD = """
+import sys
+from tumorlens.archive.run import answer_archive
+from tumorlens.classifier import load
+
+bundle, root, out = sys.argv[1:]
+answer_archive(
+    load(bundle, threads=1), [root], out, lanes=2, part_rows=5,
+    watch=lambda state: print(state.files, flush=True),
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty files in three folders: heads, broken ones, and a stack of three."""
+    root = tmp_path_factory.mktemp("archive")
+    labels = ("glioma", "meningioma", "notumor", "pituitary")
+    for i in range(40):
+        path = root / ("", "b", "b/deeper")[i % 3] / f"{i:02d}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if i % 9 == 4:
+            path.write_bytes(b"broken" * i)
+            continue
+        heads = [Image.fromarray(draw_phantom(labels[(i + k) % 4], i).pixels) for k in range(3)]
+        heads[0].save(path, save_all=True, append_images=heads[1:] if i == 11 else [])
+    return root
+
+
+@pytest.fixture
+def spot(spot_bundle: Callable[..., Path]) -> Classifier:
+    return load(spot_bundle(), threads=1)
+
+
+def rows(path: Path) -> list[dict[str, object]]:
+    """A table's rows, as its format has them."""
+    if path.suffix == ".parquet":
+        found: list[dict[str, object]] = pyarrow.parquet.read_table(path).to_pylist()
+        return found
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_table_says_what_predict_says(spot: Classifier, archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    state = answer_archive(spot, [str(archive)], out, lanes=2)
+    wanted = [r.to_dict() for r in predict_files(spot, find_files([str(archive)]))]
+    assert rows(out) == wanted
+    assert (state.files, state.failed, state.rows) == (40, 4, 42)
+    assert not unfinished_folder(out).exists()
+
+
+def test_all_formats_hold_the_same_rows(spot: Classifier, archive: Path, tmp_path: Path) -> None:
+    outs = {ending: tmp_path / f"out{ending}" for ending in ENDINGS}
+    for out in outs.values():
+        answer_archive(spot, [str(archive)], out, lanes=2, part_rows=7)
+    for line, cells, row in zip(
+        *(rows(outs[e]) for e in (".jsonl", ".csv", ".parquet")), strict=True
+    ):
+        assert line["path"] == cells["path"] == row["path"]
+        if "error" in line:
+            assert line["error"] == {"type": row["error_type"], "message": row["error"]}
+            assert cells["error"] == row["error"]
+            assert row["label"] is row["confidence"] is row["slice"] is None
+        else:
+            assert line["probabilities"] == {"a": row["p_a"], "b": row["p_b"]}
+            assert float(str(cells["confidence"])) == line["confidence"] == row["confidence"]
+            for name in ("slice", "label", "prediction_set", "assessable", "reason", "model"):
+                assert line[name] == row[name]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_killed_twice_it_ends_as_unbroken(
+    ending: str, spot: Classifier, archive: Path, tmp_path: Path
+) -> None:
+    out, whole = tmp_path / f"out{ending}", tmp_path / f"whole{ending}"
+    bundle = str(spot.place.folder)
+    for reached in (13, 31):  # of 40; in the middle of a part
+        command = [sys.executable, "-c", CHILD, bundle, str(archive), str(out)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            for line in child.stdout:
+                if int(line) >= reached:
+                    child.kill()
+                    break
+        assert not out.exists()
+        assert len(list(unfinished_folder(out).glob("part-*"))) >= reached // 6
+    told: list[State] = []
+    answer_archive(spot, [str(archive)], out, lanes=2, watch=told.append)
+    assert told[0].files > 25  # it did not begin anew
+    answer_archive(spot, [str(archive)], whole, lanes=1)
+    assert rows(out) == rows(whole)
+
+
+def test_another_model_does_not_go_on(
+    spot: Classifier, spot_bundle: Callable[..., Path], archive: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    stop_after(spot, archive, out, 8)
+    other = load(spot_bundle((0.5, -1.0)), threads=1)
+    with pytest.raises(OutputError, match=r"was begun with card .*remove .*unfinished"):
+        answer_archive(other, [str(archive)], out, lanes=1)
+    with pytest.raises(OutputError, match="was begun with paths"):
+        answer_archive(spot, [str(archive), str(archive)], out, lanes=1)
+    assert answer_archive(spot, [str(archive)], out, lanes=1).rows == 42
+
+
+def stop_after(classifier: Classifier, archive: Path, out: Path, files: int) -> None:
+    """Begin, and be stopped as by Ctrl+C."""
+
+    def stop(state: State) -> None:
+        if state.files == files:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        answer_archive(classifier, [str(archive)], out, lanes=2, watch=stop)
+
+
+def test_what_is_stopped_loses_nothing(spot: Classifier, archive: Path, tmp_path: Path) -> None:
+    out, told = tmp_path / "out.csv", list[State]()
+    stop_after(spot, archive, out, 17)
+    answer_archive(spot, [str(archive)], out, lanes=2, watch=told.append)
+    assert told[0].files == 18
+    assert len(rows(out)) == 42
+
+
+def test_a_table_that_is_there_stays(spot: Classifier, archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("mine")
+    with pytest.raises(OutputError, match="is there already"):
+        answer_archive(spot, [str(archive)], out, lanes=1)
+    assert out.read_text() == "mine"
+    assert not unfinished_folder(out).exists()
+    with pytest.raises(OutputError, match=r"end its name in \.csv"):
+        answer_archive(spot, [str(archive)], tmp_path / "out.txt", lanes=1)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_tables_among_the_files_are_passed_over(
+    ending: str, spot: Classifier, tmp_path: Path
+) -> None:
+    Image.fromarray(draw_phantom("glioma", 1).pixels).save(tmp_path / "a.png")
+    first = tmp_path / f"first{ending}"
+    answer_archive(spot, [str(tmp_path)], first, lanes=1)
+    passed: list[str] = []
+    state = answer_archive(spot, [str(tmp_path)], tmp_path / "second.jsonl", lanes=1, passed=passed)
+    assert state.rows == 1
+    assert str(first) in passed
+
+
+def test_what_is_given_is_done_once_each(spot: Classifier, archive: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    given = [str(archive / "00.tif"), str(empty), str(archive / "b"), str(tmp_path / "missing")]
+    wanted = [(r.path) for r in predict_files(spot, find_files(given))]
+    for stopped in range(1, 5):
+        out = tmp_path / f"out{stopped}.jsonl"
+
+        def stop(state: State, at: int = stopped) -> None:
+            if state.files == at:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            answer_archive(spot, given, out, lanes=1, watch=stop)
+        answer_archive(spot, given, out, lanes=1)
+        assert [row["path"] for row in rows(out)] == wanted
