@@ -101,7 +101,10 @@ def test_a_forked_child_answers_and_ends_in_order(
 
 KERAS_FORK = """
 import os, sys, types
-sys.modules["keras"] = types.ModuleType("keras")  # it takes long to import, and is not asked
+keras = sys.modules["keras"] = types.ModuleType("keras")  # it takes long to import
+keras.config = types.SimpleNamespace(
+    image_data_format=lambda: "channels_last", floatx=lambda: "float32"
+)
 from tumorlens.errors import RunError
 from tumorlens.networks.keras_backend import require_keras
 require_keras("the parent")

@@ -36,7 +36,23 @@ class Stand:
 
     def __init__(self) -> None:
         backend = os.environ["KERAS_BACKEND"]
-        self.config = type("config", (), {"backend": staticmethod(lambda: backend)})
+        self.config = Settings(backend)
+
+
+class Settings:
+    """What a user's keras.json has set."""
+
+    def __init__(self, backend: str) -> None:
+        self.layout, self.numbers = "channels_first", "float16"
+        self.backend = lambda: backend
+        self.image_data_format = lambda: self.layout
+        self.floatx = lambda: self.numbers
+
+    def set_image_data_format(self, layout: str) -> None:
+        self.layout = layout
+
+    def set_floatx(self, numbers: str) -> None:
+        self.numbers = numbers
 
 
 @pytest.mark.parametrize(
@@ -57,6 +73,21 @@ def test_the_first_backend_installed_is_chosen(
 def test_a_backend_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, {"keras", *BACKENDS})
     assert require_keras("training", backend="torch").config.backend() == "torch"
+
+
+def test_settings_for_other_programs_change_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, {"keras", *BACKENDS})
+    config = require_keras("training").config
+    assert (config.image_data_format(), config.floatx()) == ("channels_last", "float32")
+
+
+def test_a_program_that_has_set_keras_otherwise_is_told(keras: Any) -> None:
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(RunError, match="training needs Keras with channels_last and float32"):
+            require_keras("training")
+    finally:
+        keras.config.set_image_data_format("channels_last")
 
 
 def test_the_environment_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ __all__ = ["BACKENDS", "require_keras"]
 BACKENDS: Final = ("tensorflow", "jax", "torch")
 """Backends of Keras that training runs on, the fastest on a CPU first."""
 
+_LAYOUT: Final = "channels_last"
+_NUMBERS: Final = "float32"
 _users: Final[set[int]] = set()  # this process, and those that it was forked from
 
 
@@ -35,8 +37,9 @@ def require_keras(feature: str, *, backend: str | None = None) -> Any:
     MissingExtraError
         When Keras or every backend is missing.
     RunError
-        When Keras already runs on another backend than the one asked for, or in a process
-        that this one was forked from, whose threads it would wait for without end.
+        When Keras already runs on another backend than the one asked for, with other numbers
+        or another order of axes than our networks have, or in a process that this one was
+        forked from, whose threads it would wait for without end.
     """
     _users.add(os.getpid())
     if len(_users) > 1:
@@ -44,9 +47,19 @@ def require_keras(feature: str, *, backend: str | None = None) -> Any:
             f"{feature} needs Keras, which the process that this one was forked from uses "
             'already: start this one by multiprocessing.get_context("spawn")'
         )
-    if "keras" not in sys.modules:
+    first = "keras" not in sys.modules
+    if first:
         _choose(feature, backend)
     keras = require("keras", feature, "train")
+    if first:  # a user's keras.json, made for other programs, would change every network
+        keras.config.set_image_data_format(_LAYOUT)
+        keras.config.set_floatx(_NUMBERS)
+    found = keras.config.image_data_format(), keras.config.floatx()
+    if found != (_LAYOUT, _NUMBERS):
+        raise RunError(
+            f"{feature} needs Keras with {_LAYOUT} and {_NUMBERS}, and this program has set it to "
+            f"{found[0]} and {found[1]}; set it back, or use a process of its own"
+        )
     if backend is not None and keras.config.backend() != backend:
         raise RunError(
             f"Keras already runs on {keras.config.backend()} in this process and cannot change "
