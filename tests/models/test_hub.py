@@ -109,6 +109,39 @@ def test_a_file_that_is_not_the_card_s_is_refused_and_not_kept(hub: Hub, tiny_bu
     assert tumorlens.load(f"hf://{REPO}", endpoint=hub.url).card.name == "tiny-float"
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "weights.safetensors", "model.json"])
+@pytest.mark.parametrize("damage", ["emptied", "cut", "one bit"])
+def test_a_file_that_was_damaged_in_the_cache_is_fetched_again_once(
+    hub: Hub, tiny_bundle: Path, name: str, damage: str
+) -> None:
+    hub.publish_folder(REPO, tiny_bundle)
+    place = fetch_bundle(f"hf://{REPO}", endpoint=hub.url)
+    path, whole = place.folder / name, (tiny_bundle / name).read_bytes()
+    where = 0 if name == "model.json" else -1  # another letter in a sentence would be a card too
+    bit = bytearray(whole)
+    bit[where] ^= 1
+    spoilt = {"emptied": b"", "cut": whole[: len(whole) // 2], "one bit": bytes(bit)}[damage]
+    path.resolve().write_bytes(spoilt)
+    with pytest.raises(ModelError, match=r"is damaged in the cache|is not a usable model card"):
+        fetch_bundle(place.origin, endpoint=hub.url, offline=True)
+    asked = len(hub.ranges)
+    again = tumorlens.load(place.origin, endpoint=hub.url)
+    assert again.place.folder == place.folder
+    assert contents(place.folder) == contents(tiny_bundle)
+    assert len(hub.ranges) - asked == (name != "model.json")
+    tumorlens.load(place.origin, endpoint=hub.url, offline=True)
+
+
+def test_what_stays_damaged_is_refused(hub: Hub, tiny_bundle: Path) -> None:
+    hub.publish_folder(REPO, tiny_bundle)
+    place = fetch_bundle(f"hf://{REPO}", endpoint=hub.url)
+    (place.folder / "model.onnx").resolve().write_bytes(b"")
+    hub.corrupt = True
+    with pytest.raises(ModelError, match=r"model\.onnx is not the file .* was thrown away"):
+        fetch_bundle(place.origin, endpoint=hub.url)
+    assert not (place.folder / "model.onnx").exists()
+
+
 def test_a_repository_whose_card_lies_is_refused(hub: Hub, tiny_bundle: Path) -> None:
     hub.publish(REPO, {**contents(tiny_bundle), "weights.safetensors": b"something else"})
     for _ in range(2):

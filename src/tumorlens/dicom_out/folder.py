@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from tumorlens import __version__
 from tumorlens.dicom_out.capture import build_capture
 from tumorlens.dicom_out.structured_report import Answer, build_report
 from tumorlens.dicom_out.study import Source, new_uid, open_source
@@ -146,7 +146,7 @@ class DicomFolder:
             "studies": len(self._studies),
             "answers": sum(len(study.answers) for study in self._studies.values()),
             "complete": self._complete,
-            "tumorlens": version("tumorlens"),
+            "tumorlens": __version__,
         }
 
     def _open(self, path: str) -> Source:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any, Final
 
+from tumorlens import __version__
 from tumorlens.dicom_out.concepts import (
     SCHEME,
     class_concept,
@@ -138,7 +138,7 @@ def _group(number: int, answer: Answer, card: Card, *, force: bool) -> Any:
             name=card.name,
             version=card.version,
             manufacturer=MAKER,
-            parameters=[f"tumorlens {version('tumorlens')}"],
+            parameters=[f"tumorlens {__version__}"],
         ),
         finding_sites=[sr().FindingSite(codes.SCT.Brain)],
         qualitative_evaluations=told,

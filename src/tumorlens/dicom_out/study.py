@@ -7,9 +7,9 @@ them: they log names that they do not like.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any, Final
 
+from tumorlens import __version__
 from tumorlens.errors import UnreadableImageError
 from tumorlens.extras import require
 from tumorlens.images.dicom import Header, explained, read_dataset, read_header
@@ -114,7 +114,7 @@ def labels(card: Card) -> dict[str, Any]:
     return {
         "manufacturer": MAKER,
         "manufacturer_model_name": card.id[:64],
-        "software_versions": version("tumorlens"),
+        "software_versions": __version__,
         "series_description": f"{MAKER}: {WARNING}",
     }
 

@@ -108,7 +108,14 @@ def fetch_bundle(
         commit = api.resolve_revision(repo, revision=revision, local_files_only=offline).resolved
         get = functools.partial(_get, api, repo, commit, offline=offline, progress=progress)
         folder = get(CARD_NAME, most=CARD_LIMIT).parent
-        card = read_card(folder)
+        try:
+            card = read_card(folder)
+        except ModelError:
+            if offline:
+                raise
+            # No hash tells a card that is damaged in the cache from one that was never good.
+            get(CARD_NAME, most=CARD_LIMIT, again=True)
+            card = read_card(folder)
         for file, row in _named_files(card, name).items():
             get(file, most=LARGEST_FILE, sha256=row.get("sha256"))
     return Place(folder, f"hf://{repo}@{commit}", tuple(_notes(repo, revision, before, commit)))
@@ -225,26 +232,39 @@ def _get(
     offline: bool,
     progress: Progress,
     sha256: str | None = None,
+    again: bool = False,
 ) -> Path:
-    """Fetch one file of one commit, unless it is cached."""
+    """Fetch one file of one commit, unless it is cached and whole."""
     asked = {"revision": commit, "local_files_only": offline}
     found = api.hf_hub_download(repo, file, dry_run=True, **asked)
     if (found.file_size or 0) > most:
         raise ModelError(f"hf://{repo}@{commit}: {file} is larger than {most // 2**20} MiB")
-    if found.is_cached:
-        return Path(found.local_path)
+    if found.is_cached and not again:
+        path = Path(found.local_path)
+        if sha256 in (None, _hash(path)):
+            return path
+        if offline:
+            raise ModelError(
+                f"hf://{repo}@{commit}: {file} is damaged in the cache (not the SHA-256 its card "
+                "says); load the model once while online, which fetches it again"
+            )
     bar = functools.partial(_Bar, file, progress)
-    path = Path(api.hf_hub_download(repo, file, tqdm_class=bar, **asked))
+    path = Path(
+        api.hf_hub_download(repo, file, tqdm_class=bar, force_download=found.is_cached, **asked)
+    )
     if sha256 is not None:
         _compare(path, sha256, f"hf://{repo}@{commit}")
     return path
 
 
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _compare(path: Path, wanted: str, name: str) -> None:
     """Compare what came with the card; what is wrong is not kept."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != wanted:
+    if (found := _hash(path)) != wanted:
         path.resolve().unlink()  # the blob; the name in the snapshot points to it
         path.unlink(missing_ok=True)
         raise ModelError(
