@@ -157,6 +157,7 @@ def test_a_branch_that_moved_is_noticed(
     new = hub.publish_folder(REPO, tiny_bundle_int8)
     place = tumorlens.load(f"hf://{REPO}", endpoint=hub.url).place
     assert place.origin == f"hf://{REPO}@{new}"
+    assert contents(place.folder) == contents(tiny_bundle_int8)  # the weights are the old ones
     assert place.notes[0] == f"hf://{REPO}@main has moved since it was last fetched, from {old}"
     pinned = tumorlens.load(f"hf://{REPO}@{old}", endpoint=hub.url)
     assert pinned.card.name == "tiny-float"

@@ -239,8 +239,10 @@ def _get(
     found = api.hf_hub_download(repo, file, dry_run=True, **asked)
     if (found.file_size or 0) > most:
         raise ModelError(f"hf://{repo}@{commit}: {file} is larger than {most // 2**20} MiB")
-    if found.is_cached and not again:
-        path = Path(found.local_path)
+    path = Path(found.local_path)
+    # The client calls a file cached that another commit has too, and is not here yet.
+    here = found.is_cached and path.is_file()
+    if here and not again:
         if sha256 in (None, _hash(path)):
             return path
         if offline:
@@ -249,9 +251,7 @@ def _get(
                 "says); load the model once while online, which fetches it again"
             )
     bar = functools.partial(_Bar, file, progress)
-    path = Path(
-        api.hf_hub_download(repo, file, tqdm_class=bar, force_download=found.is_cached, **asked)
-    )
+    path = Path(api.hf_hub_download(repo, file, tqdm_class=bar, force_download=here, **asked))
     if sha256 is not None:
         _compare(path, sha256, f"hf://{repo}@{commit}")
     return path

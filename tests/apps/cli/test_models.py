@@ -13,7 +13,9 @@ from click.testing import CliRunner, Result
 
 from hub_server import Hub, serve, use_cache
 from tumorlens.apps.cli.main import cli
-from tumorlens.models.store import DEFAULT_MODEL, bundled_models
+from tumorlens.errors import DataError
+from tumorlens.models.bundle import read_card
+from tumorlens.models.store import DEFAULT_MODEL, bundled_models, find_bundle
 
 
 @pytest.fixture
@@ -115,3 +117,19 @@ def test_absurd_scores_of_a_stranger_show_no_traceback(
     shown = run("push", bundle, "lab/odd", "--dry-run")
     assert shown.exit_code == 0
     assert "\x1b" not in shown.output
+
+
+MEASURED = Path(__file__).parents[3] / "docs" / "measured" / "fold-0.json"
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "-1e400", "NaN"])
+def test_numbers_that_nothing_computes_with_make_no_model_card(tmp_path: Path, number: str) -> None:
+    good = json.loads(MEASURED.read_text())
+    path = tmp_path / "metrics.json"
+    good["model"]["id"] = read_card(find_bundle("mobilenetv2-official").folder).id
+    path.write_text(json.dumps(good))
+    command = ("models", "--card", "mobilenetv2-official", "--metrics", path)
+    assert run(*command).exit_code == 0
+    path.write_text(json.dumps({**good, "accuracy": 7.25}).replace("7.25", number))
+    with pytest.raises(DataError, match="the model card cannot be written"):
+        run(*command)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tumorlens.apps.cli.options import json_option
-from tumorlens.untrusted import printable
+from tumorlens.untrusted import printable, read_json
 
 if TYPE_CHECKING:
     from tumorlens.models.card import Card
@@ -69,7 +69,7 @@ def _model_card(model: str, metrics: tuple[Path, ...]) -> str:
     place = find_bundle(model, **where())
     tell_notes(place.notes)
     try:
-        found = [json.loads(path.read_text(encoding="utf-8")) for path in metrics]
+        found = [read_json(path.read_bytes()) for path in metrics]
         localisations = [one for one in found if "hidden" in one]
         evaluations = [one for one in found if "hidden" not in one]
         return model_card(read_card(place.folder), evaluations, localisations)
