@@ -15,27 +15,11 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from tiffs import CANNOT_BE_WRITTEN, DTYPES, LAYOUTS, agree, draw, grey_of, write
 from tumorlens.errors import UnreadableImageError
 from tumorlens.images.limits import Limits
 from tumorlens.images.read import read_slices
 
-DTYPES = (
-    *("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
-    *("float16", "float32", "float64"),
-)
-LAYOUTS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
-    "grey": ((37, 53), {"photometric": "minisblack"}),
-    "white is zero": ((37, 53), {"photometric": "miniswhite"}),
-    "grey alpha": ((37, 53, 2), {"planarconfig": "contig", "extrasamples": ["unassalpha"]}),
-    "colour": ((37, 53, 3), {"photometric": "rgb", "planarconfig": "contig"}),
-    "colour planes": ((3, 37, 53), {"photometric": "rgb", "planarconfig": "separate"}),
-    "colour alpha": (
-        (37, 53, 4),
-        {"photometric": "rgb", "planarconfig": "contig", "extrasamples": ["unassalpha"]},
-    ),
-    "tiles": ((37, 53), {"photometric": "minisblack", "tile": (16, 32)}),
-    "strips": ((37, 53), {"photometric": "minisblack", "rowsperstrip": 5}),
-}
 PACKINGS: tuple[tuple[str | None, bool], ...] = (
     (None, False),
     ("lzw", False),
@@ -48,23 +32,6 @@ PACKINGS: tuple[tuple[str | None, bool], ...] = (
     ("png", False),
     ("jpeg2000", False),
 )
-CANNOT_BE_WRITTEN = (ValueError, KeyError, TypeError, RuntimeError, NotImplementedError)
-
-
-def draw(dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Random values over the whole range of a type."""
-    random = np.random.default_rng(7)
-    kind = np.dtype(dtype)
-    if kind.kind == "f":
-        return (random.normal(size=shape) * 100).astype(kind)
-    info = np.iinfo(kind)
-    return random.integers(info.min, info.max, shape, dtype=kind, endpoint=True)
-
-
-def write(values: NDArray[Any], **options: Any) -> bytes:
-    stream = io.BytesIO()
-    tifffile.imwrite(stream, values, **options)
-    return stream.getvalue()
 
 
 def with_tags(data: bytes, changes: dict[int, dict[int | None, int]]) -> bytes:
@@ -82,31 +49,6 @@ def with_tags(data: bytes, changes: dict[int, dict[int | None, int]]) -> bytes:
                     struct.pack_into("<I", changed, place + 8, after)
         (page,) = struct.unpack_from("<I", data, page + 2 + 12 * count)
     return bytes(changed)
-
-
-def grey_of(values: NDArray[Any], layout: str) -> NDArray[np.float64]:
-    """What a viewer shows, in float64."""
-    wide = np.moveaxis(values, 0, -1) if layout == "colour planes" else values
-    kind, wide = wide.dtype, wide.astype(np.float64)
-    full = np.iinfo(kind).max if kind.kind in "iu" else 1
-    alpha = np.clip(wide[..., -1] / full, 0, 1) if "alpha" in layout else 1
-    if "colour" in layout:
-        return np.asarray(wide[..., :3] @ np.array([0.299, 0.587, 0.114]) * alpha)
-    grey = np.asarray((wide[..., 0] if wide.ndim == 3 else wide) * alpha)
-    if layout == "white is zero":
-        return 255 - grey if kind == np.uint8 else grey.min() + grey.max() - grey
-    return grey
-
-
-def agree(found: NDArray[Any], expected: NDArray[np.float64]) -> bool:
-    """As exactly as eight bits, or float32, hold it; beyond 2**24 the scale is free."""
-    if found.dtype == np.uint8:
-        return bool(np.abs(found - expected).max() <= 1.01)  # two roundings, of luma and of alpha
-    peak = np.abs(expected).max()
-    if peak < 2**24:
-        return bool(np.abs(found - expected).max() <= 1e-6 * peak)
-    scaled = [(x - x.min()) / np.ptp(x) for x in (found.astype(np.float64), expected)]
-    return bool(np.abs(scaled[0] - scaled[1]).max() < 1e-5)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
