@@ -35,6 +35,7 @@ from tumorlens.apps.cli.push import push
 from tumorlens.apps.cli.streams import prepare_streams
 from tumorlens.apps.cli.train import train
 from tumorlens.apps.cli.verify import verify
+from tumorlens.apps.cli.web import web
 from tumorlens.errors import TumorLensError
 from tumorlens.untrusted import printable
 
@@ -67,7 +68,7 @@ def main() -> None:
 
 
 _TASKS: Final = {
-    "Answer and explain": (predict, explain, demo, gui),
+    "Answer and explain": (predict, explain, demo, gui, web),
     "Models": (models, info, verify, push, import_keras),
     "Measure": (evaluate, localise, calibrate),
     "Train": (data, train, compare, export),

@@ -1,0 +1,196 @@
+"""Files that were sent become scans: pictures, volumes, DICOM series, archives of them.
+
+Names are the client's and only ever shown back: no reader is given one as a path, or it would
+look beside it.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tumorlens.apps.web.intake import Upload
+from tumorlens.apps.web.limits import TooLargeError, WebLimits
+from tumorlens.apps.web.problems import Problem
+from tumorlens.errors import MissingExtraError, UnreadableImageError
+from tumorlens.images.dicom import Header, read_header
+from tumorlens.images.dicom_series import series_volumes
+from tumorlens.images.kinds import find_kind
+from tumorlens.images.limits import Limits
+from tumorlens.images.read import open_slices
+from tumorlens.images.slice import Slice
+from tumorlens.images.volume import Volume
+
+__all__ = ["Scan", "Unread", "open_scans"]
+
+_ZIP: Final = b"PK\3\4"
+_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
+"""What reading an archive may raise: RuntimeError for one with a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Slices that belong together.
+
+    Parameters
+    ----------
+    name
+        What the client calls it, or ``None``.
+    slices
+        They, read when they are asked for where it is a volume.
+    notes
+        What its user should know.
+    """
+
+    name: str | None
+    slices: Sequence[Slice]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether its slices lie one above the other."""
+        return isinstance(self.slices, Volume) and len(self.slices) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that cannot be read.
+
+    Parameters
+    ----------
+    name
+        What the client calls it, or ``None``.
+    problem
+        Why.
+    """
+
+    name: str | None
+    problem: Problem
+
+
+def open_scans(uploads: Sequence[Upload], limits: WebLimits) -> list[Scan | Unread]:
+    """Open all files of a request.
+
+    Several DICOM files become the series that they are of.
+
+    Returns
+    -------
+    list
+        A scan, or why there is none, for each file or series, in the order of their first file.
+
+    Raises
+    ------
+    Problem
+        413 when there are too many files or slices.
+    """
+    reading = limits.reading()
+    files, found = _files(uploads, limits)
+    dicom = [file for file in files if find_kind(file.content) == "DICOM"]
+    if len(dicom) > 1:
+        found += _series(dicom, reading)
+        together = {id(file) for file in dicom}
+        files = [file for file in files if id(file) not in together]
+    found += [_open(file, reading) for file in files]
+    count = sum(len(scan.slices) for scan in found if isinstance(scan, Scan))
+    if count > limits.slices:
+        raise Problem(413, f"{count:,} slices; at most {limits.slices:,} are taken at once")
+    return found
+
+
+def _open(file: Upload, limits: Limits) -> Scan | Unread:
+    """Open one file."""
+    try:
+        slices = open_slices(file.content, limits=limits)
+    except (UnreadableImageError, MissingExtraError) as error:
+        return Unread(file.name, problem_of(error, file))
+    return Scan(file.name, slices, slices.notes if isinstance(slices, Volume) else ())
+
+
+def problem_of(error: UnreadableImageError | MissingExtraError, file: Upload) -> Problem:
+    """Say whose fault it is that a file is not read, and what to do."""
+    if isinstance(error, MissingExtraError):
+        return Problem(415, f"this service does not read such files: {error}")
+    known = find_kind(file.content) is not None
+    status = 413 if isinstance(error, TooLargeError) else 422 if known else 415
+    where = file.name or "the file"
+    return Problem(status, f"{where}: {error.found}; {error.hint}")
+
+
+# DICOM series
+
+
+def _series(files: list[Upload], limits: Limits) -> list[Scan | Unread]:
+    """Put DICOM files together to the scans they are of."""
+    by_key = {str(i): file for i, file in enumerate(files)}
+    headers: list[Header] = []
+    found: list[Scan | Unread] = []
+    for key, file in by_key.items():
+        try:
+            headers.append(read_header(file.content, key, limits))
+        except (UnreadableImageError, MissingExtraError) as error:
+            found.append(Unread(file.name, problem_of(error, file)))
+    try:
+        parts = series_volumes(headers, lambda key: by_key[key].content, limits)
+    except UnreadableImageError as error:
+        wrong = by_key.get(error.source, files[0])
+        return [*found, Unread(wrong.name, problem_of(error, wrong))]
+    for part in parts:
+        if isinstance(part, Volume):
+            first = by_key[part.paths[0] if part.paths else str(part.path)]
+            found.append(Scan(first.name, part, part.notes))
+        else:
+            found.append(_open(by_key[str(part.path)], limits))
+    return found
+
+
+# Archives
+
+
+def _files(
+    uploads: Sequence[Upload], limits: WebLimits
+) -> tuple[list[Upload], list[Scan | Unread]]:
+    """Replace archives by what is in them."""
+    files: list[Upload] = []
+    failed: list[Scan | Unread] = []
+    for upload in uploads:
+        if not upload.content.startswith(_ZIP):
+            files.append(upload)
+            continue
+        try:
+            files += _unzipped(upload, limits)
+        except _DAMAGED as error:
+            where = upload.name or "the archive"
+            detail = f"{where}: an archive that is damaged or locked ({error}); pack it anew"
+            failed.append(Unread(upload.name, Problem(422, detail)))
+    if len(files) > limits.files:
+        raise Problem(413, f"{len(files):,} files; at most {limits.files:,} are taken at once")
+    return files, failed
+
+
+def _unzipped(upload: Upload, limits: WebLimits) -> Iterator[Upload]:
+    """Unpack an archive in memory, and not a byte more than is allowed."""
+    left = limits.unpacked_bytes
+    with zipfile.ZipFile(io.BytesIO(upload.content)) as archive:
+        entries = [entry for entry in archive.infolist() if _counts(entry)]
+        if len(entries) > limits.files:
+            detail = f"an archive of {len(entries):,} files; at most {limits.files:,} are taken"
+            raise Problem(413, detail)
+        for entry in entries:
+            with archive.open(entry) as file:
+                content = file.read(left + 1)
+            left -= len(content)
+            if left < 0:
+                detail = f"an archive that unpacks to more than {limits.unpacked_bytes:,} bytes"
+                raise Problem(413, detail)
+            yield Upload(entry.filename, content)
+
+
+def _counts(entry: zipfile.ZipInfo) -> bool:
+    """Pass over folders, hidden files and what macOS adds."""
+    parts = entry.filename.split("/")
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return not entry.is_dir() and not hidden
