@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tumorlens.errors import OutputError
 
-__all__ = ["is_loopback", "listen", "serve", "url_of"]
+__all__ = ["configure", "is_loopback", "listen", "serve", "url_of"]
 
 _HEADER_SECONDS: Final = 10
 _CONNECTIONS: Final = 256
@@ -80,7 +80,12 @@ def serve(app: ASGIApp, taken: socket.socket) -> None:
     if not log.handlers:
         log.addHandler(logging.StreamHandler(sys.stderr))
         log.setLevel(logging.INFO)
-    config = uvicorn.Config(
+    uvicorn.Server(configure(app)).run(sockets=[taken])
+
+
+def configure(app: ASGIApp) -> uvicorn.Config:
+    """Say how connections are handled: no more than can be, none that dawdles."""
+    return uvicorn.Config(
         app,
         http=_Protocol,
         ws="none",
@@ -94,4 +99,3 @@ def serve(app: ASGIApp, taken: socket.socket) -> None:
         timeout_keep_alive=_HEADER_SECONDS,
         timeout_graceful_shutdown=_END_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[taken])
