@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import socket
 import threading
-import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from PIL import Image
-from web_server import Server, png, running
+from web_server import Server, png, running, wait_for
 
 from tumorlens.apps.web.limits import WebLimits
 from tumorlens.classifier import Classifier
@@ -100,24 +99,22 @@ def test_a_slow_upload_ends_and_good_ones_go_on_meanwhile(small: Server) -> None
 
 def test_an_upload_that_breaks_off_leaves_nothing(small: Server) -> None:
     open_upload(small).close()
-    deadline = time.monotonic() + 10
-    while b"tumorlens_bytes_held 0.0" not in small.get("/metrics").body:
-        assert time.monotonic() < deadline
+    wait_for(small, b"tumorlens_bytes_held 0.0")
     assert small.send(PREDICT, png()).status == 200
 
 
 def test_one_client_cannot_take_every_place(small: Server) -> None:
     with open_upload(small), open_upload(small):
-        _wait_for(small, b"tumorlens_requests_at_work 2.0")
+        wait_for(small, b"tumorlens_requests_at_work 2.0")
         got = small.send(PREDICT, png())
     assert (got.status, got.headers["retry-after"]) == (429, "1")
-    _wait_for(small, b"tumorlens_requests_at_work 0.0")
+    wait_for(small, b"tumorlens_requests_at_work 0.0")
 
 
 def test_when_all_are_at_work_others_are_told_to_come_back(shipped: Classifier) -> None:
     limits = WebLimits(requests=1, per_client=5, upload_seconds=5)
     with running(shipped, limits) as server, open_upload(server):
-        _wait_for(server, b"tumorlens_requests_at_work 1.0")
+        wait_for(server, b"tumorlens_requests_at_work 1.0")
         for got in (server.send(PREDICT, png()), server.get("/readyz")):
             assert (got.status, got.headers["retry-after"]) == (503, "1")
 
@@ -126,7 +123,7 @@ def test_when_memory_is_full_others_are_told_to_come_back(shipped: Classifier) -
     limits = WebLimits(upload_bytes=2**20, held_bytes=2**20, upload_seconds=5)
     with running(shipped, limits) as server, open_upload(server, 2**20) as held:
         held.sendall(bytes(2**20 - 1000))
-        _wait_for(server, b"tumorlens_bytes_held 1.0")  # a million of them
+        wait_for(server, b"tumorlens_bytes_held 1.0")  # a million of them
         assert server.send(PREDICT, png(size=256)).status == 503
 
 
@@ -148,10 +145,3 @@ def test_a_locked_archive_is_named(small: Server) -> None:
     damaged[damaged.rindex(b"PK\1\2") + 8] |= 1
     got = small.send(PREDICT, bytes(damaged), "application/zip")
     assert (got.status, "archive" in got.json()["detail"]) == (422, True)
-
-
-def _wait_for(server: Server, text: bytes) -> None:
-    deadline = time.monotonic() + 10
-    while text not in server.get("/metrics").body:
-        assert time.monotonic() < deadline, text
-        time.sleep(0.02)

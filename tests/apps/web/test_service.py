@@ -10,15 +10,18 @@ import sys
 import tempfile
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
-from web_server import Server, form, png, running
+from web_server import Server, form, png, running, wait_for
 
 from dicoms import write_series
+from tumorlens.apps.cli.web import web
 from tumorlens.apps.web.limits import WebLimits
 from tumorlens.classifier import Classifier
 from tumorlens.data.phantom import draw_phantom
@@ -157,26 +160,22 @@ def test_requests_at_once_share_passes_through_the_network(
     shipped: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes, asked = [], shipped.predict_prepared
-    gate = threading.Event()
+    begun, gate = threading.Event(), threading.Event()
 
     def counted(pictures, prepared):  # type: ignore[no-untyped-def]
         sizes.append(len(pictures))
-        if len(sizes) == 1:
-            assert gate.wait(20)  # the first batch takes long, the others gather
+        begun.set()
+        assert gate.wait(60)  # the first batch takes long, the others gather
         return asked(pictures, prepared)
 
     monkeypatch.setattr(shipped, "predict_prepared", counted)
-    with running(shipped) as server:
-        threads = [
-            threading.Thread(target=server.send, args=(PREDICT, png(seed=i))) for i in range(9)
-        ]
-        for thread in threads:
-            thread.start()
-        while b"tumorlens_slices_waiting 8.0" not in server.get("/metrics").body:
-            pass
+    with running(shipped) as server, ThreadPoolExecutor(9) as clients:
+        first = clients.submit(server.send, PREDICT, png())
+        assert begun.wait(30)
+        others = [clients.submit(server.send, PREDICT, png(seed=i)) for i in range(8)]
+        wait_for(server, b"tumorlens_slices_waiting 8.0")
         gate.set()
-        for thread in threads:
-            thread.join()
+        assert {done.result().status for done in (first, *others)} == {200}
     assert sizes == [1, 8]
 
 
@@ -229,10 +228,9 @@ def test_the_service_ends_in_order(tmp_path: Path) -> None:
     ],
 )
 def test_the_command_refuses_what_is_unsafe(arguments: list[str], says: str) -> None:
-    command = [sys.executable, "-m", "tumorlens", "web", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 2
-    assert says in done.stderr
+    done = CliRunner().invoke(web, arguments)
+    assert done.exit_code == 2
+    assert says in done.output
 
 
 def test_limits_are_numbers_from_one() -> None:

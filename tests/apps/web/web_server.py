@@ -103,3 +103,11 @@ def running(
             server.should_exit = True
             thread.join(30)
             assert not thread.is_alive()
+
+
+def wait_for(server: Server, text: bytes) -> None:
+    """Wait until the counters say so."""
+    deadline = time.monotonic() + 30
+    while text not in server.get("/metrics").body:
+        assert time.monotonic() < deadline, text
+        time.sleep(0.02)

@@ -61,7 +61,7 @@ class Service:
             lambda: self.admission.count,
             lambda: self.memory.used,
         )
-        self.batcher = Batcher(classifier, limits.answer_seconds, self.metrics.batch)
+        self.batcher = Batcher(classifier, self.metrics.batch)
         self._reading = ThreadPoolExecutor(_READERS, "reading")
 
     # From start to end

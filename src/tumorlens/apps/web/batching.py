@@ -7,7 +7,6 @@ that need many passes have a lane of their own, so that answers do not wait behi
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,7 +46,6 @@ class _Job:
     picture: Slice
     prepared: Prepared | None
     done: asyncio.Future[Any]
-    deadline: float
 
 
 class Batcher:
@@ -57,17 +55,12 @@ class Batcher:
     ----------
     classifier
         The model.
-    seconds
-        How long an explanation of many passes may take, its waiting included.
     count
         Told how many slices went through the network together.
     """
 
-    def __init__(
-        self, classifier: Classifier, seconds: float, count: Callable[[int], object]
-    ) -> None:
+    def __init__(self, classifier: Classifier, count: Callable[[int], object]) -> None:
         self._classifier = classifier
-        self._seconds = seconds
         self._fast = _Lane(self._compute, count)
         self._slow = _Lane(self._compute, count)
         self._ending = False
@@ -101,7 +94,7 @@ class Batcher:
         Raises
         ------
         Problem
-            503 when too many explanations of many passes wait, or this one takes too long.
+            503 when too many explanations of many passes wait, or the service ends.
         """
         lane = self._slow if is_slow(question.method) else self._fast
         if lane is self._slow and len(lane.jobs) >= _SLOW_WAITING:
@@ -113,7 +106,7 @@ class Batcher:
 
     def _job(self, question: Question | None, picture: Slice, prepared: Prepared | None) -> _Job:
         done = asyncio.get_running_loop().create_future()
-        return _Job(question, picture, prepared, done, time.monotonic() + self._seconds)
+        return _Job(question, picture, prepared, done)
 
     def _compute(self, jobs: list[_Job]) -> list[Any]:
         """Ask the model about slices with the same question, in a thread."""
@@ -124,8 +117,8 @@ class Batcher:
             return self._classifier.predict_prepared(pictures, prepared)
 
         def watch(*_: object, **__: object) -> None:
-            if self._ending or time.monotonic() > jobs[0].deadline or jobs[0].done.cancelled():
-                raise Problem(503, "the explanation took too long", retry_after=30)
+            if self._ending or all(job.done.cancelled() for job in jobs):  # nobody waits for it
+                raise Problem(503, "the service is ending", retry_after=30)
 
         return list(explain_slices(self._classifier, pictures, question, progress=watch))
 
