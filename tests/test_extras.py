@@ -26,8 +26,8 @@ CALLED = {"huggingface-hub": "huggingface_hub", "scikit-learn": "sklearn", "pill
 BACKENDS = {"jax", "torch"}
 """Keras runs on them as well; who has them chose them."""
 
-BEYOND = {"onnxruntime": "onnx"}
-"""What parts of a core package need beyond the core: here, quantising."""
+BEYOND = {"onnxruntime": "onnx", "markupsafe": "jinja2"}
+"""What parts of a core package need beyond the core (here, quantising), and what comes along."""
 
 
 def imported_as(requirements: list[str]) -> set[str]:

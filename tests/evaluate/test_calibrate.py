@@ -82,7 +82,7 @@ def test_a_whole_bundle_comes_out(calibrated: Card, bundle: Path, tmp_path: Path
 
 
 def test_looks_widen_what_is_known(bundle: Path, heads: Path, tmp_path: Path) -> None:
-    card, _ = calibrate(bundle, heads, tmp_path / "looked", folds=[0], looks=True)
+    card, _ = calibrate(bundle, heads, tmp_path / "looked", folds=[0], looks=True, level=0.6)
     found = card.metrics["calibration"]
     assert set(found["accepted_under"]) == set(LOOKS)
     assert min(found["accepted_under"].values()) >= 0.75  # of 24, of 12 groups

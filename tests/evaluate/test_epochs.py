@@ -166,7 +166,7 @@ def test_the_best_epochs_are_the_best() -> None:
 def test_table_figure_and_bundles_are_written_whole(run: Path, data: Path, tmp_path: Path) -> None:
     found = compare_epochs(run)
     out = write_comparison(found, run, tmp_path / "out")
-    names = {"epochs.csv", "epochs.json", "epochs.png", *found.best}
+    names = {"epochs.csv", "epochs.json", "epochs.png", "index.html", *found.best}
     assert {path.name for path in out.iterdir()} == names
     with (out / "epochs.csv").open(newline="") as file:
         table = list(csv.DictReader(file))

@@ -369,7 +369,11 @@ def test_what_could_never_start_claims_no_folder(quick: Recipe, few: Path, tmp_p
 
 
 def test_data_that_is_not_there_is_refused(quick: Recipe, few: Path, tmp_path: Path) -> None:
-    refuses(lambda: train(quick, tmp_path / "no", tmp_path / "run"), DataError, "is not a folder")
+    refuses(
+        lambda: train(quick, tmp_path / "no", tmp_path / "run"),
+        DataError,
+        "cannot be read as a manifest",
+    )
     one = shutil.copytree(few, tmp_path / "one")
     for label in CLASSES:
         for path in list((one / "Training" / label).iterdir())[1:]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tumorlens.data.folder import CLASSES, Example
-from tumorlens.train.batches import _shares
+from tumorlens.train.drawn import _shares
 from tumorlens.train.pictures import Pictures, hash_files, split_off
 
 
