@@ -38,7 +38,7 @@ from tumorlens.data.manifest import read_manifest
 from tumorlens.images.read import read_slices
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
-from tumorlens.trust.novelty import fit_novelty, pool_features
+from tumorlens.trust.novelty import fit_novelty
 
 Picture = Image.Image
 WORDS = ("the", "patient", "was", "seen", "after", "contrast", "no", "change", "mass", "report")
@@ -374,8 +374,8 @@ def look(session: Session, pictures: Iterable[Any], total: int) -> Looked:
     for i, picture in enumerate(pictures):
         read = read_slices(picture)[0]
         prepared = session.card.input.prepare(read)
-        logits, features = session.logits_and_features(prepared.pixels[None])
-        parts.append((pool_features(features)[0], logits[0]))
+        logits, _, vectors = session.logits_features_and_vectors(prepared.pixels[None])
+        parts.append((vectors[0], logits[0]))
         meter("looking", i + 1, total)
     vectors, rows = zip(*parts, strict=True)
     return Looked(np.array(vectors), np.array(rows))

@@ -23,7 +23,6 @@ from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
 from tumorlens.prediction import Prediction
 from tumorlens.progress import Progress, silent
-from tumorlens.trust.novelty import pool_features
 from tumorlens.trust.picture_check import check_picture
 from tumorlens.trust.prediction_set import choose_set, softmax
 
@@ -277,10 +276,16 @@ class Classifier:
         self, batch: Sequence[Slice], prepared: Sequence[Prepared]
     ) -> tuple[list[Prediction], NDArray[np.float32]]:
         """Classify prepared slices and keep their last feature maps ``(n, h, w, channels)``."""
+        return self.seen(batch, prepared)[:2]
+
+    def seen(
+        self, batch: Sequence[Slice], prepared: Sequence[Prepared]
+    ) -> tuple[list[Prediction], NDArray[np.float32], NDArray[np.float32]]:
+        """Do the same, and keep the vectors ``(n, channels)`` that novelty is measured by."""
         pixels = np.stack([p.pixels for p in prepared])
-        logits, features = self._session.logits_and_features(pixels)
-        reasons = self._reasons(batch, prepared, features)
-        return self._answers(batch, logits, reasons), features
+        logits, features, vectors = self._session.logits_features_and_vectors(pixels)
+        reasons = self._reasons(batch, prepared, vectors)
+        return self._answers(batch, logits, reasons), features, vectors
 
     def logits(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give the logits ``(n, classes)`` of prepared pictures ``(n, size, size)``, 0 to 1."""
@@ -338,14 +343,14 @@ class Classifier:
         self,
         batch: Sequence[Slice],
         prepared: Sequence[Prepared],
-        features: NDArray[np.float32] | None = None,
+        vectors: NDArray[np.float32] | None = None,
     ) -> list[str | None]:
         """Say of each slice why it cannot be assessed: what is plain to see comes first."""
         reasons = [check_picture(*pair) for pair in zip(batch, prepared, strict=True)]
         limit = self.card.novelty
-        if self._novelty is None or limit is None or features is None:
+        if self._novelty is None or limit is None or vectors is None:
             return reasons
-        scores = self._novelty.score(pool_features(features)).tolist()
+        scores = self._novelty.score(vectors).tolist()
         return [
             reason if reason or score <= limit.limit else _unlike(score, limit.limit)
             for reason, score in zip(reasons, scores, strict=True)

@@ -14,13 +14,12 @@ from tumorlens.images.prepare import Prepared
 from tumorlens.images.slice import Slice
 from tumorlens.models.session import Session
 from tumorlens.prediction import Prediction
-from tumorlens.trust.novelty import pool_features
 
 __all__ = ["Keeper"]
 
 
 class Keeper(Classifier):
-    """A classifier that keeps the pooled features of the first slice of each file.
+    """A classifier that keeps what novelty is measured by of the first slice of each file.
 
     Parameters
     ----------
@@ -41,23 +40,23 @@ class Keeper(Classifier):
         self, batch: Sequence[Slice], prepared: Sequence[Prepared]
     ) -> list[Prediction]:
         """Classify slices, and see them under the looks."""
-        found, features = self.features(batch, prepared)
-        self._keep(batch, features, self.vectors)
+        found, _, vectors = self.seen(batch, prepared)
+        self._keep(batch, vectors, self.vectors)
         greys = [np.rint(one.pixels * 255).astype(np.uint8) for one in prepared]
         for name, look in self._looks.items():
             shown = [
                 dataclasses.replace(one, pixels=look(grey).astype(np.float32) / np.float32(255))
                 for one, grey in zip(prepared, greys, strict=True)
             ]
-            self._keep(batch, self.features(batch, shown)[1], self.looked[name])
+            self._keep(batch, self.seen(batch, shown)[2], self.looked[name])
         return found
 
     @staticmethod
     def _keep(
         batch: Sequence[Slice],
-        features: NDArray[np.float32],
+        vectors: NDArray[np.float32],
         kept: dict[str | None, NDArray[np.float32]],
     ) -> None:
-        for picture, vector in zip(batch, pool_features(features), strict=True):
+        for picture, vector in zip(batch, vectors, strict=True):
             if picture.index == 0:
                 kept[picture.path] = vector

@@ -17,6 +17,7 @@ from tumorlens.models.card import Card
 from tumorlens.models.engine import ort, part_of_engine
 from tumorlens.models.head import HEAD_KEY, Head
 from tumorlens.models.onnx_check import check_onnx
+from tumorlens.trust.novelty import OUTPUT, pool_features
 
 __all__ = ["Session"]
 
@@ -85,6 +86,7 @@ class Session:
             engine = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
             # Texts that are not UTF-8 are noticed here.
             self._input: str = engine.get_inputs()[0].name
+            self._own_vectors = OUTPUT in (output.name for output in engine.get_outputs())
             self._metadata: dict[str, str] = engine.get_modelmeta().custom_metadata_map
         except _RUNTIME_ERRORS as error:
             raise ModelError(
@@ -155,14 +157,33 @@ class Session:
         tuple of numpy.ndarray
             Logits ``(n, classes)``, features ``(n, height, width, channels)``.
         """
-        logits, features = self._run(["logits", "features"], pixels)
+        return self.logits_features_and_vectors(pixels)[:2]
+
+    def logits_features_and_vectors(
+        self, pixels: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Classify prepared pictures, and give what their novelty is measured by too.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Logits and features as above, and vectors ``(n, channels)``: the network's own
+            output for it where it has one, else the last feature maps, pooled.
+        """
+        own = [OUTPUT] if self._own_vectors else []
+        logits, features, *rest = self._run(["logits", "features", *own], pixels)
         if features.ndim != 4 or len(features) != len(pixels):
             raise ModelError(
                 f"{self.card.id} gave features {features.shape} for {len(pixels)} pictures"
             )
         if self.card.features.layout == "NCHW":
             features = np.moveaxis(features, 1, -1)
-        return logits, features
+        vectors = rest[0] if rest else pool_features(features)
+        if vectors.ndim != 2 or len(vectors) != len(pixels):
+            raise ModelError(
+                f"{self.card.id} gave {OUTPUT} {vectors.shape} for {len(pixels)} pictures"
+            )
+        return logits, features, vectors
 
     def _run(self, outputs: list[str], pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         wanted = self.card.input

@@ -227,6 +227,31 @@ def feature_layer(name: str) -> str:
     return find_network(name).feature_layer
 
 
+def novelty_output(model: Any, name: str) -> Any:
+    """Build what a network's novelty score is made for: the middle level, pooled.
+
+    Its mean and its spread over the cells, each of length 1, side by side.
+
+    Returns
+    -------
+    keras.KerasTensor or None
+        ``(n, 2 * channels)``; ``None`` where the network has no levels of its own, or several
+        members.
+    """
+    spec = find_network(name)
+    if not spec.pyramid or spec.members > 1:
+        return None
+    ops = require_keras("building a network").ops
+    x = model.get_layer(spec.pyramid[len(spec.pyramid) // 2]).output
+    mean = ops.mean(x, axis=(1, 2), keepdims=True)
+    spread = ops.sqrt(ops.mean(ops.square(x - mean), axis=(1, 2)))
+    return ops.concatenate([_to_length_one(ops, mean[:, 0, 0]), _to_length_one(ops, spread)], -1)
+
+
+def _to_length_one(ops: Any, x: Any) -> Any:
+    return x / ops.maximum(ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True)), 1e-6)
+
+
 def convolution_outputs(model: Any) -> tuple[str, ...]:
     """Name the output of every convolution, early to late.
 

@@ -17,7 +17,6 @@ from tumorlens.models.probes import DRAWING, compare_head, compare_probes
 from tumorlens.models.session import Session
 from tumorlens.models.store import find_bundle
 from tumorlens.progress import Progress, silent
-from tumorlens.trust.novelty import pool_features
 from tumorlens.untrusted import printable
 
 __all__ = ["Check", "Verification", "verify_bundle"]
@@ -152,7 +151,7 @@ def _check_novelty(folder: Path, card: Card, session: Session) -> list[Check]:
     try:
         if (novelty := read_novelty(folder, card)) is None:
             return []
-        novelty.score(pool_features(session.logits_and_features(blank)[1]))
+        novelty.score(session.logits_features_and_vectors(blank)[2])
     except ModelError as error:
         return [Check("novelty", passed=False, note=str(error))]
     note = f"{len(novelty.axes)} axes of {novelty.mean.size} features, which the network has"

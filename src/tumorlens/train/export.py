@@ -36,13 +36,20 @@ from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
 from tumorlens.networks.geometry import cell_grid
 from tumorlens.networks.keras_backend import require_keras
-from tumorlens.networks.network import NETWORKS, NO_TUMOUR, convolution_outputs, feature_layer
+from tumorlens.networks.network import (
+    NETWORKS,
+    NO_TUMOUR,
+    convolution_outputs,
+    feature_layer,
+    novelty_output,
+)
 from tumorlens.networks.weights import save_weights
 from tumorlens.progress import Progress, silent
 from tumorlens.train.batches import as_tensors
 from tumorlens.train.pictures import hash_files, load_pictures
 from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import epochs_done, load_run, preparation_of, read_note
+from tumorlens.trust.novelty import OUTPUT
 
 __all__ = ["export_run", "write_bundle"]
 
@@ -202,13 +209,18 @@ def write_bundle(
 def write_onnx(model: Any, network: str, path: Path, head: Head, classes: Sequence[str]) -> None:
     """Write a Keras network as ONNX with the outputs ``logits`` and ``features``.
 
+    Networks of several levels have a third, ``novelty``: see `novelty_output`.
+
     The head goes along as metadata, so that explanations need nothing else, and so do
     the classes in the order of the logits, so that no card can exchange them.
     """
     keras = require_keras("exporting")
     onnx = require("onnx", "exporting", "train")
     features = model.get_layer(feature_layer(network)).output
-    both = keras.Model(model.input, {"logits": model.output, "features": features})
+    outputs = {"logits": model.output, "features": features}
+    if (vectors := novelty_output(model, network)) is not None:
+        outputs[OUTPUT] = vectors
+    both = keras.Model(model.input, outputs)
     size = model.input.shape[1]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # Keras's own exporter looks for attributes that newer NumPy has dropped.

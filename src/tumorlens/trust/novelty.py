@@ -1,6 +1,9 @@
 """How unlike the slices that a model was calibrated on a picture is, by what the network sees.
 
-The last feature map is averaged over its cells and brought to length 1. Such vectors of real
+A feature map is averaged over its cells and brought to length 1: the last one, or, where the
+network was built for it, one from its middle with the spread over the cells beside the mean.
+The middle still sees what a picture is made of; the last map knows tumours only, and calls
+legs and photographs alike. Such vectors of real
 slices lie close to a plane of a few dozen dimensions; those of photographs, drawings, noise
 or other organs stick out of it. The distance from that plane is the score: the residual of
 H. Wang et al., "ViM: Out-of-Distribution with Virtual-logit Matching" (CVPR 2022), section
@@ -25,10 +28,13 @@ from tumorlens.extras import require
 from tumorlens.trust.weighting import own_groups
 from tumorlens.untrusted import printable
 
-__all__ = ["NOVELTY_NAME", "Novelty", "fit_novelty", "pool_features"]
+__all__ = ["NOVELTY_NAME", "OUTPUT", "Novelty", "fit_novelty", "pool_features"]
 
 NOVELTY_NAME: Final = "novelty.safetensors"
 """Name of the file in a bundle."""
+
+OUTPUT: Final = "novelty"
+"""Name of a network's output ``(n, channels)`` that the score is made for, where it has one."""
 
 _VARIANCE: Final = 0.9  # of the vectors, that the plane holds
 _MOST_DIMENSIONS: Final = 64  # 2,048 channels then make a file of 260 KB
