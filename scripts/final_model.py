@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--version", default="1", help="of the bundles")
     parser.add_argument("--network", default="efficientnet-lite0-fpn")
     parser.add_argument("--constant", type=float, help="on the evidence of every tumour")
+    parser.add_argument("--precision", nargs="+", default=["float32", "int8"])
     parser.add_argument("--description", default="")
     parser.add_argument("--limitations", default="")
     given = parser.parse_args()
@@ -91,7 +92,7 @@ def main() -> None:
             constant = outweighing(plain, given.data)
         print(f"adding {constant:.3f} to the evidence of every tumour")
         add_evidence(run, balanced, constant)
-    for precision in ("float32", "int8"):
+    for precision in given.precision:
         bare, done = given.out / f"{precision}-bare", given.out / precision
         if not bare.is_dir():
             export_run(
