@@ -63,7 +63,7 @@ def cell(dtype: str, packing: str) -> str:
     ):
         if predictor and packing not in ("LZW", "deflate", "Zstandard"):
             continue
-        if (big or order == ">" and predictor) and packing not in ("none", "deflate"):
+        if (big or (order == ">" and predictor)) and packing not in ("none", "deflate"):
             continue  # tried where it costs least
         how = {"byteorder": order, "bigtiff": big, "predictor": predictor}
         answer = read_as_written(dtype, layout, packing, **how)

@@ -10,6 +10,7 @@ import pytest
 from tumorlens.data.folder import CLASSES, Example
 from tumorlens.train.drawn import _shares
 from tumorlens.train.pictures import Pictures, hash_files, split_off
+from tumorlens.train.recipe import Recipe
 
 
 def grouped(labels: list[int], groups: list[str]) -> Pictures:
@@ -18,7 +19,8 @@ def grouped(labels: list[int], groups: list[str]) -> Pictures:
 
 
 def test_ungrouped_pictures_are_drawn_as_often_as_lone_ones() -> None:
-    shares = _shares(grouped([0] * 201, ["P1", *[""] * 200]))
+    pictures = grouped([0] * 201, ["P1", *[""] * 200])
+    shares = _shares(pictures, Recipe(balance="groups"))
     np.testing.assert_allclose(shares, 1 / 201)
 
 
