@@ -17,7 +17,7 @@ from tumorlens.untrusted import printable
 
 __all__ = ["DEFAULT_MODEL", "bundled_models", "find_bundle", "installed_models", "open_bundle"]
 
-DEFAULT_MODEL: Final = "mobilenetv2-evidence"
+DEFAULT_MODEL: Final = "efficientnet-lite0-evidence"
 """The model that is used when none is named."""
 
 

@@ -610,7 +610,7 @@ def test_the_card_and_the_keys_are_one_press_away(
 ) -> None:
     open_and_wait(window, heads[0])
     for key, words in (
-        ("F2", (window.model.card.limitations[:30], "mobilenetv2-evidence")),
+        ("F2", (window.model.card.limitations[:30], "efficientnet-lite0-evidence")),
         ("F1", ("Ctrl+O", "Open files", "Zoom in")),
     ):
         hands.key(key)
