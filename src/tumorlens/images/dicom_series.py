@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from tumorlens.errors import UnreadableImageError
 from tumorlens.images.dicom import Frame, Header, read_frame, read_header
-from tumorlens.images.geometry import VolumeGeometry
+from tumorlens.images.geometry import Plane, VolumeGeometry
 from tumorlens.images.limits import Limits
-from tumorlens.images.orient import squared
+from tumorlens.images.orient import cut, squared
 from tumorlens.images.slice import Slice
 from tumorlens.images.volume import Volume, common_range, sampled
 
@@ -165,7 +165,8 @@ def _volume(
     greys = _greys((pixels(i) for i in sampled(len(ordered))), ordered[0])
     paths = tuple(p.header.path or "" for p in ordered)
     several = len(set(paths)) > 1
-    return Volume(
+    stored = VolumeGeometry(geometry.affine[:, [2, 1, 0, 3]], geometry.shape[::-1])
+    found = Volume(
         shape,
         greys,
         pixels,
@@ -174,7 +175,18 @@ def _volume(
         {**_origin(header), "plane": geometry.plane},
         (*notes, *more, *told),
         tuple(p.index for p in ordered),
+        stored,
     )
+
+    def recut(plane: Plane) -> Volume:
+        whole = np.stack([last(i) for i in range(len(ordered))])
+        turned, read_plane = cut(whole, geometry.affine, plane)
+        origin = {**found.origin, "plane": plane}
+        return Volume(
+            turned, greys, read_plane, found.path, (), origin, found.notes, (), stored, recut
+        )
+
+    return replace(found, recut=recut)
 
 
 def _ordered(pictures: list[_Picture]) -> tuple[list[_Picture], tuple[str, ...]]:

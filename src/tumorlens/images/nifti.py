@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tumorlens.errors import UnreadableImageError
 from tumorlens.extras import require
-from tumorlens.images.geometry import Plane
+from tumorlens.images.geometry import Plane, VolumeGeometry
 from tumorlens.images.limits import Limits
 from tumorlens.images.orient import cut
 from tumorlens.images.volume import Volume, common_range, sampled
@@ -59,19 +59,32 @@ def read_nifti(data: bytes, path: str | None, limits: Limits, plane: Plane = "ax
         with nib.imageglobals.LoggingOutputSuppressor():  # it would write to standard error
             image = _open(nib, content, path, source, limits)
         _check_complete(image, source)
-        affine = _TO_LPS @ np.asarray(image.affine, dtype=np.float64)
-        geometry, read = cut(_Voxels(image), affine, plane)
-        _check_size(geometry.shape, source, limits)
-        greys = common_range(read(i) for i in sampled(geometry.shape[0]))
+        return _volume(image, plane, path, limits)
     except _failures(nib) as error:
         found = f"a volume that cannot be read ({_short(error)})"
         raise UnreadableImageError(source, found, _HINT) from error
-    origin = {
-        "format": type(image).__name__.removesuffix("Image"),
-        "mode": str(image.get_data_dtype()),
-        "plane": plane,
-    }
-    return Volume(geometry, greys, read, path, (), origin, _several(image))
+
+
+def _volume(image: Any, plane: Plane, path: str | None, limits: Limits) -> Volume:
+    """Cut an opened file into slices."""
+    affine = _TO_LPS @ np.asarray(image.affine, dtype=np.float64)
+    voxels = _Voxels(image)
+    geometry, read = cut(voxels, affine, plane)
+    _check_size(geometry.shape, "<bytes>" if path is None else path, limits)
+    return Volume(
+        geometry,
+        common_range(read(i) for i in sampled(geometry.shape[0])),
+        read,
+        path,
+        origin={
+            "format": type(image).__name__.removesuffix("Image"),
+            "mode": str(image.get_data_dtype()),
+            "plane": plane,
+        },
+        notes=_several(image),
+        stored=VolumeGeometry(affine, voxels.shape),
+        recut=lambda other: _volume(image, other, path, limits),
+    )
 
 
 def _failures(nib: Any) -> tuple[type[BaseException], ...]:
@@ -162,7 +175,8 @@ class _Voxels:
         whole = tuple(int(x) for x in image.shape)
         self._data = image.dataobj
         self._rest = (0,) * len(whole[3:])
-        self.shape = (*whole, 1, 1, 1)[:3]
+        x, y, z = (*whole, 1, 1, 1)[:3]
+        self.shape = (x, y, z)
         self._axes = min(len(whole), 3)
         dtype = image.get_data_dtype()
         if dtype.kind not in "iuf" and dtype.fields is None:

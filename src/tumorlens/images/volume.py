@@ -9,10 +9,10 @@ from typing import Any, Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.images.geometry import VolumeGeometry
+from tumorlens.images.geometry import PLANES, Plane, Point, VolumeGeometry
 from tumorlens.images.slice import Slice
 
-__all__ = ["Volume", "common_range", "sampled"]
+__all__ = ["Volume", "common_range", "in_space", "sampled", "space_of"]
 
 _SAMPLED: Final = 9  # slices that the common grey scale is taken from
 _GREYS: Final = 64  # fewer than these between black and white are a wrong picture
@@ -44,6 +44,11 @@ class Volume(Sequence[Slice]):
         What its user should know: slices that are missing, volumes that are left out.
     frames
         Which frame of its file each slice is, from 0, where that is known; else empty.
+    stored
+        Where the voxels lie as the source has them, in the order of its own axes: of NIfTI
+        those of the array, of DICOM column, row and slice. In mm (LPS), as `geometry` is.
+    recut
+        Cuts it into slices of another plane; see `in_plane`.
     """
 
     geometry: VolumeGeometry
@@ -54,6 +59,36 @@ class Volume(Sequence[Slice]):
     origin: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     frames: tuple[int, ...] = ()
+    stored: VolumeGeometry | None = None
+    recut: Callable[[Plane], Volume] | None = None
+
+    def in_plane(self, plane: Plane) -> Volume:
+        """Cut it into slices of another plane.
+
+        Of a DICOM series all voxels are held in memory for that.
+
+        Parameters
+        ----------
+        plane
+            ``"axial"``, ``"coronal"`` or ``"sagittal"``.
+
+        Raises
+        ------
+        UnreadableImageError
+            When it turns out that a slice cannot be read.
+        ValueError
+            When there is no such plane.
+        """
+        if plane not in PLANES:
+            raise ValueError(f"`plane` must be one of {', '.join(PLANES)}, got {plane!r}")
+        if plane == self.geometry.plane or self.recut is None:
+            return self
+        return self.recut(plane)
+
+    @property
+    def space(self) -> str:
+        """Name the coordinates of its format: ``"LPS"`` of DICOM, else ``"RAS"``."""
+        return space_of(self.origin)
 
     def __len__(self) -> int:
         return self.geometry.shape[0]
@@ -92,6 +127,20 @@ class Volume(Sequence[Slice]):
     def array(self) -> NDArray[np.float32]:
         """Read all of it: float32, ``(slices, rows, columns)``."""
         return np.stack([self.pixels(i) for i in range(len(self))])
+
+
+def space_of(origin: dict[str, str]) -> str:
+    """Name the coordinates that the format of a scan counts in."""
+    return "LPS" if origin.get("format") == "DICOM" else "RAS"
+
+
+def in_space(point: Point, space: str) -> Point:
+    """Give a point (LPS) as a format counts: RAS has right and front where LPS has left and back.
+
+    Rounded to a thousandth of a mm, so that no -0.0000001 is shown.
+    """
+    x, y, z = (round(value, 3) + 0.0 for value in point)
+    return (x, y, z) if space == "LPS" else (0.0 - x, 0.0 - y, z)
 
 
 def sampled(count: int) -> list[int]:
