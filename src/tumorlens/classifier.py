@@ -16,6 +16,7 @@ from tumorlens.forks import renew_in_child
 from tumorlens.images.prepare import Prepared
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
+from tumorlens.images.volume import in_space, space_of
 from tumorlens.models.bundle import WEIGHTS_NAME, Place, read_novelty
 from tumorlens.models.card import Card
 from tumorlens.models.head import Head
@@ -407,7 +408,7 @@ def _answer(
     row: NDArray[np.float64],
     logits: NDArray[np.float32],
 ) -> Prediction:
-    best = int(row.argmax())
+    best, place = int(row.argmax()), picture.geometry
     chosen = choose_set(row, card.classes, level=card.set_level, thresholds=card.set_thresholds)
     return Prediction(
         path=picture.path,
@@ -420,4 +421,5 @@ def _answer(
         reason=reason,
         model=card.id,
         logits=tuple(logits.tolist()),
+        position_mm=None if place is None else in_space(place.position, space_of(picture.origin)),
     )

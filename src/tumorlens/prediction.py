@@ -42,6 +42,9 @@ class Prediction:
         Name and version of the model.
     logits
         What the network gave, before temperature and softmax, in the model's order.
+    position_mm
+        Where the centre of the slice's first pixel lies in the patient, as its format counts
+        (LPS for DICOM, RAS for NIfTI and MGH), or ``None`` where that is not known.
     """
 
     path: str | None
@@ -54,12 +57,15 @@ class Prediction:
     reason: str | None
     model: str
     logits: tuple[float, ...]
+    position_mm: tuple[float, float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give the answer as ``tumorlens predict --json`` prints it."""
+        where = {} if self.position_mm is None else {"position_mm": list(self.position_mm)}
         return {
             "path": self.path,
             "slice": self.slice,
+            **where,
             "label": self.label,
             "confidence": self.confidence,
             "probabilities": dict(self.probabilities),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tumorlens.errors import UnreadableImageError
 from tumorlens.files import find_files
-from tumorlens.images.read import read_slices
+from tumorlens.images.read import open_slices
 from tumorlens.images.slice import Slice
 
 __all__ = ["Failure", "read_or_fail"]
@@ -37,8 +38,8 @@ class Failure:
         }
 
 
-def read_or_fail(path: str) -> list[Slice] | Failure:
-    """Read a file's slices, or say what was wrong with it."""
+def read_or_fail(path: str) -> Sequence[Slice] | Failure:
+    """Open a file's slices, or say what was wrong with it."""
     if path and os.path.isdir(path):  # noqa: PTH112
         found = "a folder without files"
         if os.path.islink(path):  # noqa: PTH114
@@ -47,7 +48,7 @@ def read_or_fail(path: str) -> list[Slice] | Failure:
             found = "a folder of nothing but what tumorlens wrote"
         return Failure(path, UnreadableImageError(path, found, "give a folder that holds pictures"))
     try:
-        return read_slices(path)
+        return open_slices(path)
     except UnreadableImageError as error:
         return Failure(path, error)
 

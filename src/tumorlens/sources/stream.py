@@ -2,55 +2,148 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
+from tumorlens.errors import UnreadableImageError
 from tumorlens.images.prepare import Prepared
 from tumorlens.images.slice import Slice
+from tumorlens.images.volume import Volume
 from tumorlens.models.card import InputFormat
 from tumorlens.prediction import Prediction, Predictor
+from tumorlens.sources.ahead import ahead
 from tumorlens.sources.failure import Failure, read_or_fail
+from tumorlens.sources.series import Unit
 
-__all__ = ["predict_files", "read_files"]
+__all__ = ["Answered", "answer_units", "predict_files", "read_files", "read_units"]
 
-_READERS = 2  # threads; decoding is a third of the work, so more would only wait
-_AHEAD = 4  # files read before they are needed, for each thread
+_READERS: Final = 2  # threads; decoding is a third of the work, so more would only wait
+_AHEAD: Final = 8  # files, or slices of one, read before they are needed
+_BUDGET: Final = 64 * 2**20  # bytes of decoded pictures that wait
+
+_Ready: TypeAlias = tuple[Slice, Prepared]
+Answered: TypeAlias = tuple[Prediction, Prepared]
+"""The answer for a slice, and what the network saw of it."""
 
 
-_Read: TypeAlias = "list[tuple[Slice, Prepared]] | Failure"
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file or series: its pictures, and the first of them prepared where it is the only one."""
+
+    pictures: Sequence[Slice] | Failure
+    ready: _Ready | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the decoded pictures that it holds."""
+        if isinstance(self.pictures, Failure):
+            return 1
+        if isinstance(self.pictures, Volume):  # a file's content, roughly; a series holds none
+            volume = self.pictures
+            rows, columns = volume.geometry.shape[1:]
+            return 1 if volume.paths else 4 * len(volume) * rows * columns
+        return sum(picture.pixels.nbytes for picture in self.pictures) or 1
 
 
-def read_files(
-    paths: Iterable[str], wanted: InputFormat
-) -> Iterator[tuple[Slice, Prepared] | Failure]:
-    """Read and prepare files ahead of their use, in order.
+def read_units(
+    units: Iterable[Unit], wanted: InputFormat, *, budget: int = _BUDGET
+) -> Iterator[_Ready | Failure | Volume]:
+    """Read and prepare files and series ahead of their use, in order.
 
     Parameters
     ----------
-    paths
-        Files.
+    units
+        Files and series.
     wanted
         What the network wants to be fed.
+    budget
+        Bytes of decoded pictures that may wait, beside those of the file in use.
 
     Yields
     ------
-    tuple or Failure
-        A slice with its preparation, or what was wrong with a file.
+    tuple, Failure or Volume
+        A slice with its preparation, or what was wrong with a file or a slice; and after its
+        last slice, a volume.
     """
-    waiting: deque[Future[_Read]] = deque()
+
+    def open_unit(unit: Unit) -> _Opened:
+        found = read_or_fail(unit) if isinstance(unit, str) else unit
+        if isinstance(found, (Failure, Volume)) or len(found) > 1:
+            return _Opened(found)
+        return _Opened(found, (found[0], wanted.prepare(found[0])))
+
     with ThreadPoolExecutor(_READERS) as pool:
+        opened = ahead(pool, open_unit, units, size=lambda o: o.size, budget=budget, most=_AHEAD)
+        for found in opened:
+            if isinstance(found.pictures, Failure):
+                yield found.pictures
+            elif found.ready is not None:
+                yield found.ready
+            else:
+                yield from _slices(pool, found.pictures, wanted, budget)
+
+
+def _slices(
+    pool: ThreadPoolExecutor, pictures: Sequence[Slice], wanted: InputFormat, budget: int
+) -> Iterator[_Ready | Failure | Volume]:
+    """Read and prepare the slices of one source ahead of their use."""
+
+    def read(index: int) -> _Ready | Failure:
         try:
-            for path in paths:
-                waiting.append(pool.submit(_read, path, wanted))
-                if len(waiting) >= _READERS * _AHEAD:
-                    yield from _each(waiting.popleft().result())
-            while waiting:
-                yield from _each(waiting.popleft().result())
-        finally:
-            for future in waiting:  # the caller may have stopped halfway
-                future.cancel()
+            picture = pictures[index]
+        except UnreadableImageError as error:
+            return Failure(error.source, error)
+        return picture, wanted.prepare(picture)
+
+    def size(ready: _Ready | Failure) -> int:
+        if isinstance(ready, Failure):
+            return 1
+        return ready[0].pixels.nbytes + ready[1].pixels.nbytes
+
+    count = range(len(pictures))
+    yield from ahead(pool, read, count, size=size, budget=budget, most=_AHEAD)
+    if isinstance(pictures, Volume):
+        yield pictures
+
+
+def read_files(
+    paths: Iterable[str], wanted: InputFormat, *, budget: int = _BUDGET
+) -> Iterator[_Ready | Failure]:
+    """Read and prepare files ahead of their use, in order: `read_units` for files alone."""
+    for item in read_units(paths, wanted, budget=budget):
+        if not isinstance(item, Volume):
+            yield item
+
+
+def answer_units(
+    classifier: Predictor, units: Iterable[Unit], *, batch_size: int = 16
+) -> Iterator[Answered | Failure | Volume]:
+    """Classify files and series, in order; what cannot be read does not stop the others.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    units
+        Files and series.
+    batch_size
+        Slices that go through the network together.
+
+    Yields
+    ------
+    tuple, Failure or Volume
+        The answer for each slice with its preparation, one failure for each unreadable file
+        or slice, and each volume after its last slice.
+    """
+    found: list[_Ready | Failure | Volume] = []
+    for item in read_units(units, classifier.card.input):
+        found.append(item)
+        if len(found) >= batch_size:
+            yield from _answer(classifier, found)
+            found = []
+    yield from _answer(classifier, found)
 
 
 def predict_files(
@@ -72,33 +165,23 @@ def predict_files(
     Prediction or Failure
         One for each slice, one for each unreadable file.
     """
-    found: list[tuple[Slice, Prepared] | Failure] = []
-    for item in read_files(paths, classifier.card.input):
-        found.append(item)
-        if len(found) >= batch_size:
-            yield from _answer(classifier, found)
-            found = []
-    yield from _answer(classifier, found)
-
-
-def _read(path: str, wanted: InputFormat) -> _Read:
-    slices = read_or_fail(path)
-    if isinstance(slices, Failure):
-        return slices
-    return [(picture, wanted.prepare(picture)) for picture in slices]
-
-
-def _each(read: _Read) -> Iterator[tuple[Slice, Prepared] | Failure]:
-    yield from [read] if isinstance(read, Failure) else read
+    for item in answer_units(classifier, paths, batch_size=batch_size):
+        if isinstance(item, Failure):
+            yield item
+        elif not isinstance(item, Volume):
+            yield item[0]
 
 
 def _answer(
-    classifier: Predictor, found: list[tuple[Slice, Prepared] | Failure]
-) -> Iterator[Prediction | Failure]:
-    good = [item for item in found if not isinstance(item, Failure)]
+    classifier: Predictor, found: list[_Ready | Failure | Volume]
+) -> Iterator[Answered | Failure | Volume]:
+    good = [item for item in found if not isinstance(item, (Failure, Volume))]
     answers: Iterator[Prediction] = iter(())
     if good:
         pictures, prepared = zip(*good, strict=True)
         answers = iter(classifier.predict_prepared(list(pictures), list(prepared)))
     for item in found:
-        yield item if isinstance(item, Failure) else next(answers)
+        if isinstance(item, (Failure, Volume)):
+            yield item
+        else:
+            yield next(answers), item[1]
