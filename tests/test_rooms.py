@@ -13,7 +13,8 @@ import tumorlens
 
 ROOMS = (
     "untrusted", "errors", "versions", "extras", "forks", "progress", "records", "walk", "locks",
-    "files", "images", "data", "trust", "models", "networks", "prediction", "publish", "sources",
+    "files", "images", "data", "trust", "models", "networks", "prediction",
+    "volume_answer", "publish", "sources",
     "explain", "classifier", "dicom_out", "train", "archive", "evaluate", "checkpoint", "report",
     "apps",
 )  # fmt: skip

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
     from tumorlens.images.read import read_slices
     from tumorlens.images.slice import Slice
+    from tumorlens.images.volume import Volume
     from tumorlens.prediction import Prediction
+    from tumorlens.sources.series import read_volume
+    from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = [
     "Classifier",
@@ -40,8 +43,11 @@ __all__ = [
     "TumorLensError",
     "UnreadableImageError",
     "UnsafeModelError",
+    "Volume",
+    "VolumeAnswer",
     "load",
     "read_slices",
+    "read_volume",
 ]
 
 _HOME = {
@@ -49,8 +55,11 @@ _HOME = {
     "Explanation": "explain.explanation",
     "Prediction": "prediction",
     "Slice": "images.slice",
+    "Volume": "images.volume",
+    "VolumeAnswer": "volume_answer",
     "load": "classifier",
     "read_slices": "images.read",
+    "read_volume": "sources.series",
 }
 
 

@@ -16,7 +16,7 @@ from tumorlens.forks import renew_in_child
 from tumorlens.images.prepare import Prepared
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
-from tumorlens.images.volume import in_space, space_of
+from tumorlens.images.volume import Volume, in_space, space_of
 from tumorlens.models.bundle import WEIGHTS_NAME, Place, read_novelty
 from tumorlens.models.card import Card
 from tumorlens.models.head import Head
@@ -30,6 +30,8 @@ from tumorlens.trust.prediction_set import choose_set, softmax
 if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
     from tumorlens.explain.inner import FloatNetwork
+    from tumorlens.images.geometry import Plane
+    from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = ["Classifier", "Source", "load"]
 
@@ -178,6 +180,30 @@ class Classifier:
         for batch in _batches(sources, batch_size):
             prepared = [self.card.input.prepare(picture) for picture in batch]
             yield from self.predict_prepared(batch, prepared)
+
+    def predict_volume(
+        self, source: Volume | str | os.PathLike[str], *, plane: Plane | None = None
+    ) -> VolumeAnswer:
+        """Classify a volume by agreement of its slices; `tumorlens.volume_answer` has the rule.
+
+        Parameters
+        ----------
+        source
+            A volume, or what `tumorlens.read_volume` takes.
+        plane
+            How to cut it, as `tumorlens.read_volume` takes it.
+
+        Raises
+        ------
+        UnreadableImageError
+            When it cannot be read, or none of its slices can.
+        """
+        from tumorlens.explain.scan import answer_scan  # noqa: PLC0415
+        from tumorlens.sources.series import read_volume  # noqa: PLC0415
+
+        if not isinstance(source, Volume):
+            source = read_volume(source, plane)
+        return answer_scan(self, source if plane is None else source.in_plane(plane))
 
     def predict_prepared(
         self, batch: Sequence[Slice], prepared: Sequence[Prepared]

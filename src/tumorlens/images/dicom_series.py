@@ -176,6 +176,7 @@ def _volume(
         (*notes, *more, *told),
         tuple(p.index for p in ordered),
         stored,
+        _positions(ordered, geometry, shape) if told else (),
     )
 
     def recut(plane: Plane) -> Volume:
@@ -183,7 +184,7 @@ def _volume(
         turned, read_plane = cut(whole, geometry.affine, plane)
         origin = {**found.origin, "plane": plane}
         return Volume(
-            turned, greys, read_plane, found.path, (), origin, found.notes, (), stored, recut
+            turned, greys, read_plane, found.path, (), origin, found.notes, (), stored, (), recut
         )
 
     return replace(found, recut=recut)
@@ -227,6 +228,15 @@ def _geometry(ordered: list[_Picture]) -> tuple[VolumeGeometry, tuple[str, ...]]
         found, hint = f"slices whose place is damaged ({error})", "export the series anew"
         raise UnreadableImageError(str(first.header.path), found, hint) from error
     return geometry, tuple(notes)
+
+
+def _positions(
+    ordered: list[_Picture], geometry: VolumeGeometry, shape: VolumeGeometry
+) -> tuple[tuple[float, float, float], ...]:
+    """Say where each slice begins, with its pixels made square, by its own header."""
+    offset = np.subtract(shape.point(0, 0, 0), geometry.point(0, 0, 0))
+    places = [np.add(picture.frame.position or (0.0, 0.0, 0.0), offset) for picture in ordered]
+    return tuple((float(x), float(y), float(z)) for x, y, z in places)
 
 
 def _gaps(heights: Sequence[float]) -> list[str]:

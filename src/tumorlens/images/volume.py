@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.images.geometry import PLANES, Plane, Point, VolumeGeometry
+from tumorlens.images.geometry import PLANES, Plane, Point, SliceGeometry, VolumeGeometry
 from tumorlens.images.slice import Slice
 
 __all__ = ["Volume", "common_range", "in_space", "sampled", "space_of"]
@@ -47,6 +47,9 @@ class Volume(Sequence[Slice]):
     stored
         Where the voxels lie as the source has them, in the order of its own axes: of NIfTI
         those of the array, of DICOM column, row and slice. In mm (LPS), as `geometry` is.
+    positions
+        Where the first pixel of each slice lies in mm (LPS) where slices are not evenly spaced,
+        or some are missing; `geometry` lays them evenly from the first to the last. Else empty.
     recut
         Cuts it into slices of another plane; see `in_plane`.
     """
@@ -60,6 +63,7 @@ class Volume(Sequence[Slice]):
     notes: tuple[str, ...] = ()
     frames: tuple[int, ...] = ()
     stored: VolumeGeometry | None = None
+    positions: tuple[Point, ...] = ()
     recut: Callable[[Plane], Volume] | None = None
 
     def in_plane(self, plane: Plane) -> Volume:
@@ -117,9 +121,13 @@ class Volume(Sequence[Slice]):
             self.paths[index] if self.paths else self.path,
             index,
             dict(self.origin),
-            self.geometry.slice(index),
+            self._place(index),
             self.frames[index] if self.frames else None,
         )
+
+    def _place(self, index: int) -> SliceGeometry:
+        place = self.geometry.slice(index)
+        return replace(place, position=self.positions[index]) if self.positions else place
 
     def __iter__(self) -> Iterator[Slice]:
         return (self[i] for i in range(len(self)))

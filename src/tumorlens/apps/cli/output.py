@@ -15,6 +15,7 @@ from tumorlens.untrusted import printable
 if TYPE_CHECKING:
     from tumorlens.prediction import Prediction
     from tumorlens.sources.failure import Failure
+    from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = [
     "find_scans",
@@ -41,8 +42,10 @@ def find_scans(paths: Iterable[str]) -> list[str]:
     return files
 
 
-def tell_each(results: Iterable[tuple[Prediction | Failure, str]], files: int) -> int:
-    """Print a line for each slice, and show how far it is.
+def tell_each(
+    results: Iterable[tuple[Prediction | Failure | VolumeAnswer, str]], files: int
+) -> int:
+    """Print a line for each slice and each volume, and show how far it is.
 
     Parameters
     ----------
@@ -56,17 +59,22 @@ def tell_each(results: Iterable[tuple[Prediction | Failure, str]], files: int) -
     int
         How many files could not be read.
     """
+    from tumorlens.prediction import Prediction
     from tumorlens.sources.failure import Failure
 
     # On a terminal the answers themselves show how far it is.
     meter = Meter() if files > 1 and not sys.stdout.isatty() else None
     failed = begun = 0
+    before: str | None = None
     for result, line in results:
         failed += isinstance(result, Failure)
-        if isinstance(result, Failure) or result.slice == 0:
+        if isinstance(result, Failure) or (
+            isinstance(result, Prediction) and (result.slice == 0 or result.path != before)
+        ):
             if meter and begun:
-                meter("files", begun, files)  # those before this one are done
+                meter("files", min(begun, files), files)  # those before this one are done
             begun += 1
+        before = result.path
         click.echo(line)
     if meter:
         meter("files", files, files)

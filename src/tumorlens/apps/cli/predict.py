@@ -12,10 +12,12 @@ import click
 from tumorlens.apps.cli.archive import archive_options, predict_archive
 from tumorlens.apps.cli.options import check_file, json_option, load_model, model_option
 from tumorlens.apps.cli.output import find_scans, finish, line_of, tell_each
+from tumorlens.apps.cli.volumes import line_of_volume, plane_option, units_of
 
 if TYPE_CHECKING:
     from tumorlens.prediction import Prediction
     from tumorlens.sources.failure import Failure
+    from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = ["predict"]
 
@@ -24,6 +26,7 @@ __all__ = ["predict"]
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @model_option
 @json_option
+@plane_option
 @click.option(
     "--csv", metavar="FILE", callback=check_file, help="Write a table too, when all is done."
 )
@@ -32,6 +35,7 @@ def predict(
     paths: tuple[str, ...],
     model: str | None,
     as_json: bool,
+    plane: str | None,
     csv: str | None,
     out: str | None,
     **archive: Any,
@@ -40,12 +44,19 @@ def predict(
 
     Folders are walked. A file that cannot be read is reported, the others go on. With --out the
     answers go into that file alone; when the work is stopped, the same command goes on with it.
+
+    The DICOM files of a series are one volume, in the order of their positions, and so is a
+    NIfTI or MGH file: after its slices comes the answer for all of it. With --out each file is
+    answered by itself.
     """
+    if out is not None and plane is not None:
+        raise click.UsageError("--plane does not go with --out")
     if out is not None:
         predict_archive(paths, model, out, plain=not (as_json or csv), **archive)
         return
     from tumorlens.archive.answer_table import answer_table
-    from tumorlens.sources.stream import predict_files
+    from tumorlens.explain.scan import predict_scans
+    from tumorlens.volume_answer import VolumeAnswer
 
     files = find_scans(paths)
     classifier = load_model(model)
@@ -54,8 +65,12 @@ def predict(
         if csv is not None:
             add = stack.enter_context(answer_table(csv, classifier.card.classes))
 
-        def answers() -> Iterator[tuple[Prediction | Failure, str]]:
-            for result in predict_files(classifier, files):
+        def answers() -> Iterator[tuple[Prediction | Failure | VolumeAnswer, str]]:
+            for result in predict_scans(classifier, units_of(files, plane)):
+                if isinstance(result, VolumeAnswer):
+                    line = line_of_volume(result)
+                    yield result, json.dumps(result.to_dict()) if as_json else line
+                    continue
                 if add is not None:
                     add(result)
                 yield result, json.dumps(result.to_dict()) if as_json else line_of(result)

@@ -1,0 +1,75 @@
+"""What commands share about volumes: the plane, the units to go through, the line of a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tumorlens.apps.cli.output import tell_notes
+from tumorlens.untrusted import printable
+
+if TYPE_CHECKING:
+    from tumorlens.sources.series import Unit
+    from tumorlens.volume_answer import VolumeAnswer
+
+__all__ = ["line_of_volume", "plane_option", "units_of"]
+
+plane_option: Callable[[Any], Any] = click.option(
+    "--plane",
+    type=click.Choice(["axial", "coronal", "sagittal", "all"]),
+    help="How to cut volumes; axial, or as DICOM was taken, if not given.",
+)
+
+
+def units_of(files: Sequence[str], plane: str | None) -> Iterator[Unit]:
+    """Give files, series and volumes in order, and say in notes what their user should know."""
+    from tumorlens.errors import MissingExtraError, UnreadableImageError
+    from tumorlens.images.read import open_slices
+    from tumorlens.images.volume import Volume
+    from tumorlens.sources.series import find_units, in_planes
+
+    for unit in find_units(files, lambda text: tell_notes([text])):
+        found: Any = unit
+        if isinstance(unit, str) and _is_volume_file(unit):
+            try:
+                found = open_slices(unit)
+            except (UnreadableImageError, MissingExtraError):
+                found = unit  # said by whoever reads it
+        if isinstance(found, Volume):
+            tell_notes(f"{found.path}: {text}" for text in found.notes)
+            yield from in_planes(found, plane)
+        else:
+            yield unit
+
+
+def _is_volume_file(path: str) -> bool:
+    """Say whether a file holds NIfTI or MGH, by its content."""
+    from pathlib import Path
+
+    from tumorlens.images.kinds import find_kind
+
+    try:
+        if not Path(path).is_file():
+            return False
+        with Path(path).open("rb") as file:
+            return find_kind(file.read(2**16)) == "NIfTI"
+    except (OSError, ValueError):
+        return False
+
+
+def line_of_volume(answer: VolumeAnswer) -> str:
+    """One volume as one line for people."""
+    from tumorlens.data.folder import class_name
+
+    name = f"{printable(answer.path or '<memory>')} ({answer.plane})"
+    counted = f"{answer.assessable} of {answer.slices} slices assessable"
+    if answer.label is None or answer.confidence is None:
+        return f"not assessable      volume {name}: {counted}"
+    line = f"{class_name(answer.label):<12}{answer.confidence:>6.1%}  volume {name}: {counted}"
+    if answer.peak is not None:
+        x, y, z = answer.peak.mm
+        line += f"; peak in slice {answer.peak.slice} at {x:.0f}, {y:.0f}, {z:.0f} mm"
+        line += f" ({answer.peak.space})"
+    return f"{line}; look first at {', '.join(map(str, answer.look_first))}"

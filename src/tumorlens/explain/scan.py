@@ -1,0 +1,132 @@
+"""Answers for files and volumes: a row a slice, and after a volume its summary.
+
+`tumorlens.volume_answer` has the rule. Here the slices of each volume are gathered, and the
+evidence of the deciding one is looked at for its peak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from tumorlens.explain.explainer import Explainable, Question, explain_slices
+from tumorlens.images.volume import Volume, in_space
+from tumorlens.prediction import Prediction
+from tumorlens.sources.failure import Failure
+from tumorlens.sources.series import Unit
+from tumorlens.sources.stream import Answered, answer_units
+from tumorlens.volume_answer import Peak, VolumeAnswer, agree
+
+__all__ = ["answer_scan", "answer_volume", "find_peak", "predict_scans"]
+
+
+def predict_scans(
+    classifier: Explainable, units: Iterable[Unit], *, batch_size: int = 16
+) -> Iterator[Prediction | Failure | VolumeAnswer]:
+    """Classify files and series, in order.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    units
+        Files and series, as `tumorlens.sources.series.find_units` gives them.
+    batch_size
+        Slices that go through the network together.
+
+    Yields
+    ------
+    Prediction, Failure or VolumeAnswer
+        One for each slice and for each unreadable file; after the slices of a volume of two
+        slices or more its summary.
+    """
+    rows: list[Answered] = []
+    for item in answer_units(classifier, units, batch_size=batch_size):
+        if isinstance(item, Volume):
+            if len(item) > 1:
+                yield answer_volume(classifier, item, _of(item, rows))
+            rows = []
+        elif isinstance(item, Failure):
+            yield item
+        else:
+            rows.append((item[0], replace(item[1], pixels=item[1].pixels[:1, :1])))
+            yield item[0]
+
+
+def _of(volume: Volume, rows: list[Answered]) -> list[Answered]:
+    """Keep the answers for a volume: pictures may have come before it."""
+    paths = {*volume.paths, volume.path}
+    return [row for row in rows[-len(volume) :] if row[0].path in paths]
+
+
+def answer_scan(classifier: Explainable, volume: Volume) -> VolumeAnswer:
+    """Read and answer a volume whole.
+
+    Raises
+    ------
+    UnreadableImageError
+        When none of its slices can be read.
+    """
+    found = [x for x in answer_units(classifier, [volume]) if not isinstance(x, Volume)]
+    rows = [item for item in found if not isinstance(item, Failure)]
+    if not rows:
+        raise next(item.error for item in found if isinstance(item, Failure))
+    return answer_volume(classifier, volume, rows)
+
+
+def answer_volume(
+    classifier: Explainable, volume: Volume, rows: Iterable[Answered]
+) -> VolumeAnswer:
+    """Answer for a volume by the answers for its slices.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    volume
+        The slice that decides is read once more, for its peak.
+    rows
+        Of its slices, those that could be read.
+    """
+    pairs = list(rows)
+    answer = agree(
+        [prediction for prediction, _ in pairs],
+        [(p.box[2] - p.box[0]) * (p.box[3] - p.box[1]) for _, p in pairs],
+        classifier.card,
+        slices=len(volume),
+        spacing=volume.geometry.spacing[0],
+        path=volume.path,
+        first=volume.paths[0] if volume.paths else None,
+        plane=volume.geometry.plane,
+    )
+    if answer.label is None or answer.run is None:
+        return answer
+    first, last = answer.run
+    run = [p for p, _ in pairs if first <= p.slice <= last]
+    best = max(run, key=lambda p: p.probabilities[str(answer.label)]).slice
+    return replace(answer, peak=find_peak(classifier, volume, best, answer.label))
+
+
+def find_peak(classifier: Explainable, volume: Volume, index: int, target: str) -> Peak | None:
+    """Find where in a slice the evidence for a class is strongest, by its last layer.
+
+    Returns
+    -------
+    Peak or None
+        ``None`` when no place speaks for the class.
+    """
+    picture = volume[index]
+    explained = next(explain_slices(classifier, [picture], Question(target=target)))
+    if explained.flat:
+        return None
+    row, column = (int(i) for i in np.unravel_index(explained.map.argmax(), explained.map.shape))
+    point = volume.geometry.point(index, row, column)
+    voxel = None
+    if volume.stored is not None:
+        places = np.rint(volume.stored.voxel(point)).astype(int)
+        x, y, z = np.clip(places, 0, np.array(volume.stored.shape) - 1).tolist()
+        voxel = (x, y, z)
+    where = point if picture.geometry is None else picture.geometry.point(row, column)
+    return Peak(index, row, column, in_space(where, volume.space), volume.space, voxel)

@@ -1,0 +1,240 @@
+"""The answer for a volume, by agreement of neighbouring slices.
+
+The rule:
+
+1. Slices that are not assessable are left out, and so are those without brain: blank ones, and
+   those whose head is smaller than a tenth of the largest in the volume.
+2. The probabilities of each slice are averaged with those of its neighbours within 5 mm, at
+   least the one before and the one after it. A slice without such a neighbour does not count
+   where others have one: one slice alone decides nothing.
+3. The slice where a tumour class is most probable by those means decides. From 0.5 on that is
+   the class of the volume; below it the volume is called "no tumour".
+4. Confidence and prediction set are those of the deciding slice's means. They are chosen among
+   many slices: what the model's card promises of its prediction sets holds for single slices,
+   not for volumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorlens.models.card import Card
+from tumorlens.prediction import Prediction
+from tumorlens.trust.prediction_set import choose_set
+
+__all__ = ["Peak", "VolumeAnswer", "agree"]
+
+_NO_TUMOUR: Final = "notumor"
+_THRESHOLD: Final = 0.5
+_REACH: Final = 5.0  # mm to each side
+_SMALL: Final = 0.1  # of the largest head's area
+_SHOWN: Final = 5  # slices to look at first
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """Where the evidence for the class of a volume is strongest.
+
+    Parameters
+    ----------
+    slice, row, column
+        In the volume's own order, from 0.
+    mm
+        The same place in the patient, in `space`.
+    space
+        ``"LPS"`` (DICOM: to the left, back and head) or ``"RAS"`` (NIfTI, MGH: to the right,
+        front and head).
+    voxel
+        The same place in the source's own array: of NIfTI and MGH its three indices, of DICOM
+        column, row and slice. ``None`` where that is not known.
+    """
+
+    slice: int
+    row: int
+    column: int
+    mm: tuple[float, float, float]
+    space: str
+    voxel: tuple[int, int, int] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as JSON has it."""
+        return {
+            "slice": self.slice,
+            "row": self.row,
+            "column": self.column,
+            "mm": list(self.mm),
+            "space": self.space,
+            "voxel": None if self.voxel is None else list(self.voxel),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeAnswer:
+    """The answer for a volume.
+
+    Parameters
+    ----------
+    path
+        Its file or folder as it was given, or ``None``.
+    first
+        The path of its first slice where each has a file of its own, else ``None``: several
+        series may lie in one folder.
+    plane
+        Of its slices.
+    slices
+        How many it has.
+    assessable
+        How many of them counted.
+    without_brain
+        How many were passed over because they show no brain, or next to none.
+    label
+        The class by the rule of this module; ``None`` when no slice counted.
+    confidence
+        Its probability, from 0 to 1, or ``None``.
+    probabilities
+        Of each class where the volume is decided; empty when no slice counted.
+    prediction_set
+        The classes that the answer may be, the most probable first.
+    run
+        First and last of the neighbouring slices that agree on a tumour, or ``None``.
+    look_first
+        Slices to look at first: where a tumour is most probable, at most five.
+    model
+        Name and version of the model.
+    peak
+        Where the evidence is strongest, or ``None``: no tumour, or no place speaks for it.
+    """
+
+    path: str | None
+    first: str | None
+    plane: str
+    slices: int
+    assessable: int
+    without_brain: int
+    label: str | None
+    confidence: float | None
+    probabilities: Mapping[str, float]
+    prediction_set: tuple[str, ...]
+    run: tuple[int, int] | None
+    look_first: tuple[int, ...]
+    model: str
+    peak: Peak | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the answer as ``tumorlens predict --json`` prints it."""
+        return {
+            "path": self.path,
+            "volume": {
+                "first": self.first,
+                "plane": self.plane,
+                "slices": self.slices,
+                "assessable": self.assessable,
+                "without_brain": self.without_brain,
+                "label": self.label,
+                "confidence": self.confidence,
+                "probabilities": dict(self.probabilities),
+                "prediction_set": list(self.prediction_set),
+                "run": None if self.run is None else list(self.run),
+                "peak": None if self.peak is None else self.peak.to_dict(),
+                "look_first": list(self.look_first),
+                "model": self.model,
+            },
+        }
+
+
+def agree(
+    answers: Sequence[Prediction],
+    areas: Sequence[float],
+    card: Card,
+    *,
+    slices: int,
+    spacing: float,
+    path: str | None = None,
+    first: str | None = None,
+    plane: str = "axial",
+) -> VolumeAnswer:
+    """Answer for a volume by the rule of this module.
+
+    Parameters
+    ----------
+    answers
+        For its slices, those that could be read; `Prediction.slice` tells which each is.
+    areas
+        Of the head in each of these, in pixels of the slice.
+    card
+        Of the model.
+    slices
+        How many the volume has.
+    spacing
+        Between slices, in mm.
+    path, first, plane
+        As `VolumeAnswer` has them.
+
+    Returns
+    -------
+    VolumeAnswer
+        Without its peak.
+    """
+    largest = max((area for a, area in zip(answers, areas, strict=True) if a.assessable), default=0)
+    small = [
+        a.assessable and area < _SMALL * largest for a, area in zip(answers, areas, strict=True)
+    ]
+    blank = [a.reason == "the picture is blank" for a in answers]
+    used = [a for a, tiny in zip(answers, small, strict=True) if a.assessable and not tiny]
+    known = (path, first, plane, slices, len(used), sum(small) + sum(blank))
+    if not used:
+        return VolumeAnswer(*known, None, None, {}, (), None, (), card.id)
+    means, counts = _smoothed(used, card.classes, max(1, round(_REACH / max(spacing, 1e-3))))
+    tumours = [i for i, name in enumerate(card.classes) if name != _NO_TUMOUR]
+    evidence = means[:, tumours].max(axis=1) * counts
+    at = int(evidence.argmax())
+    row = means[at]
+    best = tumours[int(row[tumours].argmax())]
+    if row[best] < _THRESHOLD and _NO_TUMOUR in card.classes:
+        label, run = _NO_TUMOUR, None
+    else:
+        label = card.classes[best]
+        run = _run(used, means[:, best] * counts, at)
+    order = np.argsort(-evidence, kind="stable")[:_SHOWN]
+    chosen = choose_set(row, card.classes, level=card.set_level, thresholds=card.set_thresholds)
+    return VolumeAnswer(
+        *known,
+        label,
+        float(row[card.classes.index(label)]),
+        dict(zip(card.classes, row.tolist(), strict=True)),
+        tuple(chosen),
+        run,
+        tuple(used[i].slice for i in order),
+        card.id,
+    )
+
+
+def _smoothed(
+    used: Sequence[Prediction], classes: Sequence[str], reach: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Average each slice's probabilities with its neighbours'; say which of them count."""
+    places = np.array([a.slice for a in used])
+    rows = np.array([[a.probabilities[name] for name in classes] for a in used])
+    near = np.abs(places[:, None] - places) <= reach
+    several = near.sum(axis=1) > 1
+    means = near @ rows / near.sum(axis=1, keepdims=True)
+    return means, several if several.any() else ~several
+
+
+def _run(used: Sequence[Prediction], values: NDArray[np.float64], at: int) -> tuple[int, int]:
+    """Follow the slices that agree, to both sides of the deciding one."""
+    start = end = at
+    while start > 0 and values[start - 1] >= _THRESHOLD and _next(used, start - 1):
+        start -= 1
+    while end + 1 < len(used) and values[end + 1] >= _THRESHOLD and _next(used, end):
+        end += 1
+    return used[start].slice, used[end].slice
+
+
+def _next(used: Sequence[Prediction], i: int) -> bool:
+    return used[i + 1].slice == used[i].slice + 1

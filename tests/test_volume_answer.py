@@ -1,0 +1,81 @@
+"""The rule of a volume's answer, on probabilities written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tumorlens.classifier import load
+from tumorlens.data.folder import CLASSES
+from tumorlens.models.card import Card
+from tumorlens.prediction import Prediction
+from tumorlens.volume_answer import VolumeAnswer, agree
+
+
+@pytest.fixture
+def card(spot_bundle: Callable[..., Path]) -> Card:
+    return replace(load(spot_bundle((0.0, 0.0, 0.0, 0.0))).card, classes=CLASSES)
+
+
+def answer(i: int, glioma: float, meningioma: float = 0.0, reason: str | None = None) -> Prediction:
+    p = dict(zip(CLASSES, (glioma, meningioma, 1 - glioma - meningioma, 0.0), strict=True))
+    best = max(p, key=p.__getitem__)
+    return Prediction(None, i, best, p[best], p, (best,), reason is None, reason, "m", (0.0,) * 4)
+
+
+def summed(
+    card: Card,
+    glioma: Sequence[float],
+    areas: Sequence[float] | None = None,
+    spacing: float = 5.0,
+) -> VolumeAnswer:
+    answers = [answer(i, p) for i, p in enumerate(glioma)]
+    sizes = [100.0] * len(answers) if areas is None else areas
+    return agree(answers, sizes, card, slices=len(answers), spacing=spacing)
+
+
+def test_neighbours_that_agree_name_the_tumour(card: Card) -> None:
+    found = summed(card, [0, 0, 0.1, 0.9, 0.8, 0.7, 0.1, 0])
+    assert found.label == "glioma"
+    assert found.confidence == pytest.approx(0.8)
+    assert found.run == (3, 5)
+    assert found.look_first[:3] == (4, 3, 5)
+    assert found.prediction_set[0] == "glioma"
+
+
+def test_one_slice_alone_decides_nothing(card: Card) -> None:
+    found = summed(card, [0, 0, 0, 0.99, 0, 0, 0])
+    assert found.label == "notumor"
+    assert found.run is None
+    assert 3 in found.look_first
+    assert found.confidence == pytest.approx(1 - 0.33)
+
+
+def test_thin_slices_need_more_of_them(card: Card) -> None:
+    rows = [0.0] * 10 + [0.95] * 3 + [0.0] * 10
+    assert summed(card, rows, spacing=5.0).label == "glioma"
+    assert summed(card, rows, spacing=1.0).label == "notumor"
+
+
+def test_slices_without_brain_are_passed_over_and_counted(card: Card) -> None:
+    found = summed(card, [0.99, 0.99, 0, 0, 0, 0], [3, 5, 100, 100, 90, 80])
+    assert (found.label, found.assessable, found.without_brain) == ("notumor", 4, 2)
+    blank = [answer(i, 0.99, reason="the picture is blank") for i in range(2)]
+    none = agree(blank, [9, 9], card, slices=2, spacing=5)
+    assert (none.label, none.confidence, none.assessable, none.without_brain) == (None, None, 0, 2)
+    assert none.to_dict()["volume"]["prediction_set"] == []
+
+
+def test_a_slice_beside_missing_ones_is_not_outvoting(card: Card) -> None:
+    """Slices that could not be read leave their neighbours on their own."""
+    answers = [answer(0, 0.0), answer(1, 0.0), answer(5, 0.99), answer(9, 0.1), answer(10, 0.1)]
+    found = agree(answers, [1.0] * 5, card, slices=11, spacing=5)
+    assert found.label == "notumor"
+
+
+def test_different_tumours_do_not_add_up(card: Card) -> None:
+    answers = [answer(i, 0.45, 0.45) for i in range(4)]
+    assert agree(answers, [1.0] * 4, card, slices=4, spacing=5).label == "notumor"
