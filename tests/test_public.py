@@ -44,8 +44,11 @@ def test_public_names_are_exactly_these_and_sorted() -> None:
         "TumorLensError",
         "UnreadableImageError",
         "UnsafeModelError",
+        "Volume",
+        "VolumeAnswer",
         "load",
         "read_slices",
+        "read_volume",
     ]
     assert sorted(tumorlens.__all__) == tumorlens.__all__
     assert dir(tumorlens) == sorted([*tumorlens.__all__, "__version__"])
