@@ -12,7 +12,7 @@ from tumorlens.files import find_files
 from tumorlens.images.read import open_slices
 from tumorlens.images.slice import Slice
 
-__all__ = ["Failure", "read_or_fail"]
+__all__ = ["Failure", "open_or_fail", "read_or_fail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,17 @@ class Failure:
         }
 
 
-def read_or_fail(path: str) -> Sequence[Slice] | Failure:
-    """Open a file's slices, or say what was wrong with it."""
+def read_or_fail(path: str) -> list[Slice] | Failure:
+    """Read a file's slices, or say what was wrong with it."""
+    try:
+        found = open_or_fail(path)
+        return found if isinstance(found, Failure) else list(found)
+    except UnreadableImageError as error:
+        return Failure(path, error)
+
+
+def open_or_fail(path: str) -> Sequence[Slice] | Failure:
+    """Open a file's slices, or say what was wrong with it; those of a volume are read later."""
     if path and os.path.isdir(path):  # noqa: PTH112
         found = "a folder without files"
         if os.path.islink(path):  # noqa: PTH114

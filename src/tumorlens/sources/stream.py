@@ -14,7 +14,7 @@ from tumorlens.images.volume import Volume
 from tumorlens.models.card import InputFormat
 from tumorlens.prediction import Prediction, Predictor
 from tumorlens.sources.ahead import ahead
-from tumorlens.sources.failure import Failure, read_or_fail
+from tumorlens.sources.failure import Failure, open_or_fail
 from tumorlens.sources.series import Unit
 
 __all__ = ["Answered", "answer_units", "predict_files", "read_files", "read_units"]
@@ -69,7 +69,7 @@ def read_units(
     """
 
     def open_unit(unit: Unit) -> _Opened:
-        found = read_or_fail(unit) if isinstance(unit, str) else unit
+        found = open_or_fail(unit) if isinstance(unit, str) else unit
         if isinstance(found, (Failure, Volume)) or len(found) > 1:
             return _Opened(found)
         return _Opened(found, (found[0], wanted.prepare(found[0])))
