@@ -19,6 +19,7 @@ from tumorlens import __version__
 from tumorlens.apps.cli.calibrate import calibrate
 from tumorlens.apps.cli.compare import compare
 from tumorlens.apps.cli.data import data
+from tumorlens.apps.cli.deidentify import deidentify
 from tumorlens.apps.cli.demo import demo
 from tumorlens.apps.cli.ending import orderly_end
 from tumorlens.apps.cli.evaluate import evaluate
@@ -68,7 +69,7 @@ def main() -> None:
 
 
 _TASKS: Final = {
-    "Answer and explain": (predict, explain, demo, gui, web),
+    "Answer and explain": (predict, explain, demo, gui, deidentify, web),
     "Models": (models, info, verify, push, import_keras),
     "Measure": (evaluate, localise, calibrate),
     "Train": (data, train, compare, export),
