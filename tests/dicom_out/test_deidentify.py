@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,18 @@ def test_real_files_hold_the_same_picture(name: str) -> None:
         assert after.value_range == before.value_range
     who = str(pydicom.dcmread(path).PatientName)
     assert who.split("^", maxsplit=1)[0].encode() not in cleaned.content
+
+
+@pytest.mark.parametrize("name", ["MR_small.dcm", "SC_rgb_jpeg_gdcm.dcm"])
+def test_dciodvfy_finds_no_error(name: str, tmp_path: Path) -> None:
+    tool = shutil.which("dciodvfy")
+    if tool is None:
+        pytest.skip("dciodvfy of dicom3tools is not installed")
+    cleaned = Deidentifier().clean(Path(get_testdata_file(name)).read_bytes(), name, Limits())
+    (tmp_path / "made.dcm").write_bytes(cleaned.content)
+    command = [tool, "-new", tmp_path / "made.dcm"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not [line for line in done.stderr.splitlines() if line.startswith("Error")]
 
 
 def test_reports_are_refused() -> None:

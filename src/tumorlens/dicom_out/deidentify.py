@@ -233,13 +233,13 @@ def _words(dataset: Any) -> set[str]:
 
 
 def _remove_repeated(dataset: Any, words: set[str]) -> int:
-    """Remove texts that hold one of the words."""
+    """Empty texts that hold one of the words; some must be there, if only empty."""
     removed = 0
-    for element in list(dataset):
+    for element in dataset:
         if element.VR in _TEXTS and element.value:
             text = str(element.value).casefold()
             if any(word in text for word in words):
-                del dataset[element.tag]
+                element.value = None
                 removed += 1
     return removed
 
