@@ -34,10 +34,16 @@ _TOOLS: Final = ("tumorlens", "dicom-anonymizer")
 _STANDARD: Final = "1.2.840.10008."
 """How identifiers begin that the standard has given out: classes, syntaxes, coding schemes."""
 
-_NAMES: Final = frozenset(("PatientID", "OtherPatientIDs", "AccessionNumber", "InstitutionName"))
+_NAMES: Final = frozenset(
+    ("PatientID", "PatientBirthDate", "OtherPatientIDs", "AccessionNumber", "InstitutionName")
+)
 """Beside everything of kind PN, what is looked for in texts that are kept."""
 
 _TEXTS: Final = frozenset(("LO", "SH", "LT", "ST", "UT", "UC", "PN", "AE"))
+_CODES: Final = frozenset(("CS", "DS", "IS", "DA", "TM", "DT", "AS"))
+"""Here a whole word must be the same: a code may well have letters of a name in it."""
+
+_APART: Final = r"[\^=\\\s,.;'\[\]]+"
 _SHORTEST: Final = 4  # letters of a name that is looked for; of other scripts than Latin, 2
 _SCREENS: Final = frozenset(("OT", "SC", "US", "XC", "ES", "SR", "DOC"))
 """Modalities whose pictures often have writing in them."""
@@ -226,7 +232,7 @@ def _words(dataset: Any) -> set[str]:
     found: set[str] = set()
     for element in dataset:
         if (element.VR == "PN" or element.keyword in _NAMES) and element.value:
-            for word in re.split(r"[\^=\\\s,.;'\[\]]+", str(element.value).casefold()):
+            for word in re.split(_APART, str(element.value).casefold()):
                 shortest = _SHORTEST if word.isascii() else 2
                 found |= {word} if len(word) >= shortest else set()
     return found
@@ -236,11 +242,13 @@ def _remove_repeated(dataset: Any, words: set[str]) -> int:
     """Empty texts that hold one of the words; some must be there, if only empty."""
     removed = 0
     for element in dataset:
-        if element.VR in _TEXTS and element.value:
-            text = str(element.value).casefold()
-            if any(word in text for word in words):
-                element.value = None
-                removed += 1
+        if element.VR not in _TEXTS | _CODES:
+            continue
+        text = str(element.value or "").casefold()
+        inside = element.VR in _TEXTS and any(word in text for word in words)
+        if inside or (element.VR in _CODES and not words.isdisjoint(re.split(_APART, text))):
+            element.value = None
+            removed += 1
     return removed
 
 
