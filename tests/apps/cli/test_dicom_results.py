@@ -87,3 +87,19 @@ def test_layers_do_not_go_with_it(run: Run, scan: Path, tmp_path: Path) -> None:
     status, _, told = run("explain", scan, *options)
     assert status == 2
     assert "--layers goes with --out, and not with --dicom-out" in told
+
+
+def test_force_shows_a_class_that_is_no_answer(
+    run: Run, bundle: Path, scan: Path, tmp_path: Path
+) -> None:
+    write_series(scan, np.stack([np.zeros_like(HEAD)]).astype(np.int16), series="1.2.4")
+    plain = run("predict", scan, "--model", bundle)[1].splitlines()
+    forced = run("predict", scan, "--model", bundle, "--force")[1].splitlines()
+    assert [line for line in plain if "all the same" in line] == []
+    marked = [line for line in forced if line.startswith("not assessable") and "%" in line]
+    (blank,) = [line for line in marked if "blank; all the same: " in line]
+    assert blank.split("blank")[0] in "\n".join(plain)
+    out = tmp_path / "out"
+    run("explain", scan, "--model", bundle, "--dicom-out", out, "--force")
+    said = str(pydicom.dcmread(out / "study-1" / "report.dcm").to_json())
+    assert "shown because it was asked for" in said

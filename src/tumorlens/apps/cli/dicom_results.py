@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tumorlens.apps.cli.output import tell_notes
+from tumorlens.apps.cli.output import is_forced, tell_notes
 from tumorlens.errors import UnreadableImageError
 from tumorlens.explain.batch import Saved
 from tumorlens.explain.explanation import Explanation
@@ -21,7 +21,7 @@ __all__ = ["put_into_studies"]
 
 @contextmanager
 def put_into_studies(
-    results: Iterator[Saved | Failure], out: str, card: Card, *, force: bool = False
+    results: Iterator[Saved | Failure], out: str, card: Card
 ) -> Iterator[Iterator[Saved | Failure]]:
     """Write results as DICOM while they pass by; when the block ends, the folder is there.
 
@@ -33,8 +33,6 @@ def put_into_studies(
         The folder to make.
     card
         Of the model.
-    force
-        Whether slices that are not assessable show their class all the same, marked.
 
     Yields
     ------
@@ -52,7 +50,7 @@ def put_into_studies(
     from tumorlens.dicom_out.folder import dicom_folder
     from tumorlens.images.limits import Limits
 
-    with dicom_folder(out, card, limits=Limits(), force=force) as folder:
+    with dicom_folder(out, card, limits=Limits(), force=is_forced()) as folder:
         yield _each(results, folder)
         if folder.passed:
             tell_notes([f"{folder.passed} slices are not from DICOM files and not in {out}"])

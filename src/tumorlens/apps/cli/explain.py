@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tumorlens.apps.cli.options import check_free, check_inside, load_model, model_option
+from tumorlens.apps.cli.options import (
+    check_free,
+    check_inside,
+    force_option,
+    load_model,
+    model_option,
+)
 from tumorlens.apps.cli.output import find_scans, finish, line_of, tell_each, tell_notes
 from tumorlens.untrusted import printable
 
@@ -38,6 +44,7 @@ __all__ = ["explain"]
 @click.option(
     "--dicom-out", metavar="DIR", callback=check_free, help="Results as DICOM, for DICOM scans."
 )
+@force_option
 @click.option("--overwrite", is_flag=True, help="Make records anew that are there already.")
 def explain(
     paths: tuple[str, ...],

@@ -21,6 +21,7 @@ __all__ = [
     "check_free",
     "check_inside",
     "choose_source",
+    "force_option",
     "hub_options",
     "json_option",
     "labelled_options",
@@ -98,6 +99,15 @@ bundle_out_option: Final = click.option(
 
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="As JSON: one object a line."
+)
+
+# `line_of` and the reports ask for it; see `tumorlens.apps.cli.output.is_forced`.
+force_option: Final = click.option(
+    "--force",
+    is_flag=True,
+    expose_value=False,
+    callback=_keep,
+    help="Show the class of a slice that is not assessable all the same, marked.",
 )
 
 seed_option: Final = click.option(

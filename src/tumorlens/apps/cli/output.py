@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "find_scans",
     "finish",
+    "is_forced",
     "line_of",
     "tell_each",
     "tell_made",
@@ -91,9 +92,18 @@ def line_of(result: Prediction | Failure) -> str:
     name = printable(result.path or "<memory>") + (f" [{result.slice}]" if result.slice else "")
     others = ", ".join(map(class_name, result.prediction_set[1:]))
     maybe = f"  (or {others})" if others else ""
+    if not result.assessable and is_forced():
+        label = f"{class_name(result.label)} {result.confidence:.1%}{maybe}"
+        return f"not assessable      {name}: {result.reason}; all the same: {label}"
     if not result.assessable:
         return f"not assessable      {name}: {result.reason}"
     return f"{class_name(result.label):<12}{result.confidence:>6.1%}  {name}{maybe}"
+
+
+def is_forced() -> bool:
+    """Say whether classes of slices that are not assessable were asked for all the same."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get("tumorlens.force"))
 
 
 def finish(failed: int, files: int) -> None:

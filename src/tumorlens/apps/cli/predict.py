@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tumorlens.apps.cli.archive import archive_options, predict_archive
-from tumorlens.apps.cli.options import check_file, json_option, load_model, model_option
+from tumorlens.apps.cli.options import (
+    check_file,
+    force_option,
+    json_option,
+    load_model,
+    model_option,
+)
 from tumorlens.apps.cli.output import find_scans, finish, line_of, tell_each
 from tumorlens.apps.cli.volumes import line_of_volume, plane_option, units_of
 
@@ -27,6 +33,7 @@ __all__ = ["predict"]
 @model_option
 @json_option
 @plane_option
+@force_option
 @click.option(
     "--csv", metavar="FILE", callback=check_file, help="Write a table too, when all is done."
 )
