@@ -33,7 +33,7 @@ BEYOND = {"onnxruntime": "onnx", "markupsafe": "jinja2", "pydicom": "highdicom"}
 def imported_as(requirements: list[str]) -> set[str]:
     names = set()
     for requirement in requirements:
-        name = ast.literal_eval(repr(requirement)).replace("[", " ").split(">=")[0].split(";")[0]
+        name = ast.literal_eval(repr(requirement)).split("[")[0].split(">=")[0].split(";")[0]
         name = name.strip().lower().removesuffix("-cpu")
         names.add(CALLED.get(name.replace("_", "-"), name.replace("-", "_")))
     return names

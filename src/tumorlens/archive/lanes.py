@@ -8,16 +8,17 @@ network in another, and no core waits for the slowest part of a picture.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
+from tumorlens.images.slice import Slice
 from tumorlens.prediction import Prediction, Predictor
 from tumorlens.sources.failure import Failure, read_or_fail
 
-__all__ = ["Answered", "Place", "answer_in_lanes", "answer_some"]
+__all__ = ["Answered", "Place", "answer_in_lanes", "answer_read", "answer_some"]
 
 _AHEAD: Final = 3  # portions in each lane's hands or waiting for it
 
@@ -94,7 +95,13 @@ def answer_in_lanes(
 
 def answer_some(classifier: Predictor, places: Iterable[Place], batch: int) -> list[Answered]:
     """Answer a few files: read and prepare them all, then run the network on batches of slices."""
-    read = [(place, read_or_fail(place.path)) for place in places]
+    return answer_read(classifier, [(x, read_or_fail(x.path)) for x in places], batch)
+
+
+def answer_read(
+    classifier: Predictor, read: Sequence[tuple[Place, list[Slice] | Failure]], batch: int
+) -> list[Answered]:
+    """Answer for files that are read already."""
     slices = [x for _, found in read if not isinstance(found, Failure) for x in found]
     answers: list[Prediction] = []
     for start in range(0, len(slices), batch):

@@ -37,6 +37,14 @@ archive_options: Final = together(
         metavar="N",
         help="With --out: slices that go through the network together.",
     ),
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="With --out: this machine, or a cluster; then FILE is a folder of Parquet files.",
+    ),
+    click.option("--address", metavar="HOST:PORT", help="Of the Ray cluster; auto finds one here."),
 )
 
 
@@ -48,6 +56,8 @@ def predict_archive(
     plain: bool,
     threads: int | None = None,
     batch: int | None = None,
+    engine: str = "local",
+    address: str | None = None,
 ) -> None:
     """Answer for an archive; standard output stays empty.
 
@@ -59,14 +69,25 @@ def predict_archive(
         False when other outputs were asked for too, which do not go together.
     threads, batch
         Chosen here when ``None``.
+    engine, address
+        Which machines do it.
     """
     from tumorlens.archive.cores import usable_cores
     from tumorlens.archive.run import PORTION, answer_archive
 
     if not plain:
         raise click.UsageError("--out writes the one file: leave --json and --csv out")
+    if engine == "local" and address is not None:
+        raise click.UsageError("--address is of a cluster: add --engine ray")
     classifier = load_model(model, threads=1)
     passed: list[str] = []
+    if engine == "ray":
+        from tumorlens.archive.ray_engine import answer_on_ray
+
+        rows, failed = answer_on_ray(classifier, paths, out, address=address, passed=passed)
+        tell_notes([f"{rows} rows in {printable(out.partition('?')[0])}"])
+        finish(failed, rows)
+        return
     with _Pace(paths) as pace:
         state = answer_archive(
             classifier,

@@ -1,0 +1,58 @@
+"""Two nodes beside the head; the one that first answers something is killed.
+
+A program of its own: Ray starts threads and warns, which is no business of the tests' process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.cluster_utils import Cluster
+
+from tumorlens.archive.ray_engine import answer_on_ray
+from tumorlens.classifier import Classifier, load
+
+bundle, root, out, log, bucket, bucket_out = sys.argv[1:]
+
+
+class Slow(Classifier):
+    """Takes its time, so that there is a midst to kill in, and says on which node it works."""
+
+    def predict_prepared(self, batch: Sequence[Any], prepared: Sequence[Any]) -> list[Any]:
+        time.sleep(0.4)
+        with Path(log).open("a") as file:
+            file.write(f"{ray.get_runtime_context().get_node_id()}\n")
+        return super().predict_prepared(batch, prepared)
+
+
+def kill(cluster: Cluster, nodes: list[Any]) -> None:
+    """Kill the node that is the first to have answered something."""
+    while not (told := Path(log).read_text().split() if Path(log).exists() else []):
+        time.sleep(0.05)
+    node = next(node for node in nodes if node.node_id == told[0])
+    cluster.remove_node(node, allow_graceful=False)
+    cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)  # as a cluster that heals does
+    print("killed", node.node_id, flush=True)
+
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+options = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
+quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}  # dead after 2 s
+cluster = Cluster(
+    initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": quick, **options}
+)
+workers = [cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20) for _ in range(2)]
+ray.init(address=cluster.address, log_to_driver=False)
+threading.Thread(target=kill, args=(cluster, workers), daemon=True).start()
+session = load(bundle, threads=1)._session
+print("folder", *answer_on_ray(Slow(session), [root], out, block=3), flush=True)
+print("bucket", *answer_on_ray(load(bundle, threads=1), [bucket], bucket_out), flush=True)
+ray.shutdown()
+cluster.shutdown()
