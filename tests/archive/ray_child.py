@@ -38,7 +38,6 @@ def kill(cluster: Cluster, nodes: list[Any]) -> None:
         time.sleep(0.05)
     node = next(node for node in nodes if node.node_id == told[0])
     cluster.remove_node(node, allow_graceful=False)
-    cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)  # as a cluster that heals does
     print("killed", node.node_id, flush=True)
 
 
@@ -52,7 +51,7 @@ workers = [cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20) for _ in
 ray.init(address=cluster.address, log_to_driver=False)
 threading.Thread(target=kill, args=(cluster, workers), daemon=True).start()
 session = load(bundle, threads=1)._session
-print("folder", *answer_on_ray(Slow(session), [root], out, block=3), flush=True)
+print("folder", *answer_on_ray(Slow(session), [root], out, block=3, actors=1), flush=True)
 print("bucket", *answer_on_ray(load(bundle, threads=1), [bucket], bucket_out), flush=True)
 ray.shutdown()
 cluster.shutdown()

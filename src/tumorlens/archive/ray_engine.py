@@ -46,6 +46,7 @@ def answer_on_ray(
     *,
     address: str | None = None,
     block: int = _BLOCK,
+    actors: int | None = None,
     passed: list[str] | None = None,
 ) -> tuple[int, int]:
     """Answer for every file of an archive on a Ray cluster.
@@ -63,6 +64,8 @@ def answer_on_ray(
         with the work.
     block
         Files in a block.
+    actors
+        How many to begin with; one for each core when ``None``.
     passed
         Gets what was passed over because this package wrote it.
 
@@ -89,7 +92,7 @@ def answer_on_ray(
             fn_constructor_args=(classifier,),
             batch_size=min(_BATCH, block),
             batch_format="numpy",
-            concurrency=(1, _MOST, _cores()),  # at least, at most, to begin with
+            concurrency=(1, _MOST, actors or _cores()),  # at least, at most, to begin with
             num_cpus=1,
         )
         # Writing is light; were it to ask for a core, there might be none beside the actors.
