@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -83,6 +84,19 @@ class Service:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reading, lambda: work(*args, **kwargs))
 
+    @contextmanager
+    def entered(self, request: Request) -> Iterator[Hold]:
+        """Let a request in for the time of the block, and count what it holds."""
+        with self.admission.enter(_client(request)), self.memory.hold() as hold:
+            yield hold
+
+    async def explained(self, picture: Slice, question: Question) -> Explanation:
+        """Explain a slice, or give up in time."""
+        async with _within(self.limits):
+            explained = await self.batcher.explain(picture, question)
+        told = replace(explained.prediction, path=picture.path, slice=picture.index)
+        return replace(explained, prediction=told)
+
     async def scans(self, request: Request, hold: Hold) -> list[Scan | Unread]:
         """Take the files of a request and open them."""
         uploads: Sequence[Upload] = await receive(request, hold, self.limits)
@@ -124,7 +138,7 @@ class Service:
     async def predict(self, request: Request) -> Response:
         """Classify every slice of what is sent."""
         _check_names(request, ())
-        with self.admission.enter(_client(request)), self.memory.hold() as hold:
+        with self.entered(request) as hold:
             scans = await self.scans(request, hold)
             if len(scans) == 1 and isinstance(scans[0], Unread):
                 raise scans[0].problem
@@ -151,15 +165,12 @@ class Service:
         form = request.query_params.get("format", "json")
         if form not in _FORMATS:
             raise Problem(422, f"there is no format {form!r}; there are {', '.join(_FORMATS)}")
-        with self.admission.enter(_client(request)), self.memory.hold() as hold:
+        with self.entered(request) as hold:
             scans = await self.scans(request, hold)
-            picture, name = await self.read(self._only, scans, request)
-            async with _within(self.limits):
-                explained = await self.batcher.explain(picture, question)
-            told = replace(explained.prediction, path=name, slice=picture.index)
-            return await self.read(_written, replace(explained, prediction=told), form)
+            picture = await self.read(self._only, scans, request)
+            return await self.read(_written, await self.explained(picture, question), form)
 
-    def _only(self, scans: Sequence[Scan | Unread], request: Request) -> tuple[Slice, str | None]:
+    def _only(self, scans: Sequence[Scan | Unread], request: Request) -> Slice:
         """Find the one slice that is meant."""
         if len(scans) != 1:
             raise Problem(422, f"{len(scans)} scans; send one, and name its slice")
@@ -173,7 +184,7 @@ class Service:
         if asked is not None and not 0 <= number < count:
             raise Problem(422, f"there is no slice {asked!r}; there are 0 to {count - 1}")
         try:
-            return scan.slices[max(number, 0)], scan.name
+            return replace(scan.slices[max(number, 0)], path=scan.name)
         except UnreadableImageError as error:
             raise Problem(422, f"the slice: {error.found}; {error.hint}") from error
 

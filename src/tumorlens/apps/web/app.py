@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from tumorlens.apps.web.api import Service
 from tumorlens.apps.web.guard import Guard, Keys
 from tumorlens.apps.web.limits import WebLimits
+from tumorlens.apps.web.page import Page
 from tumorlens.apps.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def make_app(
         For uvicorn, or any other server of its kind.
     """
     service = Service(classifier, limits or WebLimits())
+    keys = Keys(token)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -65,11 +67,12 @@ def make_app(
             Route("/healthz", service.healthz),
             Route("/readyz", service.readyz),
             Route("/metrics", service.prometheus),
+            *Page(service, keys).routes(),
         ],
         exception_handlers={Problem: _refuse, HTTPException: _refuse_plainly, Exception: _fail},
         lifespan=lifespan,
     )
-    return Guard(app, names=names, keys=Keys(token), metrics=service.metrics)
+    return Guard(app, names=names, keys=keys, metrics=service.metrics)
 
 
 def _refuse(_: Request, error: Exception) -> Response:

@@ -1,0 +1,175 @@
+"""The page, in a real browser, on a real server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import chromium
+from playwright.sync_api import Browser, Page, expect
+from web_server import Server, png, running
+
+from tumorlens.apps.web.cases import Cases
+from tumorlens.apps.web.limits import Memory, WebLimits
+from tumorlens.apps.web.problems import Problem
+from tumorlens.classifier import Classifier
+from tumorlens.data.phantom import draw_phantom
+
+TOKEN = "a-token-that-nobody-guesses"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desktop-light", "phone-dark"])
+def page(request: pytest.FixtureRequest, browser: Browser, server: Server) -> Iterator[Page]:
+    """The page, which may say nothing on its console and ask nobody else."""
+    width, scheme = request.param
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, accept_downloads=True
+    )
+    opened = context.new_page()
+    said: list[str] = []
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    home = f"http://127.0.0.1:{server.port}/"
+    others: list[str] = []
+    opened.on("request", lambda asked: others.append(asked.url))
+    opened.goto(home)
+    yield opened
+    context.close()
+    assert said == []
+    assert [url for url in others if not url.startswith((home, "blob:"))] == []
+
+
+def volume() -> bytes:
+    slices = [draw_phantom("glioma", i, 96).pixels for i in range(5)]
+    return nibabel.Nifti1Image(np.stack(slices, -1).astype(np.int16), np.eye(4)).to_bytes()
+
+
+def give(page: Page, name: str, content: bytes) -> None:
+    file = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+    page.locator("#files").set_input_files(file)  # type: ignore[arg-type]
+
+
+def is_accessible(page: Page) -> None:
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def fits(page: Page) -> None:
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"the page is {wide} pixels too wide"
+
+
+def test_a_picture_is_answered_and_explained(page: Page) -> None:
+    give(page, "<img src=x onerror=alert(1)>.png", png())
+    expect(page.locator("#caption0")).to_contain_text("Grad-CAM for", timeout=30_000)
+    expect(page.locator("#answer")).not_to_have_text("…")
+    expect(page.locator("#probabilities meter")).to_have_count(4)
+    expect(page.locator("#list button")).to_contain_text("<img src=x onerror=alert(1)>.png")
+    plain = page.evaluate("pane0.toDataURL()")
+    page.locator("#style").select_option("contour")
+    assert page.evaluate("pane0.toDataURL()") != plain
+    page.locator("#method1").select_option("layercam")
+    expect(page.locator("#caption1")).to_contain_text("LayerCAM", timeout=30_000)
+    page.locator("#versus").select_option("notumor")
+    expect(page.locator("#caption0")).to_contain_text("rather than no tumour", timeout=30_000)
+    with page.expect_download() as downloaded:
+        page.locator("#record").click()
+    record = json.loads(Path(downloaded.value.path()).read_text())
+    assert (record["method"], record["versus"]) == ("gradcam", "notumor")
+    is_accessible(page)
+    fits(page)
+
+
+def test_a_volume_is_gone_through_by_keys(page: Page) -> None:
+    give(page, "head.nii", volume())
+    expect(page.locator("#status")).to_have_text("5 slices answered", timeout=30_000)
+    expect(page.locator("#number")).to_have_text("1 of 5")
+    page.locator("#slice").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#name")).to_have_text("head.nii, slice 2 of 5")
+    expect(page.locator("#caption0")).to_contain_text("Grad-CAM for", timeout=30_000)
+    before = page.evaluate("pane0.toDataURL()")
+    page.locator("#level").focus()
+    page.keyboard.press("PageUp")
+    assert page.evaluate("pane0.toDataURL()") != before
+    is_accessible(page)
+    fits(page)
+
+
+def test_what_cannot_be_read_is_said_and_the_others_go_on(page: Page) -> None:
+    page.locator("#files").set_input_files(
+        [
+            {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7"},
+            {"name": "b.png", "mimeType": "image/png", "buffer": png()},
+        ]
+    )
+    expect(page.locator("#list button").nth(0)).to_contain_text("a PDF", timeout=30_000)
+    expect(page.locator("#list button").nth(1)).not_to_contain_text("…", timeout=30_000)
+
+
+def test_the_page_on_trust_is_the_card(page: Page, shipped: Classifier) -> None:
+    page.get_by_role("link", name="How far to trust this").click()
+    expect(page.locator("main")).to_contain_text(shipped.card.id)
+    expect(page.locator("main")).to_contain_text(shipped.card.limitations)
+    is_accessible(page)
+    fits(page)
+
+
+def test_a_closed_page_leaves_nothing_behind(browser: Browser, shipped: Classifier) -> None:
+    with running(shipped) as server:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        give(page, "a.png", png())
+        expect(page.locator("#status")).to_have_text("1 slice answered", timeout=30_000)
+        assert b"tumorlens_bytes_held 0.0" not in server.get("/metrics").body
+        page.goto("about:blank")
+        page.wait_for_timeout(500)
+        assert b"tumorlens_bytes_held 0.0" in server.get("/metrics").body
+        page.close()
+
+
+def test_a_browser_signs_in_once(browser: Browser, shipped: Classifier) -> None:
+    with running(shipped, token=TOKEN) as server:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        page.get_by_label("Token").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_have_text("That is not the token.")
+        page.get_by_label("Token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Brain MRI slices")
+        (cookie,) = context.cookies()
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        context.close()
+
+
+def test_scans_are_forgotten_after_a_while_and_the_oldest_make_room() -> None:
+    now = [0.0]
+    limits = WebLimits(cases=2, case_seconds=10)
+    memory = Memory(1000)
+    cases = Cases(limits, memory, lambda: now[0])
+    names = []
+    for size in (100, 200, 300):
+        with memory.hold() as hold:
+            hold.take(size)
+            names.append(cases.add([], hold))
+        now[0] += 1
+    assert memory.used == 500
+    with pytest.raises(Problem, match="open them again"):
+        cases.get(names[0])
+    now[0] += 10
+    with pytest.raises(Problem, match="open them again"):
+        cases.get(names[2])
+    assert memory.used == 0
