@@ -6,19 +6,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import nibabel
-import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
 from playwright.sync_api import Browser, Page, expect
-from web_server import Server, png, running
+from web_server import Server, png, real_png, real_volume, running
 
 from tumorlens.apps.web.cases import Cases
 from tumorlens.apps.web.limits import Memory, WebLimits
 from tumorlens.apps.web.problems import Problem
 from tumorlens.classifier import Classifier
-from tumorlens.data.phantom import draw_phantom
 
 TOKEN = "a-token-that-nobody-guesses"
 
@@ -50,11 +47,6 @@ def page(request: pytest.FixtureRequest, browser: Browser, server: Server) -> It
     assert [url for url in others if not url.startswith((home, "blob:"))] == []
 
 
-def volume() -> bytes:
-    slices = [draw_phantom("glioma", i, 96).pixels for i in range(5)]
-    return nibabel.Nifti1Image(np.stack(slices, -1).astype(np.int16), np.eye(4)).to_bytes()
-
-
 def give(page: Page, name: str, content: bytes) -> None:
     file = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
     page.locator("#files").set_input_files(file)  # type: ignore[arg-type]
@@ -71,7 +63,7 @@ def fits(page: Page) -> None:
 
 
 def test_a_picture_is_answered_and_explained(page: Page) -> None:
-    give(page, "<img src=x onerror=alert(1)>.png", png())
+    give(page, "<img src=x onerror=alert(1)>.png", real_png())
     expect(page.locator("#caption0")).to_contain_text("Grad-CAM for", timeout=30_000)
     expect(page.locator("#answer")).not_to_have_text("…")
     expect(page.locator("#probabilities meter")).to_have_count(4)
@@ -92,7 +84,7 @@ def test_a_picture_is_answered_and_explained(page: Page) -> None:
 
 
 def test_a_volume_is_gone_through_by_keys(page: Page) -> None:
-    give(page, "head.nii", volume())
+    give(page, "head.nii", real_volume())
     expect(page.locator("#status")).to_have_text("5 slices answered", timeout=30_000)
     expect(page.locator("#number")).to_have_text("1 of 5")
     page.locator("#slice").focus()

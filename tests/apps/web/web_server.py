@@ -13,14 +13,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import nibabel
+import numpy as np
 import uvicorn
+from numpy.typing import NDArray
 from PIL import Image
 
+from tumorlens.apps.demo import demo_slice
+from tumorlens.apps.demo_lesion import draw_lesion
 from tumorlens.apps.web.app import make_app
 from tumorlens.apps.web.limits import WebLimits
 from tumorlens.apps.web.serve import configure, listen
 from tumorlens.classifier import Classifier
 from tumorlens.data.phantom import draw_phantom
+from tumorlens.images.display import display_grey, display_range
+from tumorlens.images.slice import Slice
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,30 @@ def png(label: str = "glioma", seed: int = 1, size: int = 128) -> bytes:
     file = io.BytesIO()
     Image.fromarray(draw_phantom(label, seed, size).pixels).save(file, "PNG")
     return file.getvalue()
+
+
+def real_slices() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Give a real slice of a healthy head, and the same with a lesion drawn into it."""
+    picture = demo_slice()
+    healthy = picture.pixels.astype(np.float32)
+    greys = display_range(picture)
+    both = (Slice(x, picture.value_range) for x in (healthy, draw_lesion(healthy)[0]))
+    plain, ill = (display_grey(x, greys) for x in both)
+    return plain, ill
+
+
+def real_png() -> bytes:
+    """Draw the one with the lesion as a PNG."""
+    file = io.BytesIO()
+    Image.fromarray(real_slices()[1]).save(file, "PNG")
+    return file.getvalue()
+
+
+def real_volume() -> bytes:
+    """Make a volume of five slices, a lesion in the middle."""
+    plain, ill = real_slices()
+    planes = [np.flipud(x).T for x in (plain, ill, ill, ill, plain)]
+    return nibabel.Nifti1Image(np.stack(planes, -1).astype(np.int16), np.eye(4)).to_bytes()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs
 
 import jinja2
 import numpy as np
@@ -69,6 +70,7 @@ class Page:
             autoescape=True,
             undefined=jinja2.StrictUndefined,
         )
+        self._templates.policies["json.dumps_kwargs"] = {}  # or names would be sorted
 
     def routes(self) -> list[BaseRoute]:
         """List what the page answers at."""
@@ -115,19 +117,23 @@ class Page:
     async def sign_in(self, request: Request) -> Response:
         """Ask for the token, once a browser."""
         if request.method == "GET":
-            return self._page("sign_in", wrong=False)
+            return self._sign_in_page()
         text = b""
         async for chunk in request.stream():
             text += chunk
             if len(text) > _LONGEST:
                 raise Problem(413, "that is no token")
-        from urllib.parse import parse_qs  # noqa: PLC0415
-
         token = parse_qs(text.decode(errors="replace")).get("token", [""])[0].strip()
         if not self._keys.fits(token):
-            return self._page("sign_in", 401, wrong=True)
+            return self._sign_in_page(401)
         answer = RedirectResponse("/", 303)
         answer.set_cookie(COOKIE, self._keys.cookie, httponly=True, samesite="strict")
+        return answer
+
+    def _sign_in_page(self, status: int = 200) -> Response:
+        answer = self._page("sign_in", status, wrong=status != 200)
+        # Without any referrer a browser calls the origin of a form "null", which is refused.
+        answer.headers["Referrer-Policy"] = "same-origin"
         return answer
 
     def _page(self, name: str, status: int = 200, **values: Any) -> Response:
