@@ -16,8 +16,8 @@ from web_server import real_volume, running  # noqa: E402
 from tumorlens.classifier import load  # noqa: E402
 
 SHOTS = {
-    "web-desktop-light": (1280, 900, "light", "/"),
-    "web-phone-dark": (390, 1400, "dark", "/"),
+    "web-desktop-light": (1280, 1300, "light", "/"),
+    "web-phone-dark": (390, 1900, "dark", "/"),
     "web-trust-light": (1280, 900, "light", "/trust"),
 }
 
@@ -41,6 +41,8 @@ def main(out: Path) -> None:
                 expect(page.locator("#name")).to_contain_text("3 of 5")
                 page.locator("#method1").select_option("layercam")
                 expect(page.locator("#caption1")).to_contain_text("LayerCAM", timeout=60_000)
+            page.mouse.click(2, 2)
+            page.evaluate("scrollTo(0, 0)")
             shot = out / f"{name}.png"
             page.screenshot(path=shot)
             with Image.open(shot) as image:

@@ -68,5 +68,5 @@ export function drawBar(canvas, answers, current, healthy) {
     context.fillRect(i * step, 60 - 58 * tumour, Math.max(1, step - 1), 58 * tumour);
   });
   context.fillStyle = "#0072b2";
-  context.fillRect(current * step, 0, Math.max(2, step * 0.3), 60);
+  context.fillRect((current + 0.5) * step - 2, 0, 4, 60);
 }
