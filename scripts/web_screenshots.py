@@ -10,10 +10,10 @@ from playwright.sync_api import expect
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "apps" / "web"))
 
-from browser import chromium  # noqa: E402
-from web_server import real_volume, running  # noqa: E402
+from browser import chromium
+from web_server import real_volume, running
 
-from tumorlens.classifier import load  # noqa: E402
+from tumorlens.classifier import load
 
 SHOTS = {
     "web-desktop-light": (1280, 1300, "light", "/"),
