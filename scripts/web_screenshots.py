@@ -23,6 +23,7 @@ SHOTS = {
 
 
 def main(out: Path) -> None:
+    """Draw each picture anew."""
     with running(load()) as server, chromium() as browser:
         for name, (width, height, scheme, path) in SHOTS.items():
             page = browser.new_page(
@@ -46,7 +47,7 @@ def main(out: Path) -> None:
             shot = out / f"{name}.png"
             page.screenshot(path=shot)
             with Image.open(shot) as image:
-                image.quantize(128).save(shot, optimize=True)
+                image.quantize(256).save(shot, optimize=True)
             print(shot, shot.stat().st_size)
             page.close()
 
