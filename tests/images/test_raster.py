@@ -88,6 +88,18 @@ def test_a_grey_picture_is_grey_in_every_mode(mode: str) -> None:
         *[("PPM", mode, {}) for mode in ("L", "RGB")],
         *[("JPEG2000", mode, {}) for mode in ("L", "LA", "RGB", "RGBA")],
         *[("JPEG2000", mode, {"no_jp2": True}) for mode in ("L", "RGB")],
+        *[
+            ("TGA", mode, {"compression": c})
+            for mode in ("L", "LA", "P")
+            for c in (None, "tga_rle")
+        ],
+        *[
+            ("TGA", mode, {"compression": packed})
+            for mode in ("L", "LA", "P", "RGB", "RGBA")
+            for packed in (None, "tga_rle")
+        ],
+        *[("SGI", mode, {}) for mode in ("L", "RGB", "RGBA")],
+        *[("PCX", mode, {}) for mode in ("L", "RGB")],
     ],
 )
 def test_lossless_formats_give_the_very_pixels(

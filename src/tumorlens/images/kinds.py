@@ -20,6 +20,19 @@ _PICTURES = (
     (re.compile(rb"GIF8[79]a"), "GIF"),
     (re.compile(rb"P[1-6f]\s+[\d#]"), "PPM"),
     (re.compile(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"), "JPEG2000"),
+    # One byte a value; of two Pillow takes the wrong one.
+    (re.compile(rb"\x01\xda[\0\x01]\x01\0[\x01-\x03]"), "SGI"),
+    (re.compile(rb"\x0a[\0\x02\x03\x05][\0\x01][\x01\x02\x04\x08]"), "PCX"),
+)
+
+_TGA_END = b"TRUEVISION-XFILE.\0"
+# Without that end, as old ones are: which sort of values, of how many bits, and the palette.
+_OLD_TGA = re.compile(
+    rb".(?:\x01[\x01\x09].{4}[\x0f\x10\x18\x20].{8}\x08"  # places in a palette
+    rb"|\0[\x02\x0a]\0{5}.{8}[\x0f\x10\x18\x20]"  # colour
+    rb"|\0[\x03\x0b]\0{5}.{8}[\x01\x08\x10])"  # grey
+    rb"[\0-\x3f]",  # the upper bits of what follows are never used
+    re.DOTALL,
 )
 
 # How others begin that people take for pictures, or get instead of one.
@@ -31,6 +44,7 @@ _FOREIGN = (
     (re.compile(rb"8BPS"), "a Photoshop picture"),
     (re.compile(rb"\0\0\x01\0"), "an icon"),
     (re.compile(rb"P7\s"), "a PAM picture"),
+    (re.compile(rb"\x01\xda[\0\x01]\x02\0[\x01-\x03]"), "an SGI picture of 16 bits"),
     (re.compile(rb"%PDF-|%!PS"), "a PDF or PostScript document"),
     (re.compile(rb"PK(?:\x03\x04|\x05\x06|\x07\x08)"), "a ZIP archive"),
     (re.compile(rb"\x1f\x8b|BZh\d1AY|\xfd7zXZ\0"), "a file compressed by gzip, bzip2 or xz"),
@@ -62,6 +76,8 @@ def find_kind(data: bytes) -> str | None:
     if _is_nifti(head) or _is_nifti(_gunzip_head(data)):
         return "NIfTI"
     kind = next((kind for sign, kind in _PICTURES if sign.match(data)), None)
+    if kind is None and (data.endswith(_TGA_END) or _OLD_TGA.match(data)):
+        return "TGA"
     return "DICOM" if kind is None and _is_bare_dicom(head) else kind
 
 

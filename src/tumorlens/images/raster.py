@@ -16,6 +16,9 @@ import numpy as np
 from PIL import (
     Image,
     Jpeg2KImagePlugin,  # noqa: F401
+    PcxImagePlugin,  # noqa: F401
+    SgiImagePlugin,  # noqa: F401
+    TgaImagePlugin,  # noqa: F401
     TiffImagePlugin,  # noqa: F401
     WebPImagePlugin,  # noqa: F401
 )
@@ -36,7 +39,7 @@ __all__ = ["FORMATS", "frame_slice", "read_picture", "read_raster", "stand_uprig
 
 #: The formats that are decoded, by Pillow's names; TIFF has a reader of its own. JPEG
 #: stands for MPO too: Pillow opens both through the one plugin.
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "PPM", "JPEG2000")
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "PPM", "JPEG2000", "TGA", "SGI", "PCX")
 
 _MIN_IS_WHITE = 0
 _PHOTOMETRIC = 262  # TIFF 6.0, PhotometricInterpretation
