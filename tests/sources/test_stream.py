@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,3 +85,21 @@ def test_little_is_read_ahead_and_stopping_stops(files: list[str]) -> None:
     assert len(taken) < 32
     reading.close()
     assert threading.active_count() == before
+
+
+def test_a_dash_is_standard_input(
+    classifier: Classifier, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with picture.open() as stdin:  # as text, which it is not
+        monkeypatch.setattr("sys.stdin", stdin)
+        (answer,) = predict_files(classifier, ["-"])
+    assert isinstance(answer, Prediction)
+    assert answer.path == "-"
+    assert answer.label == "pituitary"
+    with Path(os.devnull).open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        (failure,) = predict_files(classifier, ["-"])
+    assert str(failure.error).startswith("-: an empty file; ")
+    monkeypatch.setattr("sys.stdin", None)
+    (failure,) = predict_files(classifier, ["-"])
+    assert str(failure.error).startswith("-: there is no standard input; pipe a file")

@@ -13,7 +13,7 @@ from tumorlens.files import free_folder, replaced_folder
 from tumorlens.images.slice import Slice
 from tumorlens.prediction import Prediction
 from tumorlens.records import read_record
-from tumorlens.sources.failure import Failure, read_or_fail
+from tumorlens.sources.failure import STANDARD_INPUT, Failure, read_or_fail
 
 __all__ = [
     "Records",
@@ -177,7 +177,8 @@ def folder_name(path: str, suffix: str = "") -> str:
     suffix
         Follows whole, however long the file's name is.
     """
-    stem = _clean(Path(path).stem).strip(". ") or "slice"
+    name = "stdin" if path == STANDARD_INPUT else path
+    stem = _clean(Path(name).stem).strip(". ") or "slice"
     if stem.split(".")[0].strip().lower() in _RESERVED:
         stem = f"_{stem}"
     room = _LONGEST - len(_clean(suffix).encode())

@@ -49,8 +49,9 @@ def predict(
 ) -> None:
     """Classify pictures and folders of pictures.
 
-    Folders are walked. A file that cannot be read is reported, the others go on. With --out the
-    answers go into that file alone; when the work is stopped, the same command goes on with it.
+    Folders are walked; - is a file on standard input. A file that cannot be read is reported, the
+    others go on. With --out the answers go into that file alone; when the work is stopped, the
+    same command goes on with it.
 
     The DICOM files of a series are one volume, in the order of their positions, and so is a
     NIfTI or MGH file: after its slices comes the answer for all of it. With --out each file is
