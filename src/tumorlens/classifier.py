@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tumorlens.errors import TumorLensError, UnreadableImageError
 from tumorlens.forks import renew_in_child
 from tumorlens.images.prepare import Prepared
-from tumorlens.images.read import read_slices
+from tumorlens.images.read import Readable, read_slices
 from tumorlens.images.slice import Slice
 from tumorlens.images.volume import Volume, in_space, space_of
 from tumorlens.models.bundle import WEIGHTS_NAME, Place, read_novelty
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Classifier", "Source", "load"]
 
-Source: TypeAlias = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any] | Slice
+Source: TypeAlias = Readable | Slice
 """Whatever a slice can come from."""
 
 
@@ -127,8 +126,9 @@ class Classifier:
         Parameters
         ----------
         source
-            A path, the bytes of a file, an open file, a Pillow image, an array or a slice. It
-            must hold one slice; `predict_batch` takes several.
+            A path, the bytes of a file, an open file, a Pillow image, an array, a torch tensor,
+            a nibabel image, a pydicom data set or a slice. It must hold one slice;
+            `predict_batch` takes several.
 
         Raises
         ------

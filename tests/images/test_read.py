@@ -97,6 +97,33 @@ def test_what_is_not_a_file_is_named(tmp_path: pathlib.Path) -> None:
     assert "cannot be opened" in refusal(tmp_path / "scan.png" / "x").found
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://example.org/scan.png",
+        "HTTP://example.org/scan.png",
+        "s3://bucket/scan.dcm",
+        "file:///home/me/scan.png",
+        "https://example.org/scan?" + "x" * 4000,
+    ],
+)
+def test_an_address_is_not_fetched(address: str) -> None:
+    found = refusal(address)
+    assert found.found == "an address, and nothing is fetched from one"
+    assert found.hint.startswith("download it")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no name may hold a colon there")
+def test_a_folder_that_is_named_like_an_address_is_a_folder(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "https:").mkdir()
+    (tmp_path / "https:" / "scan.png").write_bytes(PNG)
+    monkeypatch.chdir(tmp_path)
+    assert read_slices("https://scan.png")[0].path == "https://scan.png"
+    assert refusal("c:/scan.png").found == "no such file"  # a drive
+
+
 def test_an_error_names_the_file_and_what_to_do(tmp_path: pathlib.Path) -> None:
     found = refusal(str(tmp_path / "none.png"))
     assert found.source == str(tmp_path / "none.png")
@@ -301,6 +328,7 @@ def saved() -> bytes:
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "an HEIC picture"),
         (b"\0\0\0\x18ftypisom\0\0\0\0", "an MP4 video"),
         (b"8BPS\0\1", "a Photoshop picture"),
+        (b"\x01\xda\0\x02\0\x02" + bytes(600), "an SGI picture of 16 bits"),
         (encode(Image.fromarray(RGB), "ICO"), "an icon"),
         (b"<!DOCTYPE html><html><body>Not found</body></html>", "a web page"),
         (b"\n\n <HTML>", "a web page"),

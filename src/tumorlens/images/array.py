@@ -1,9 +1,9 @@
-"""How an array becomes slices."""
+"""How an array becomes slices, whichever library holds it."""
 
 from __future__ import annotations
 
 from itertools import repeat
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,56 @@ from tumorlens.images.grey import float_pixels, luma
 from tumorlens.images.limits import Limits
 from tumorlens.images.slice import Slice
 
-__all__ = ["read_array"]
+__all__ = ["ForeignPicture", "library_of", "read_array", "tensor_array"]
+
+_LIBRARIES = frozenset({"nibabel", "pydicom", "torch"})
 
 _ARRAY = "<array>"
+
+
+class _Tensor(Protocol):
+    def numpy(self, *, force: bool = ...) -> Any: ...
+
+
+class _Image(Protocol):
+    @property
+    def dataobj(self) -> Any: ...
+
+
+class _Dataset(Protocol):
+    @property
+    def pixel_array(self) -> Any: ...
+
+
+ForeignPicture: TypeAlias = _Tensor | _Image | _Dataset
+"""A torch tensor, an image of nibabel or a data set of pydicom."""
+
+
+def library_of(source: object) -> str | None:
+    """Say which known library a picture comes from, without importing any.
+
+    Types that are made of theirs count: highdicom's data sets, MONAI's tensors.
+    """
+    names = {kind.__module__.partition(".")[0] for kind in type(source).__mro__}
+    return min(names & _LIBRARIES, default=None)
+
+
+def tensor_array(tensor: Any) -> NDArray[Any]:
+    """Turn a torch tensor into an array; bfloat16, which NumPy does not know, into float32.
+
+    Raises
+    ------
+    UnreadableImageError
+        When its values cannot be had: it is sparse, quantised or empty of memory.
+    """
+    try:
+        if str(tensor.dtype) == "torch.bfloat16":
+            tensor = tensor.float()
+        array: NDArray[Any] = tensor.numpy(force=True)  # detached, and from whichever device
+    except (TypeError, RuntimeError, NotImplementedError, ValueError) as exc:
+        found = f"a tensor without plain values ({' '.join(str(exc).split())[:120]})"
+        raise UnreadableImageError("<tensor>", found, "give a dense tensor of numbers") from exc
+    return array
 
 
 def read_array(array: NDArray[Any], limits: Limits) -> list[Slice]:

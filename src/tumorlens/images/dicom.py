@@ -7,6 +7,7 @@ no name can come out again. Values are what the modality rescale makes of the st
 
 from __future__ import annotations
 
+import copy
 import io
 import logging
 import struct
@@ -114,13 +115,14 @@ class Header:
         return "LOCALIZER" in self.image_type
 
 
-def read_header(data: bytes, path: str | None, limits: Limits) -> Header:
+def read_header(data: Any, path: str | None, limits: Limits) -> Header:
     """Read what the header says of the picture.
 
     Parameters
     ----------
     data
-        The content of the file, or at least all of it before the pixels.
+        The content of the file, or at least all of it before the pixels; or a data set of
+        pydicom.
     path
         The path as it was given, or ``None`` for bytes.
     limits
@@ -139,13 +141,13 @@ def read_header(data: bytes, path: str | None, limits: Limits) -> Header:
         return _header(_Elements(dataset), path, source, limits)
 
 
-def read_frame(data: bytes, header: Header, index: int, limits: Limits) -> NDArray[np.float32]:
+def read_frame(data: Any, header: Header, index: int, limits: Limits) -> NDArray[np.float32]:
     """Decode one frame of a file.
 
     Parameters
     ----------
     data
-        The content of the file.
+        The content of the file, or a data set of pydicom.
     header
         What `read_header` made of it.
     index
@@ -242,15 +244,17 @@ def _grey(dataset: Any, values: NDArray[Any], frame: Frame) -> NDArray[np.float3
 
 
 def _parse(
-    data: bytes,
+    data: Any,
     source: str,
     limits: Limits,
     *,
     pixels: bool,
     tags: tuple[str, ...] | None = _WANTED,
 ) -> Any:
-    """Parse a file: with its pixels, or its header, or some of that."""
+    """Parse a file: with its pixels, or its header, or some of that; take a data set as it is."""
     pydicom = require("pydicom", "reading DICOM", "dicom")
+    if not isinstance(data, bytes):
+        return _with_syntax(data)
     stream = io.BytesIO(_inflated(data, source, limits))
     wanted = None if pixels or tags is None else list(tags)
     dataset = pydicom.dcmread(
@@ -261,6 +265,19 @@ def _parse(
         uid = pydicom.uid
         explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
+    return dataset
+
+
+def _with_syntax(given: Any) -> Any:
+    """Copy a data set that is in memory, with the name of its encoding, which it may lack."""
+    uid = require("pydicom.uid", "reading DICOM", "dicom")
+    dataset = copy.copy(given)
+    meta = copy.copy(getattr(given, "file_meta", None))
+    if not getattr(meta, "TransferSyntaxUID", None):
+        meta = require("pydicom.dataset", "reading DICOM", "dicom").FileMetaDataset()
+        big = given.original_encoding[1] is False
+        meta.TransferSyntaxUID = uid.ExplicitVRBigEndian if big else uid.ExplicitVRLittleEndian
+    dataset.file_meta = meta
     return dataset
 
 

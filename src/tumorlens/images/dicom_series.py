@@ -11,7 +11,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +55,10 @@ class _Picture:
         return float(self.normal @ (self.frame.position or (0.0, 0.0, float(self.index))))
 
 
-def read_dicom(data: bytes, path: str | None, limits: Limits) -> Sequence[Slice]:
+def read_dicom(data: Any, path: str | None, limits: Limits) -> Sequence[Slice]:
     """Read the pictures of one file: a volume where their places are known, else slices.
+
+    The file is given by its content, or as a data set of pydicom.
 
     Raises
     ------

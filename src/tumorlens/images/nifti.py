@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,22 +57,27 @@ def read_nifti(data: bytes, path: str | None, limits: Limits, plane: Plane = "ax
     source = "<bytes>" if path is None else path
     nib = require("nibabel", "reading NIfTI", "nifti")
     content = _unpacked(data, source, limits)
-    try:
+    with _explained(nib, source):
         with nib.imageglobals.LoggingOutputSuppressor():  # it would write to standard error
             image = _open(nib, content, path, source, limits)
         _check_complete(image, source)
-        return _volume(image, plane, path, limits)
-    except _failures(nib) as error:
-        found = f"a volume that cannot be read ({_short(error)})"
-        raise UnreadableImageError(source, found, _HINT) from error
+        return _volume(image, plane, path, source, limits)
 
 
-def _volume(image: Any, plane: Plane, path: str | None, limits: Limits) -> Volume:
+def read_image(image: Any, limits: Limits, plane: Plane = "axial") -> Volume:
+    """Read an image of nibabel, as `read_nifti` reads its file."""
+    nib = require("nibabel", "reading NIfTI", "nifti")
+    source = f"<{type(image).__name__}>"
+    with _explained(nib, source):
+        return _volume(image, plane, None, source, limits)
+
+
+def _volume(image: Any, plane: Plane, path: str | None, source: str, limits: Limits) -> Volume:
     """Cut an opened file into slices."""
     affine = _TO_LPS @ np.asarray(image.affine, dtype=np.float64)
     voxels = _Voxels(image)
     geometry, read = cut(voxels, affine, plane)
-    _check_size(geometry.shape, "<bytes>" if path is None else path, limits)
+    _check_size(geometry.shape, source, limits)
     return Volume(
         geometry,
         common_range(read(i) for i in sampled(geometry.shape[0])),
@@ -83,8 +90,18 @@ def _volume(image: Any, plane: Plane, path: str | None, limits: Limits) -> Volum
         },
         notes=_several(image),
         stored=VolumeGeometry(affine, voxels.shape),
-        recut=lambda other: _volume(image, other, path, limits),
+        recut=lambda other: _volume(image, other, path, source, limits),
     )
+
+
+@contextmanager
+def _explained(nib: Any, source: str) -> Iterator[None]:
+    """Turn what nibabel raises into our error."""
+    try:
+        yield
+    except _failures(nib) as error:
+        found = f"a volume that cannot be read ({_short(error)})"
+        raise UnreadableImageError(source, found, _HINT) from error
 
 
 def _failures(nib: Any) -> tuple[type[BaseException], ...]:

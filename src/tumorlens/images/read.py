@@ -6,31 +6,38 @@ A file is what its content says, never what its name says.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from tumorlens.errors import UnreadableImageError
 from tumorlens.images import raster
-from tumorlens.images.array import read_array
+from tumorlens.images.array import ForeignPicture, library_of, read_array, tensor_array
 from tumorlens.images.dicom_series import read_dicom
 from tumorlens.images.kinds import find_kind, name_foreign
 from tumorlens.images.limits import GIVE_A_PICTURE, Limits
-from tumorlens.images.nifti import read_nifti
+from tumorlens.images.nifti import read_image, read_nifti
 from tumorlens.images.slice import Slice
 from tumorlens.images.tiff import read_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
+__all__ = ["load_file", "open_slices", "read_file", "read_slices", "read_stream"]
 
-__all__ = ["load_file", "open_slices", "read_file", "read_slices"]
+Readable: TypeAlias = (
+    str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any] | ForeignPicture
+)
+"""Whatever a slice can come from."""
 
 _DEFAULT_LIMITS = Limits()
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # one letter alone is a drive
 
 # Which reader reads what: content, kind, path (None for bytes), limits -> slices.
 _READERS: dict[str, Callable[[bytes, str, str | None, Limits], Sequence[Slice]]] = {
@@ -41,8 +48,16 @@ _READERS: dict[str, Callable[[bytes, str, str | None, Limits], Sequence[Slice]]]
 }
 
 
+# Pictures of other libraries, known by where their types come from; none is imported to look.
+_BY_LIBRARY: dict[str | None, Callable[[Any, Limits], Sequence[Slice]]] = {
+    "torch": lambda tensor, limits: read_array(tensor_array(tensor), limits),
+    "nibabel": read_image,
+    "pydicom": lambda dataset, limits: read_dicom(dataset, None, limits),
+}
+
+
 def read_slices(
-    source: str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any],
+    source: Readable,
     *,
     limits: Limits = _DEFAULT_LIMITS,
 ) -> list[Slice]:
@@ -57,6 +72,7 @@ def read_slices(
         - the content of a file, as bytes;
         - an open binary file, such as ``io.BytesIO``: it is read from its beginning where
           it can be, and not closed;
+        - an image of nibabel or a data set of pydicom, which is not changed;
         - a Pillow picture: its current frame, which is neither changed nor closed;
         - an array of real numbers, which is copied. ``(height, width)`` is one grey
           picture, and so is ``(height, width, 1)``, and ``(height, width, 2)`` with
@@ -64,7 +80,8 @@ def read_slices(
           colour, without and with alpha. Any other ``(n, height, width)`` is `n` grey
           pictures. Of three axes the last one decides: give slices of up to 4 pixels
           in width one at a time. Alpha runs to 255 in uint8, to 65535 in uint16, and
-          to 1 in floating point.
+          to 1 in floating point;
+        - a torch tensor, on any device, which is read as an array of its shape.
     limits
         What is too large.
 
@@ -90,7 +107,7 @@ def read_slices(
 
 
 def open_slices(
-    source: str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any],
+    source: Readable,
     *,
     limits: Limits = _DEFAULT_LIMITS,
 ) -> Sequence[Slice]:
@@ -115,6 +132,8 @@ def open_slices(
         return raster.read_picture(source, limits)
     if isinstance(source, np.ndarray):
         return read_array(source, limits)
+    if (read := _BY_LIBRARY.get(library_of(source))) is not None:
+        return read(source, limits)
     if isinstance(source, bytes):
         limits.check_bytes("<bytes>", len(source))
         return _read_content(source, None, limits)
@@ -125,12 +144,24 @@ def open_slices(
         return _read_content(load_file(path, limits), path, limits)
     if hasattr(source, "read"):
         name = getattr(source, "name", None)
-        known_as = name if isinstance(name, str) else None
-        return _read_content(_load_open(source, known_as or "<file>", limits), known_as, limits)
+        return read_stream(source, name if isinstance(name, str) else None, limits)
     raise TypeError(
-        "`source` must be a path, bytes, a binary file, a Pillow picture or a NumPy array, "
-        f"got {type(source).__name__}"
+        "`source` must be a path, bytes, a binary file, a Pillow picture, a NumPy array, a torch "
+        f"tensor, a nibabel image or a pydicom data set, got {type(source).__name__}"
     )
+
+
+def read_stream(
+    file: IO[bytes], name: str | None, limits: Limits = _DEFAULT_LIMITS
+) -> Sequence[Slice]:
+    """Read an open binary file, which its slices then name as `name`.
+
+    Raises
+    ------
+    UnreadableImageError, MissingExtraError, TypeError
+        As `open_slices`.
+    """
+    return _read_content(_load_open(file, name or "<file>", limits), name, limits)
 
 
 def load_file(path: str, limits: Limits) -> bytes:
@@ -141,6 +172,10 @@ def load_file(path: str, limits: Limits) -> bytes:
     UnreadableImageError
         When it is missing, closed to us, no regular file, or too large.
     """
+    if _ADDRESS.match(path) and not os.path.exists(path):  # noqa: PTH110  # Path.exists raises on a name that is too long
+        found = "an address, and nothing is fetched from one"
+        hint = "download it with a browser or with curl, and give the path of the file"
+        raise UnreadableImageError(path, found, hint)
     try:
         # Looked at before it is opened: to open a pipe is to wait for its writer.
         status = Path(path).stat()
