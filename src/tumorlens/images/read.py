@@ -142,9 +142,10 @@ def open_slices(
         if not path:
             raise UnreadableImageError("''", "an empty path", "name a file")
         return _read_content(load_file(path, limits), path, limits)
-    if hasattr(source, "read"):
+    stream: Any = source
+    if hasattr(stream, "read"):
         name = getattr(source, "name", None)
-        return read_stream(source, name if isinstance(name, str) else None, limits)
+        return read_stream(stream, name if isinstance(name, str) else None, limits)
     raise TypeError(
         "`source` must be a path, bytes, a binary file, a Pillow picture, a NumPy array, a torch "
         f"tensor, a nibabel image or a pydicom data set, got {type(source).__name__}"
