@@ -210,3 +210,12 @@ def test_values_too_close_together_are_refused() -> None:
     image = nib.Nifti1Image(values.astype(np.float64), np.eye(4))
     with pytest.raises(UnreadableImageError, match="told apart"):
         read_nifti(image.to_bytes(), None, LIMITS)
+
+
+@pytest.mark.parametrize("place", [4, 8, 12, 16, 20])
+@pytest.mark.parametrize("value", [0, -1, 2**31 - 1])
+def test_an_mgh_whose_header_lies_is_refused(place: int, value: int) -> None:
+    data = bytearray(nib.MGHImage(np.zeros((4, 5, 6), np.int16), np.eye(4)).to_bytes())
+    data[place : place + 4] = value.to_bytes(4, "big", signed=True)
+    with contextlib.suppress(UnreadableImageError):
+        assert len(list(read_nifti(bytes(data), None, LIMITS))) == 6

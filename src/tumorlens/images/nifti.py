@@ -111,6 +111,7 @@ def _failures(nib: Any) -> tuple[type[BaseException], ...]:
         nib.spatialimages.HeaderDataError,
         nib.spatialimages.ImageDataError,
         nib.wrapstruct.WrapStructError,
+        nib.freesurfer.mghformat.MGHError,
         OSError,
         ValueError,  # shapes that numbers do not fill
         TypeError,
