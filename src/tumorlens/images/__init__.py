@@ -8,6 +8,7 @@ The way of a picture, and which file knows it::
     dicom      and a series of it                            nifti     NIfTI and MGH
     volume     slices that lie in space                      geometry  where they lie
     wide       16-bit colour    grey   one channel of many   decoding  failures, and silence
+    packed     a ZIP: pictures and scans in one file
     slice      what all of them give
     outliers   padding and dead pixels left out
     head       where the head is

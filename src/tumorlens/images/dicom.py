@@ -287,8 +287,8 @@ def _inflated(data: bytes, source: str, limits: Limits) -> bytes:
         return data
     end = 144 + int.from_bytes(data[140:144], "little")
     unpacker = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-    content = unpacker.decompress(data[end:], limits.max_unpacked + 1)
-    limits.check_unpacked(source, len(content))
+    content = unpacker.decompress(data[end:], limits.room(len(data)) + 1)
+    limits.check_unpacked(source, len(content), len(data))
     # Said to be plain from here on: the identifier is as long as the other with its zeros.
     plain = b"1.2.840.10008.1.2.1".ljust(len(_DEFLATED), b"\0")
     return data[:end].replace(_DEFLATED, plain) + content

@@ -18,6 +18,7 @@ _PICTURES = (
     (re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), "BMP"),
     (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "WEBP"),
     (re.compile(rb"GIF8[79]a"), "GIF"),
+    (re.compile(rb"PK(?:\x03\x04|\x05\x06|\x07\x08)"), "ZIP"),
     (re.compile(rb"P[1-6f]\s+[\d#]"), "PPM"),
     (re.compile(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"), "JPEG2000"),
     # One byte a value; of two Pillow takes the wrong one.
@@ -46,7 +47,6 @@ _FOREIGN = (
     (re.compile(rb"P7\s"), "a PAM picture"),
     (re.compile(rb"\x01\xda[\0\x01]\x02\0[\x01-\x03]"), "an SGI picture of 16 bits"),
     (re.compile(rb"%PDF-|%!PS"), "a PDF or PostScript document"),
-    (re.compile(rb"PK(?:\x03\x04|\x05\x06|\x07\x08)"), "a ZIP archive"),
     (re.compile(rb"\x1f\x8b|BZh\d1AY|\xfd7zXZ\0"), "a file compressed by gzip, bzip2 or xz"),
     (re.compile(rb"7z\xbc\xaf\x27\x1c|Rar!\x1a\x07"), "a 7z or RAR archive"),
     (re.compile(rb"\x89HDF\r\n\x1a\n|MATLAB \d"), "an HDF5 or MATLAB file"),

@@ -8,6 +8,8 @@ from tumorlens.errors import UnreadableImageError
 
 __all__ = ["GIVE_A_PICTURE", "Limits"]
 
+_SMALL = 64 * 2**20  # bytes that harm nobody, however much smaller they were before
+
 GIVE_A_PICTURE = "give a picture, such as PNG, JPEG or TIFF"
 
 
@@ -20,7 +22,11 @@ class Limits:
     max_bytes
         Bytes of a file.
     max_unpacked
-        Bytes of a compressed volume once it is unpacked.
+        Bytes of a compressed volume, or of all files of a ZIP archive, once unpacked.
+    max_ratio
+        How many times a compressed file may grow, once it is beyond 64 MiB.
+    max_members
+        Files of a ZIP archive.
     max_pixels
         Pixels of one picture. Pillow's own limit, twice `PIL.Image.MAX_IMAGE_PIXELS`,
         holds as well.
@@ -37,6 +43,8 @@ class Limits:
 
     max_bytes: int = 256 * 2**20
     max_unpacked: int = 2**30
+    max_ratio: int = 200
+    max_members: int = 4096
     max_pixels: int = 64_000_000
     max_frames: int = 2048
     max_total_pixels: int = 256_000_000
@@ -52,11 +60,21 @@ class Limits:
             found = f"more than {self.max_bytes:,} bytes"
             raise self._too_large(source, found, "max_bytes")
 
-    def check_unpacked(self, source: str, count: int) -> None:
-        """Raise `UnreadableImageError` for a file that unpacks to more than is allowed."""
+    def room(self, packed: int) -> int:
+        """Say how many bytes `packed` bytes may become: a decoder need unpack no more."""
+        return min(self.max_unpacked, max(_SMALL, self.max_ratio * packed))
+
+    def check_unpacked(self, source: str, count: int, packed: int | None = None) -> None:
+        """Raise `UnreadableImageError` for a file that unpacks to more than is allowed.
+
+        `packed` is how large it was before, where growth without measure is a sign of harm.
+        """
         if count > self.max_unpacked:
             found = f"more than {self.max_unpacked:,} bytes once it is unpacked"
             raise self._too_large(source, found, "max_unpacked")
+        if packed is not None and count > self.room(packed):
+            found = f"content that grows more than {self.max_ratio:,} times once it is unpacked"
+            raise self._too_large(source, found, "max_ratio")
 
     def check_frame(self, source: str, size: tuple[int, int], index: int, spent: int) -> int:
         """Check the next picture of a source, before it is decoded.

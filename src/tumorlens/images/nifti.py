@@ -133,11 +133,11 @@ def _unpacked(data: bytes, source: str, limits: Limits) -> bytes:
         return data
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        content = unpacker.decompress(data, limits.max_unpacked + 1)
+        content = unpacker.decompress(data, limits.room(len(data)) + 1)
     except zlib.error as error:
         found = f"a compressed file that is damaged ({error})"
         raise UnreadableImageError(source, found, "fetch it again") from error
-    limits.check_unpacked(source, len(content))
+    limits.check_unpacked(source, len(content), len(data))
     if not unpacker.eof:
         found, hint = "a compressed file that ends too early", "it may not have been copied whole"
         raise UnreadableImageError(source, found, hint)

@@ -22,6 +22,7 @@ from tumorlens.images.dicom_series import read_dicom
 from tumorlens.images.kinds import find_kind, name_foreign
 from tumorlens.images.limits import GIVE_A_PICTURE, Limits
 from tumorlens.images.nifti import read_image, read_nifti
+from tumorlens.images.packed import read_zip
 from tumorlens.images.slice import Slice
 from tumorlens.images.tiff import read_tiff
 
@@ -43,6 +44,7 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # one letter alone
 _READERS: dict[str, Callable[[bytes, str, str | None, Limits], Sequence[Slice]]] = {
     **dict.fromkeys(raster.FORMATS, raster.read_raster),
     "TIFF": read_tiff,
+    "ZIP": lambda data, _, path, limits: read_zip(data, path, limits, _read_content),
     "DICOM": lambda data, _, path, limits: read_dicom(data, path, limits),
     "NIfTI": lambda data, _, path, limits: read_nifti(data, path, limits),
 }
