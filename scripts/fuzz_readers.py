@@ -37,10 +37,11 @@ def main() -> None:
     parser.add_argument("readers", nargs="*", metavar="READER", help=f"of {', '.join(READERS)}")
     parser.add_argument("--seconds", type=int, default=120, help="for each reader")
     parser.add_argument("--within", action="store_true", help=argparse.SUPPRESS)
-    options, rest = parser.parse_known_args()
-    if options.within:
+    if "--within" in sys.argv:
+        options, rest = parser.parse_known_args()
         fuzz(options.readers[0], options.out, rest)
         return
+    options = parser.parse_intermixed_args()
     summary: dict[str, Any] = {}
     for reader in options.readers or READERS:
         summary[reader] = run(reader, options.out / reader, options.seconds)
@@ -55,7 +56,7 @@ def run(reader: str, out: Path, seconds: int) -> dict[str, Any]:
     for i, data in enumerate(seeds(reader)):
         (corpus / f"seed{i}").write_bytes(data)
     end = time.monotonic() + seconds
-    executions = peak = starts = 0
+    executions = peak = starts = hung = 0
     while (left := int(end - time.monotonic())) > 5:
         starts += 1
         command = [
@@ -64,14 +65,23 @@ def run(reader: str, out: Path, seconds: int) -> dict[str, Any]:
             *("-print_final_stats=1", f"-artifact_prefix={out}/", str(corpus)),
         ]
         with (out / f"log{starts}").open("w") as log:
-            subprocess.run(  # noqa: S603  # ourselves
-                command, stdout=log, stderr=log, check=False, timeout=left + 200
-            )
+            try:
+                subprocess.run(  # noqa: S603  # ourselves
+                    command, stdout=log, stderr=log, check=False, timeout=left + 200
+                )
+            except subprocess.TimeoutExpired:
+                hung += 1
         ended = dict(_ENDED.findall((out / f"log{starts}").read_text(errors="replace")))
         executions += int(ended.get("number_of_executed_units", 0))
         peak = max(peak, int(ended.get("peak_rss_mb", 0)))
     findings = sorted(p.name for p in out.iterdir() if "-" in p.name and p.is_file())
-    return {"executions": executions, "peak_mb": peak, "starts": starts, "findings": findings}
+    return {
+        "executions": executions,
+        "peak_mb": peak,
+        "starts": starts,
+        "hung": hung,
+        "findings": findings,
+    }
 
 
 def fuzz(reader: str, out: Path, arguments: list[str]) -> None:
