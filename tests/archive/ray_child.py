@@ -43,7 +43,7 @@ def kill(cluster: Cluster, nodes: list[Any]) -> None:
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 options = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
-quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}  # dead after 2 s
+quick = {"health_check_period_ms": 1000, "health_check_failure_threshold": 5}  # dead in 5 s
 cluster = Cluster(
     initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": quick, **options}
 )
