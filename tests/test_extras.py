@@ -20,7 +20,12 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
     "project"
 ]
 
-CALLED = {"huggingface-hub": "huggingface_hub", "scikit-learn": "sklearn", "pillow": "PIL"}
+CALLED = {
+    "dicom-anonymizer": "dicomanonymizer",
+    "huggingface-hub": "huggingface_hub",
+    "scikit-learn": "sklearn",
+    "pillow": "PIL",
+}
 """Distributions that are imported by another name."""
 
 BACKENDS = {"jax", "torch"}

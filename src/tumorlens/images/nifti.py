@@ -60,7 +60,8 @@ def read_nifti(data: bytes, path: str | None, limits: Limits, plane: Plane = "ax
     with _explained(nib, source):
         with nib.imageglobals.LoggingOutputSuppressor():  # it would write to standard error
             image = _open(nib, content, path, source, limits)
-        _check_complete(image, source)
+        with np.errstate(over="raise"):  # sizes that no integer holds
+            _check_complete(image, source)
         return _volume(image, plane, path, source, limits)
 
 
