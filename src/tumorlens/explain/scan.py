@@ -6,6 +6,7 @@ evidence of the deciding one is looked at for its peak.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -18,6 +19,8 @@ from tumorlens.sources.failure import Failure
 from tumorlens.sources.series import Unit
 from tumorlens.sources.stream import Answered, answer_units
 from tumorlens.volume_answer import Peak, VolumeAnswer, agree
+
+_KEPT = 16_384  # answers: no scan has more slices, and pictures are not kept for ever
 
 __all__ = ["answer_scan", "answer_volume", "find_peak", "predict_scans"]
 
@@ -42,12 +45,12 @@ def predict_scans(
         One for each slice and for each unreadable file; after the slices of a volume of two
         slices or more its summary.
     """
-    rows: list[Answered] = []
+    rows: deque[Answered] = deque(maxlen=_KEPT)
     for item in answer_units(classifier, units, batch_size=batch_size):
         if isinstance(item, Volume):
             if len(item) > 1:
                 yield answer_volume(classifier, item, _of(item, rows))
-            rows = []
+            rows.clear()
         elif isinstance(item, Failure):
             yield item
         else:
@@ -55,10 +58,10 @@ def predict_scans(
             yield item[0]
 
 
-def _of(volume: Volume, rows: list[Answered]) -> list[Answered]:
+def _of(volume: Volume, rows: deque[Answered]) -> list[Answered]:
     """Keep the answers for a volume: pictures may have come before it."""
     paths = {*volume.paths, volume.path}
-    return [row for row in rows[-len(volume) :] if row[0].path in paths]
+    return [row for row in list(rows)[-len(volume) :] if row[0].path in paths]
 
 
 def answer_scan(classifier: Explainable, volume: Volume) -> VolumeAnswer:

@@ -450,7 +450,7 @@ def test_a_table_is_whole_and_holds_no_formula(
         raise KeyboardInterrupt
 
     before = Path("t.csv").read_bytes()
-    monkeypatch.setattr("tumorlens.sources.stream.predict_files", stop)
+    monkeypatch.setattr("tumorlens.explain.scan.predict_scans", stop)
     assert run("predict", "--csv", "t.csv", "--model", tiny_bundle, "a,b.png")[0] == 130
     assert Path("t.csv").read_bytes() == before
 
@@ -507,7 +507,7 @@ def test_stopping_is_status_130(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tumorlens.sources.stream.predict_files", stop)
+    monkeypatch.setattr("tumorlens.explain.scan.predict_scans", stop)
     status, out, err = run("predict", picture, "--model", tiny_bundle)
     assert (status, out) == (130, "")
     assert "stopped" in err
