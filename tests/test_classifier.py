@@ -19,6 +19,7 @@ from tumorlens.errors import ModelError, TumorLensError, UnreadableImageError
 from tumorlens.images.read import read_slices
 from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
+from tumorlens.sources.failure import Failure
 
 Testing = dict[str, list[Path]]
 
@@ -206,3 +207,44 @@ def test_a_senseless_number_of_threads_is_refused(tiny_bundle: Path, threads: in
 def test_one_path_is_no_batch(classifier: Classifier) -> None:
     with pytest.raises(TypeError, match="`sources` must be several sources"):
         list(classifier.predict_batch("scan.png"))
+
+
+def test_a_broken_file_is_returned_or_skipped_where_that_is_asked(
+    classifier: Classifier, picture: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone.png"
+    sources = [gone, picture, b"nothing", picture, gone]
+    found = list(classifier.predict_batch(sources, on_error="return", batch_size=2))
+    assert [isinstance(one, Failure) for one in found] == [True, False, True, False, True]
+    assert [one.path for one in found] == [
+        str(gone),
+        str(picture),
+        "<bytes>",
+        str(picture),
+        str(gone),
+    ]
+    assert isinstance(found[0], Failure)
+    assert "no such file" in str(found[0].error)
+    skipped = list(classifier.predict_batch(sources, on_error="skip", batch_size=2))
+    assert skipped == [one for one in found if not isinstance(one, Failure)]
+    with pytest.raises(UnreadableImageError):
+        list(classifier.predict_batch(sources))
+    with pytest.raises(ValueError, match="`on_error` must be"):
+        list(classifier.predict_batch([], on_error="ignore"))  # type: ignore[call-overload]
+
+
+def test_a_batch_tells_how_far_it_is(classifier: Classifier, picture: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    def listen(stage: str, done: int, total: int, note: str = "") -> None:
+        del note
+        told.append((stage, done, total))
+
+    sources = [picture, b"nothing", picture]
+    list(classifier.predict_batch(sources, on_error="skip", progress=listen))
+    assert told == [("reading", 1, 3), ("reading", 2, 3), ("reading", 3, 3)]
+    told.clear()
+    list(classifier.predict_batch((one for one in sources), on_error="skip", progress=listen))
+    assert told[-1] == ("reading", 3, 0)
+    with pytest.raises(TypeError, match="`sources` must be several sources"):
+        list(classifier.predict_batch("scan.png", progress=listen))

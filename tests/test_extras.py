@@ -28,8 +28,8 @@ CALLED = {
 }
 """Distributions that are imported by another name."""
 
-BACKENDS = {"jax", "torch"}
-"""Keras runs on them as well; who has them chose them."""
+CHOSEN = {"jax", "polars", "torch"}
+"""Keras runs on two of them as well, data frames on the third; who has them chose them."""
 
 BEYOND = {"onnxruntime": "onnx", "markupsafe": "jinja2", "pydicom": "highdicom"}
 """What parts of a core package need beyond the core (here, quantising), and what comes along."""
@@ -150,7 +150,7 @@ def value_of(node: ast.expr, tree: ast.AST) -> ast.expr:
 
 @pytest.mark.parametrize(("where", "module", "extra"), sorted(set(asked_for())))
 def test_the_extra_that_is_named_brings_the_package(where: str, module: str, extra: str) -> None:
-    brought = imported_as(PROJECT["optional-dependencies"][extra]) | BACKENDS
+    brought = imported_as(PROJECT["optional-dependencies"][extra]) | CHOSEN
     assert {root_of(module), BEYOND.get(root_of(module))} & brought, where
 
 

@@ -35,6 +35,7 @@ def test_public_names_are_exactly_these_and_sorted() -> None:
         "Classifier",
         "DataError",
         "Explanation",
+        "Failure",
         "MissingExtraError",
         "ModelError",
         "OutputError",
@@ -49,6 +50,7 @@ def test_public_names_are_exactly_these_and_sorted() -> None:
         "load",
         "read_slices",
         "read_volume",
+        "to_frame",
     ]
     assert sorted(tumorlens.__all__) == tumorlens.__all__
     assert dir(tumorlens) == sorted([*tumorlens.__all__, "__version__"])

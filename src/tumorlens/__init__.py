@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tumorlens.images.slice import Slice
     from tumorlens.images.volume import Volume
     from tumorlens.prediction import Prediction
+    from tumorlens.sources.failure import Failure
+    from tumorlens.sources.frame import to_frame
     from tumorlens.sources.series import read_volume
     from tumorlens.volume_answer import VolumeAnswer
 
@@ -34,6 +36,7 @@ __all__ = [
     "Classifier",
     "DataError",
     "Explanation",
+    "Failure",
     "MissingExtraError",
     "ModelError",
     "OutputError",
@@ -48,11 +51,13 @@ __all__ = [
     "load",
     "read_slices",
     "read_volume",
+    "to_frame",
 ]
 
 _HOME = {
     "Classifier": "classifier",
     "Explanation": "explain.explanation",
+    "Failure": "sources.failure",
     "Prediction": "prediction",
     "Slice": "images.slice",
     "Volume": "images.volume",
@@ -60,6 +65,7 @@ _HOME = {
     "load": "classifier",
     "read_slices": "images.read",
     "read_volume": "sources.series",
+    "to_frame": "sources.frame",
 }
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorlens.errors import TumorLensError, UnreadableImageError
+from tumorlens.errors import TumorLensError
 from tumorlens.forks import renew_in_child
 from tumorlens.images.prepare import Prepared
-from tumorlens.images.read import Readable, read_slices
 from tumorlens.images.slice import Slice
 from tumorlens.images.volume import Volume, in_space, space_of
 from tumorlens.models.bundle import WEIGHTS_NAME, Place, read_novelty
@@ -23,6 +22,8 @@ from tumorlens.models.session import Session
 from tumorlens.models.store import open_bundle
 from tumorlens.prediction import Prediction
 from tumorlens.progress import Progress, silent
+from tumorlens.sources.failure import Failure
+from tumorlens.sources.gather import OnError, Source, as_slices, counted, gather, predict_found
 from tumorlens.trust.picture_check import check_picture
 from tumorlens.trust.prediction_set import choose_set, softmax
 
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = ["Classifier", "Source", "load"]
-
-Source: TypeAlias = Readable | Slice
-"""Whatever a slice can come from."""
 
 
 def load(
@@ -154,9 +152,34 @@ class Classifier:
         """
         return self.predict(source).confidence
 
+    @overload
     def predict_batch(
-        self, sources: Iterable[Source], *, batch_size: int = 16
-    ) -> Iterator[Prediction]:
+        self,
+        sources: Iterable[Source],
+        *,
+        batch_size: int = 16,
+        on_error: Literal["raise", "skip"] = "raise",
+        progress: Progress = silent,
+    ) -> Iterator[Prediction]: ...
+
+    @overload
+    def predict_batch(
+        self,
+        sources: Iterable[Source],
+        *,
+        batch_size: int = 16,
+        on_error: Literal["return"],
+        progress: Progress = silent,
+    ) -> Iterator[Prediction | Failure]: ...
+
+    def predict_batch(
+        self,
+        sources: Iterable[Source],
+        *,
+        batch_size: int = 16,
+        on_error: OnError = "raise",
+        progress: Progress = silent,
+    ) -> Iterator[Prediction] | Iterator[Prediction | Failure]:
         """Classify many slices, in order, with a few in memory at a time.
 
         Parameters
@@ -166,20 +189,27 @@ class Classifier:
             predictions.
         batch_size
             Slices that go through the network together.
+        on_error
+            What to do with a picture that cannot be read: ``"raise"`` its error,
+            ``"return"`` a `Failure` in its place, or ``"skip"`` it in silence.
+        progress
+            Told of the sources that are done; their total is 0 where it is not known.
 
         Yields
         ------
-        Prediction
-            One a slice.
+        Prediction or Failure
+            One a slice; with ``on_error="return"`` one a picture that cannot be read.
 
         Raises
         ------
         UnreadableImageError
             When a picture cannot be read; answers given before it stand.
+        ValueError
+            When `batch_size` or `on_error` is no such value.
         """
-        for batch in _batches(sources, batch_size):
-            prepared = [self.card.input.prepare(picture) for picture in batch]
-            yield from self.predict_prepared(batch, prepared)
+        for batch in gather(counted(sources, progress), batch_size, on_error):
+            found = [x if isinstance(x, Failure) else self._prepared(x) for x in batch]
+            yield from predict_found(self, found)
 
     def predict_volume(
         self, source: Volume | str | os.PathLike[str], *, plane: Plane | None = None
@@ -296,8 +326,9 @@ class Classifier:
         from tumorlens.explain.explainer import Question, explain_slices  # noqa: PLC0415
 
         question = Question(method, layer, target, versus)
-        for batch in _batches(sources, batch_size):
-            yield from explain_slices(self, batch, question)
+        for batch in gather(sources, batch_size):
+            pictures = [picture for picture in batch if isinstance(picture, Slice)]
+            yield from explain_slices(self, pictures, question)
 
     def features(
         self, batch: Sequence[Slice], prepared: Sequence[Prepared]
@@ -357,6 +388,9 @@ class Classifier:
             self._head = self._session.head()
         return self._head
 
+    def _prepared(self, picture: Slice) -> tuple[Slice, Prepared]:
+        return picture, self.card.input.prepare(picture)
+
     def _only(self, source: Source) -> Slice:
         slices = as_slices(source)
         if len(slices) != 1:
@@ -392,32 +426,6 @@ class Classifier:
             _answer(card, picture, reason, row, raw)
             for picture, reason, row, raw in zip(batch, reasons, rows, logits, strict=True)
         ]
-
-
-def as_slices(source: Source) -> list[Slice]:
-    """Read a source; a slice stands for itself."""
-    return [source] if isinstance(source, Slice) else read_slices(source)
-
-
-def _batches(sources: Iterable[Source], batch_size: int) -> Iterator[list[Slice]]:
-    """Read sources into batches; what was read before a picture that cannot be comes first."""
-    if isinstance(sources, str | bytes | os.PathLike):
-        raise TypeError("`sources` must be several sources, such as a list of paths")
-    if batch_size not in range(1, 1_000_000):
-        raise ValueError(f"`batch_size` must be a whole number from 1, got {batch_size!r}")
-    batch: list[Slice] = []
-    for source in sources:
-        try:
-            batch += as_slices(source)
-        except UnreadableImageError:
-            if batch:
-                yield batch
-            raise
-        while len(batch) >= batch_size:
-            yield batch[:batch_size]
-            batch = batch[batch_size:]
-    if batch:
-        yield batch
 
 
 def _unlike(score: float, limit: float) -> str:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from html import escape
+from typing import Any, Final, Protocol
 
+from tumorlens.data.folder import class_name
 from tumorlens.images.prepare import Prepared
 from tumorlens.images.slice import Slice
 from tumorlens.models.card import Card
 
 __all__ = ["Prediction", "Predictor"]
+
+_BAR: Final = "#0072B2"  # of the colours that the colour-blind tell apart; see report/style.py
+_WIDTH: Final = 160  # pixels of a bar that is full
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,19 @@ class Prediction:
             "model": self.model,
         }
 
+    def _repr_html_(self) -> str:
+        """Show the answer in a notebook: the classes as bars, or why there is no answer."""
+        where = "" if self.path is None else f" · {self.path}"
+        foot = f"{self.model}{where} · slice {self.slice} · research use only"
+        small = f'<div style="font-size:small;opacity:.75">{escape(foot)}</div>'
+        if not self.assessable:
+            return f"<div><b>not assessable</b>: {escape(self.reason or '')}{small}</div>"
+        others = ", ".join(class_name(name) for name in self.prediction_set[1:])
+        maybe = f" (or {escape(others)})" if others else ""
+        head = f"<b>{escape(class_name(self.label))}</b> {self.confidence:.1%}{maybe}"
+        rows = "".join(_bar(name, p) for name, p in self.probabilities.items())
+        return f'<div>{head}<table role="presentation">{rows}</table>{small}</div>'
+
 
 class Predictor(Protocol):
     """What answers for slices that are prepared: `tumorlens.Classifier`, or another's."""
@@ -87,3 +105,13 @@ class Predictor(Protocol):
         self, batch: Sequence[Slice], prepared: Sequence[Prepared]
     ) -> list[Prediction]:
         """Classify slices that are prepared already, all in one go."""
+
+
+def _bar(name: str, probability: float) -> str:
+    """Draw a class as a row; its length says what its figure says, and its colour nothing."""
+    style = f"background:{_BAR};height:.8em;width:{round(_WIDTH * probability)}px"
+    return (
+        f'<tr><td style="text-align:left">{escape(class_name(name))}</td>'
+        f'<td style="text-align:left;width:{_WIDTH}px"><div style="{style}"></div></td>'
+        f'<td style="text-align:right">{probability:.1%}</td></tr>'
+    )

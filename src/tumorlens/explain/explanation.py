@@ -110,6 +110,12 @@ class Explanation:
         bar = None if self.flat else colormap
         return panel(self.picture, self.overlay(alpha, colormap), title, footer, bar)
 
+    def _repr_png_(self) -> bytes:
+        """Show the explanation in a notebook, as `figure` draws it."""
+        content = io.BytesIO()
+        self.figure().save(content, "PNG", optimize=True)
+        return content.getvalue()
+
     def describe(self, *, with_layer: bool = True) -> str:
         """Say in a line what the map shows: method, class, layer and model."""
         method = METHODS[self.method]
