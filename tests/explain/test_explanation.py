@@ -243,5 +243,19 @@ def test_a_figure_says_what_the_target_is_held_against(
     )
     classifier.explain(picture, target="glioma", versus="notumor").figure()
     assert "; evidence for glioma (" in said[0]
-    assert said[0].endswith(" rather than notumor")
-    assert "for glioma rather than notumor, layer relu_4" in said[1]
+    assert said[0].endswith(" rather than no tumour")
+    assert "for glioma rather than no tumour, layer relu_4" in said[1]
+
+
+def test_every_text_for_people_names_a_class_in_words(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(
+        "tumorlens.explain.explanation.panel", lambda *arguments: said.extend(arguments[2:4])
+    )
+    healthy = classifier.explain(draw_phantom("notumor", 100_000).pixels, target="notumor")
+    healthy.figure()
+    assert said[0].startswith("no tumour ")
+    assert "for no tumour, layer" in healthy.describe()
+    assert "notumor" not in " ".join(said)

@@ -12,6 +12,7 @@ from tumorlens.explain.explainer import Explainable, Question, explain_slices
 from tumorlens.files import free_folder, replaced_folder
 from tumorlens.images.slice import Slice
 from tumorlens.prediction import Prediction
+from tumorlens.progress import Progress, silent
 from tumorlens.records import read_record
 from tumorlens.sources.failure import STANDARD_INPUT, Failure, read_or_fail
 
@@ -81,6 +82,8 @@ def explain_files(
     paths: Iterable[str],
     out: str | os.PathLike[str] | None,
     question: Question,
+    *,
+    progress: Progress = silent,
     **options: Any,
 ) -> Iterator[Saved | Failure]:
     """Explain every slice of every file and save its record.
@@ -93,10 +96,12 @@ def explain_files(
         As `save_records` takes them; so are the options.
     question
         What to explain.
+    progress
+        Told of the passes through the network where a slice needs many.
     """
 
     def explain(pictures: Sequence[Slice]) -> Iterator[Record]:
-        return explain_slices(classifier, pictures, question)
+        return explain_slices(classifier, pictures, question, progress=progress)
 
     return save_records(explain, paths, out, name_question(question), **options)
 

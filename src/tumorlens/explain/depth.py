@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tumorlens.data.folder import class_name
 from tumorlens.explain.batch import Saved, name_question, save_records
 from tumorlens.explain.explainer import Explainable, Question, explain_layers
 from tumorlens.explain.explanation import Explanation
@@ -111,7 +112,7 @@ def draw_depth(explained: Sequence[Explanation]) -> Image.Image:
     """
     first = explained[0]
     answer = first.prediction
-    title = f"{answer.label} {answer.confidence:.1%}"
+    title = f"{class_name(answer.label)} {answer.confidence:.1%}"
     if not answer.assessable:
         title = f"not assessable: {answer.reason}"
     tiles = [

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tumorlens.data.folder import class_name
 from tumorlens.explain.cam import METHODS
 from tumorlens.explain.overlay import blend, panel
 from tumorlens.files import new_folder
@@ -97,11 +98,12 @@ class Explanation:
         `overlay`.
         """
         answer = self.prediction
-        title = f"{answer.label} {answer.confidence:.1%}"
+        title = f"{class_name(answer.label)} {answer.confidence:.1%}"
         asked = self.target != answer.label or self.versus is not None
         if asked and METHODS[self.method].of_class:
-            title += f"; evidence for {self.target} ({answer.probabilities[self.target]:.1%})"
-            title += "" if self.versus is None else f" rather than {self.versus}"
+            target = class_name(self.target)
+            title += f"; evidence for {target} ({answer.probabilities[self.target]:.1%})"
+            title += "" if self.versus is None else f" rather than {class_name(self.versus)}"
         if not answer.assessable:  # a map would lend weight to an answer that has none
             title = f"not assessable: {answer.reason}"
             footer = f"No map is shown. {answer.model}. Research use only."
@@ -119,13 +121,13 @@ class Explanation:
     def describe(self, *, with_layer: bool = True) -> str:
         """Say in a line what the map shows: method, class, layer and model."""
         method = METHODS[self.method]
-        about = f"for {self.target}" if method.of_class else "of no class"
+        about = f"for {class_name(self.target)}" if method.of_class else "of no class"
         if self.versus is not None and method.of_class:
-            about += f" rather than {self.versus}"
+            about += f" rather than {class_name(self.versus)}"
         layer = f", layer {self.layer}" if with_layer else ""
         text = f"{method.title} {about}{layer}, {self.prediction.model}"
         if self.float_label not in (None, self.prediction.label):
-            text += f" (its float network says {self.float_label})"
+            text += f" (its float network says {class_name(str(self.float_label))})"
         return text + (" (flat: no place speaks for it)" if self.flat and with_layer else "")
 
     def manifest(self) -> dict[str, Any]:

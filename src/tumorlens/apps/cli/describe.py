@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from tumorlens.data.folder import class_name
 from tumorlens.models.card import Card
 from tumorlens.models.store import DEFAULT_MODEL, bundled_models
 from tumorlens.untrusted import is_number, printable
@@ -29,7 +30,9 @@ def facts(card: Card) -> list[tuple[str, str]]:
     if scored := accuracy(card):
         recall = card.metrics["recall"].items()
         found.append(("accuracy", scored.removeprefix("accuracy ")))
-        found.append(("recall", ", ".join(f"{name} {value:.3f}" for name, value in recall)))
+        found.append(
+            ("recall", ", ".join(f"{class_name(name)} {value:.3f}" for name, value in recall))
+        )
     found += [
         ("what it is", card.description),
         ("limits", card.limitations),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tumorlens.apps.cli.meter import Meter
 from tumorlens.apps.cli.options import (
     check_free,
     check_inside,
@@ -90,7 +91,7 @@ def explain(
     _check_question(classifier, question, layers)
     options = {"before": before, "overwrite": overwrite}
     if layers is None:
-        results = explain_files(classifier, files, out, question, **options)
+        results = explain_files(classifier, files, out, question, progress=Meter(), **options)
     else:
         names = _layer_names(layers)
         results = explain_depth(classifier, files, str(out), question, names, **options)
