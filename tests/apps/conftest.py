@@ -6,21 +6,28 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tumorlens.apps.cli.main import main
-from tumorlens.data.phantom import draw_phantom
+from tumorlens.apps.demo import demo_slice
+from tumorlens.apps.demo_lesion import draw_lesion
 
 
 @pytest.fixture(scope="session")
 def heads(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Fifty drawn heads; nobody may change them."""
+    """Fifty pictures of a real head, most with a drawn tumour; nobody may change them.
+
+    Drawn heads are no slices to a model that knows slices.
+    """
     folder = tmp_path_factory.mktemp("heads")
-    labels = ("glioma", "meningioma", "notumor", "pituitary")
+    plain = demo_slice().pixels.astype(np.float32)
+    ill = draw_lesion(plain)[0]
     for i in range(50):
-        seed = (5, 4, 2, 3)[i] if i < 4 else i  # the first ones are like enough to a slice
-        picture = Image.fromarray(draw_phantom(labels[i % 4], seed, 160).pixels)
+        shown = np.roll(plain if i % 4 == 2 else ill, i % 10, axis=1)[:, :: -1 if i % 2 else 1]
+        grey = np.clip(shown / plain.max() * (255 - i), 0, 255).astype(np.uint8)
+        picture = Image.fromarray(grey).resize((160, 160), Image.Resampling.LANCZOS)
         picture.save(folder / f"head{i:02}.png")
     return sorted(folder.iterdir())
 

@@ -126,7 +126,8 @@ def test_three_files_are_opened_by_dialog_and_answered(
     names = {"notumor": "no tumour"}
     for row, answer in zip(shown_rows(window), wanted, strict=True):
         every = " or ".join(names.get(name, name) for name in answer.prediction_set)
-        assert row[1] == (every if len(answer.prediction_set) < 3 else "undecided, 3 of 4")
+        told = every if len(answer.prediction_set) < 3 else "undecided, 3 of 4"
+        assert row[1] == (told if answer.assessable else "not assessable")
     assert [row[2] for row in shown_rows(window)] == [f"{a.confidence:.1%}" for a in wanted]
     assert window.model.settings.folder == str(heads[0].parent)
 
