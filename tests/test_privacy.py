@@ -17,7 +17,7 @@ import tumorlens
 from tumorlens.data.phantom import write_phantoms
 
 SOURCE = Path(tumorlens.__file__).parent
-ROOT = SOURCE.parent.parent
+ROOT = Path(__file__).parents[1]
 
 DOOR = SOURCE / "models" / "engine.py"
 SWITCHES = ("CI", "GITHUB_ACTIONS", "ORT_", "HF_", "KAGGLE", "DO_NOT_TRACK", "XDG_", "MPL")
