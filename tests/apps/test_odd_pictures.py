@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import subprocess
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from tumorlens.apps.demo import demo_slice
+from tumorlens.apps.demo_lesion import draw_lesion
 from tumorlens.images.display import display_grey
 
 
 @pytest.fixture(scope="module")
 def grey() -> NDArray[np.uint8]:
-    """The real slice that the demonstration uses, as 8 bits."""
-    return display_grey(demo_slice())
+    """The real slice that the demonstration uses, with its drawn tumour, as 8 bits."""
+    healthy = demo_slice()
+    ill = draw_lesion(healthy.pixels.astype(np.float32))[0]
+    return display_grey(dataclasses.replace(healthy, pixels=ill))
 
 
 def _with_alpha(mode: str) -> Callable[[Image.Image], Image.Image]:
