@@ -76,6 +76,12 @@ class Limits:
             found = f"content that grows more than {self.max_ratio:,} times once it is unpacked"
             raise self._too_large(source, found, "max_ratio")
 
+    def check_members(self, source: str, count: int) -> None:
+        """Raise `UnreadableImageError` for an archive of `count` files that are too many."""
+        if count > self.max_members:
+            found = f"an archive of more than {self.max_members:,} files ({count:,})"
+            raise self._too_large(source, found, "max_members")
+
     def check_frame(self, source: str, size: tuple[int, int], index: int, spent: int) -> int:
         """Check the next picture of a source, before it is decoded.
 

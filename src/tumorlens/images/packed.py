@@ -22,7 +22,7 @@ from tumorlens.images.kinds import find_kind
 from tumorlens.images.limits import Limits
 from tumorlens.images.slice import Slice
 
-__all__ = ["Inside", "read_members", "read_zip"]
+__all__ = ["Inside", "read_members", "read_zip", "unpack_members"]
 
 Read: TypeAlias = Callable[[bytes, "str | None", Limits], Sequence[Slice]]
 """Reads the content of a file: content, name, limits."""
@@ -149,6 +149,34 @@ def read_members(data: bytes, path: str | None, limits: Limits, read: Read) -> I
     yield from _scans(headers, load, limits, source)
 
 
+def unpack_members(
+    data: bytes, path: str | None, limits: Limits
+) -> Iterator[tuple[str, bytes | UnreadableImageError]]:
+    """Unpack an archive member by member, for who reads the contents by other rules.
+
+    Parameters
+    ----------
+    data, path, limits
+        As `read_zip` takes them.
+
+    Yields
+    ------
+    tuple
+        The name of a member within the archive; its content, or why there is none.
+
+    Raises
+    ------
+    UnreadableImageError
+        When the archive itself is damaged or too large.
+    """
+    archive, members = _open(data, _named(path), limits)
+    for name, member in members.items():
+        try:
+            yield member.filename, _unpack(archive, member, name, limits)
+        except UnreadableImageError as error:
+            yield member.filename, error
+
+
 def _scans(
     headers: list[Header], load: Callable[[str], bytes], limits: Limits, source: str
 ) -> Iterator[Inside]:
@@ -173,9 +201,7 @@ def _open(
     data: bytes, source: str, limits: Limits
 ) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
     """Open an archive and list its members by name, once the list is known to be honest."""
-    if (count := data.count(_ENTRY)) > limits.max_members:  # before it is listed, which costs
-        found = f"a ZIP archive of more than {limits.max_members:,} files ({count:,})"
-        raise UnreadableImageError(source, found, _UNPACK)
+    limits.check_members(source, data.count(_ENTRY))  # before it is listed, which costs
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except (*_FAILURES, EOFError) as error:

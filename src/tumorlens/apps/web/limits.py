@@ -75,6 +75,7 @@ class WebLimits:
         return _ReadingLimits(
             max_bytes=self.upload_bytes,
             max_unpacked=self.unpacked_bytes,
+            max_members=self.files,
             max_pixels=self.pixels,
             max_frames=self.slices,
             max_total_pixels=self.total_pixels,

@@ -6,12 +6,8 @@ look beside it.
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from tumorlens.apps.web.intake import Upload
 from tumorlens.apps.web.limits import TooLargeError, WebLimits
@@ -21,15 +17,12 @@ from tumorlens.images.dicom import Header, read_header
 from tumorlens.images.dicom_series import series_volumes
 from tumorlens.images.kinds import find_kind
 from tumorlens.images.limits import Limits
+from tumorlens.images.packed import unpack_members
 from tumorlens.images.read import open_slices
 from tumorlens.images.slice import Slice
 from tumorlens.images.volume import Volume
 
 __all__ = ["Scan", "Unread", "open_scans"]
-
-_ZIP: Final = b"PK\3\4"
-_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
-"""What reading an archive may raise: RuntimeError for one with a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,40 +150,18 @@ def _files(
     files: list[Upload] = []
     failed: list[Scan | Unread] = []
     for upload in uploads:
-        if not upload.content.startswith(_ZIP):
+        if find_kind(upload.content) != "ZIP":
             files.append(upload)
             continue
         try:
-            files += _unzipped(upload, limits)
-        except _DAMAGED as error:
-            where = upload.name or "the archive"
-            detail = f"{where}: an archive that is damaged or locked ({error}); pack it anew"
-            failed.append(Unread(upload.name, Problem(422, detail)))
+            for name, content in unpack_members(upload.content, upload.name, limits.reading()):
+                if isinstance(content, UnreadableImageError):
+                    shown = Upload(f"{name} in the archive", upload.content)
+                    failed.append(Unread(name, problem_of(content, shown)))
+                else:
+                    files.append(Upload(name, content))
+        except UnreadableImageError as error:
+            failed.append(Unread(upload.name, problem_of(error, upload)))
     if len(files) > limits.files:
         raise Problem(413, f"{len(files):,} files; at most {limits.files:,} are taken at once")
     return files, failed
-
-
-def _unzipped(upload: Upload, limits: WebLimits) -> Iterator[Upload]:
-    """Unpack an archive in memory, and not a byte more than is allowed."""
-    left = limits.unpacked_bytes
-    with zipfile.ZipFile(io.BytesIO(upload.content)) as archive:
-        entries = [entry for entry in archive.infolist() if _counts(entry)]
-        if len(entries) > limits.files:
-            detail = f"an archive of {len(entries):,} files; at most {limits.files:,} are taken"
-            raise Problem(413, detail)
-        for entry in entries:
-            with archive.open(entry) as file:
-                content = file.read(left + 1)
-            left -= len(content)
-            if left < 0:
-                detail = f"an archive that unpacks to more than {limits.unpacked_bytes:,} bytes"
-                raise Problem(413, detail)
-            yield Upload(entry.filename, content)
-
-
-def _counts(entry: zipfile.ZipInfo) -> bool:
-    """Pass over folders, hidden files and what macOS adds."""
-    parts = entry.filename.split("/")
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not entry.is_dir() and not hidden
