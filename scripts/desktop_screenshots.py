@@ -3,8 +3,8 @@
     python scripts/desktop_screenshots.py                 # docs/images/desktop-*.png
     python scripts/desktop_screenshots.py --all FOLDER    # every state, light, dark, 200 %
 
-Starts a screen of its own (apt install xvfb). One slice is Matplotlib's sample; the other
-heads are drawn.
+Starts a screen of its own (apt install xvfb). All heads are Matplotlib's sample slice, moved,
+mirrored and dimmed, most with a tumour drawn into it.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageGrab
 
 from tumorlens.apps.demo import demo_slice
+from tumorlens.apps.demo_lesion import draw_lesion
 from tumorlens.apps.desktop.commands import list_commands
 from tumorlens.apps.desktop.screen import make_root
 from tumorlens.apps.desktop.window import Window
 from tumorlens.apps.session.settings import Settings
 from tumorlens.apps.session.view_model import ViewModel
 from tumorlens.classifier import Classifier, load
-from tumorlens.data.folder import CLASSES
-from tumorlens.data.phantom import draw_phantom
 from tumorlens.prediction import Prediction
 
 DOCS = Path(__file__).parents[1] / "docs" / "images"
@@ -56,10 +56,13 @@ def open_screen() -> Iterator[str]:
 
 
 def write_pictures(folder: Path) -> None:
-    """Draw heads, a blank picture and a file that is none."""
+    """Write heads, most with a drawn tumour, a blank picture and a file that is none."""
+    plain = demo_slice().pixels.astype(np.float32)
+    ill = draw_lesion(plain)[0]
     for i in range(40):
-        head = draw_phantom(CLASSES[i % len(CLASSES)], i, 256).pixels
-        Image.fromarray(head).save(folder / f"drawn-{i + 1:02}.png")
+        shown = np.roll(plain if i % 4 == 2 else ill, i % 10, axis=1)[:, :: -1 if i % 2 else 1]
+        grey = np.clip(shown / plain.max() * (255 - i), 0, 255).astype(np.uint8)
+        Image.fromarray(grey).save(folder / f"drawn-{i + 1:02}.png")
     Image.new("L", (160, 160), 60).save(folder / "blank.png")
     (folder / "broken.png").write_text("no picture")
 
