@@ -63,7 +63,7 @@ def open_or_fail(path: str) -> Sequence[Slice] | Failure:
             found = "a folder of nothing but what tumorlens wrote"
         return Failure(path, UnreadableImageError(path, found, "give a folder that holds pictures"))
     try:
-        return list(_standard_input()) if path == STANDARD_INPUT else open_slices(path)
+        return _standard_input() if path == STANDARD_INPUT else open_slices(path)
     except UnreadableImageError as error:
         return Failure(path, error)
 

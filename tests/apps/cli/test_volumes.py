@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,20 @@ def test_every_plane_of_a_nifti(run: Run, bundle: Path, tmp_path: Path) -> None:
         peak = volume["volume"]["peak"]
         assert peak["space"] == "RAS"
         assert np.allclose(affine[:3, :3] @ peak["voxel"], peak["mm"], atol=1.01)
+
+
+def test_a_volume_on_standard_input_is_cut_and_answered_whole(bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "v.nii.gz"
+    nib.save(nib.Nifti1Image(stack().transpose(2, 1, 0), np.diag([1.0, 1, 3, 1])), path)
+    command = [sys.executable, "-m", "tumorlens", "predict", "-", "--json", "--model", str(bundle)]
+    for plane, count in (("axial", 6), ("sagittal", 96)):
+        with path.open("rb") as file:
+            done = subprocess.run(
+                [*command, "--plane", plane], stdin=file, capture_output=True, text=True, check=True
+            )
+        slices, volumes = rows_of(done.stdout)
+        assert (len(slices), volumes[0]["path"]) == (count, "-")
+        assert (volumes[0]["volume"]["plane"], volumes[0]["volume"]["slices"]) == (plane, count)
 
 
 def test_from_python(bundle: Path, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["line_of_volume", "plane_option", "units_of"]
 
+_HEAD: Final = 2**16  # bytes that tell the kind, gzip included
+
 plane_option: Callable[[Any], Any] = click.option(
     "--plane",
     type=click.Choice(["axial", "coronal", "sagittal", "all"]),
@@ -25,36 +29,34 @@ plane_option: Callable[[Any], Any] = click.option(
 
 def units_of(files: Sequence[str], plane: str | None) -> Iterator[Unit]:
     """Give files, series and volumes in order, and say in notes what their user should know."""
-    from tumorlens.errors import MissingExtraError, UnreadableImageError
-    from tumorlens.images.read import open_slices
     from tumorlens.images.volume import Volume
+    from tumorlens.sources.failure import open_or_fail
     from tumorlens.sources.series import find_units, in_planes
 
     for unit in find_units(files, lambda text: tell_notes([text])):
         found: Any = unit
         if isinstance(unit, str) and _is_volume_file(unit):
-            try:
-                found = open_slices(unit)
-            except (UnreadableImageError, MissingExtraError):
-                found = unit  # said by whoever reads it
+            found = open_or_fail(unit)
         if isinstance(found, Volume):
             tell_notes(f"{found.path}: {text}" for text in found.notes)
             yield from in_planes(found, plane)
         else:
-            yield unit
+            yield found
 
 
 def _is_volume_file(path: str) -> bool:
-    """Say whether a file holds NIfTI or MGH, by its content."""
-    from pathlib import Path
-
+    """Say whether a file, or standard input, holds NIfTI or MGH, by its content."""
     from tumorlens.images.kinds import find_kind
+    from tumorlens.sources.failure import STANDARD_INPUT
 
+    if path == STANDARD_INPUT:
+        peek = getattr(getattr(sys.stdin, "buffer", None), "peek", None)
+        return peek is not None and find_kind(peek(_HEAD)) == "NIfTI"
     try:
         if not Path(path).is_file():
             return False
         with Path(path).open("rb") as file:
-            return find_kind(file.read(2**16)) == "NIfTI"
+            return find_kind(file.read(_HEAD)) == "NIfTI"
     except (OSError, ValueError):
         return False
 
