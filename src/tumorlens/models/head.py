@@ -82,6 +82,15 @@ class Head:
                 x = np.maximum(x, 0)
         return x
 
+    def shifted(self, by: NDArray[np.float32]) -> Head:
+        """Give the head that answers with `by`, ``(classes,)``, added to the logits.
+
+        Each place's evidence moves with its logit.
+        """
+        kernel, bias = self.layers[-1]
+        last = (kernel, np.asarray(bias + by, dtype=np.float32))
+        return Head(self.pooling, (*self.layers[:-1], last))
+
     def gradient(
         self, features: NDArray[np.float32], weights: NDArray[np.float32]
     ) -> NDArray[np.float32]:
