@@ -412,10 +412,14 @@ class Classifier:
         if self._novelty is None or limit is None or vectors is None:
             return reasons
         scores = self._novelty.score(vectors).tolist()
-        return [
-            reason if reason or score <= limit.limit else _unlike(score, limit.limit)
-            for reason, score in zip(reasons, scores, strict=True)
-        ]
+        others = self._novelty.log_odds(vectors)
+        for i, score in enumerate(scores):
+            kind = max(others, key=lambda name: others[name][i], default=None)
+            if kind is not None and others[kind][i] > 0:
+                reasons[i] = reasons[i] or _other(kind, float(others[kind][i]))
+            elif score > limit.limit:
+                reasons[i] = reasons[i] or _unlike(score, limit.limit)
+        return reasons
 
     def _answers(
         self, batch: Sequence[Slice], logits: NDArray[np.float32], reasons: list[str | None]
@@ -432,6 +436,13 @@ def _unlike(score: float, limit: float) -> str:
     return (
         "the picture is unlike the slices the model knows "
         f"(novelty {score:.2f}, at most {limit:.2f} is usual)"
+    )
+
+
+def _other(kind: str, odds: float) -> str:
+    return (
+        f"the picture looks like {kind}, and only MR slices of the head can be assessed "
+        f"(log odds {odds:.1f}, at most 0 is usual)"
     )
 
 

@@ -83,6 +83,10 @@ WRONG: list[tuple[str, Any]] = [
     ("novelty.limit", 0),
     ("novelty.limit", "far"),
     ("novelty.accepted", 1.5),
+    ("novelty.others", "CT"),
+    ("novelty.others", [5]),
+    ("novelty.others", ["CT", "CT"]),
+    ("novelty.others", ["C\nT"]),
     ("classes", ["one"]),
     ("classes", ["one", "one"]),
     ("classes", []),
@@ -234,3 +238,11 @@ def test_a_card_of_the_second_schema_is_not_calibrated() -> None:
         del old[later]
     card = Card.from_json(json.dumps(old), source="here")
     assert card == dataclasses.replace(CARD, set_thresholds=(), novelty=None)
+
+
+def test_a_card_of_the_third_schema_knows_no_other_kinds() -> None:
+    old = {**values(), "schema": 3}
+    del old["novelty"]["others"]
+    card = Card.from_json(json.dumps(old), source="here")
+    assert card.novelty is not None
+    assert card.novelty.others == ()

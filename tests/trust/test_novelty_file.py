@@ -65,3 +65,17 @@ def test_any_bytes_give_arrays_or_our_error(data: bytes, at: int) -> None:
             continue
         assert np.isfinite(novelty.mean).all()
         assert np.isfinite(novelty.axes).all()
+
+
+def test_other_kinds_travel_along() -> None:
+    other = np.linspace(-3, 3, 5, dtype=np.float32)
+    novelty = Novelty(ARRAYS["mean"], ARRAYS["axes"].astype(np.float32), {"CT": other})
+    again = Novelty.from_bytes(novelty.to_bytes(), source="x")
+    np.testing.assert_array_equal(again.others["CT"], other)
+    vectors = np.eye(4, dtype=np.float32)
+    np.testing.assert_allclose(again.log_odds(vectors)["CT"], other[:4] + other[4], rtol=1e-6)
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"weights of CT are \(4,\) for 4 features"):
+        Novelty.from_bytes(save({**ARRAYS, "other: CT": np.zeros(4, np.float32)}), source="x")

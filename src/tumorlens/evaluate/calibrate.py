@@ -25,12 +25,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.data.manifest import Entry
 from tumorlens.errors import DataError
 from tumorlens.evaluate.cases import LabelledSet, find_cases
 from tumorlens.evaluate.keeper import Keeper
 from tumorlens.evaluate.leak import Leak, judge_leak
 from tumorlens.evaluate.looks import LOOKS
 from tumorlens.evaluate.metrics import describe_sets, reliability, require_metrics
+from tumorlens.evaluate.others import find_excluded, fit_others
 from tumorlens.evaluate.run import Answers, run_model
 from tumorlens.extras import require
 from tumorlens.files import new_folder
@@ -98,6 +100,7 @@ def calibrate(
     level: float = 0.95,
     accept: float = 0.99,
     looks: bool = False,
+    refuse: Sequence[str] = (),
     seen: bool = False,
     version: str | None = None,
     limitations: str | None = None,
@@ -121,6 +124,9 @@ def calibrate(
     looks
         Whether slices are shown under eight looks too, of each of which `LOOKED` shall be
         assessable; see `tumorlens.evaluate.looks`. It takes nine times as long.
+    refuse
+        Reasons for which the manifest excludes pictures, such as ``"CT"``: what looks like
+        those is not assessable; see `tumorlens.evaluate.others`.
     seen
         Whether to go on when the model was trained on these pictures or patients. Its
         card then says so.
@@ -154,6 +160,7 @@ def calibrate(
     cases = find_cases(data, folds=folds, split=split, external=external, class_map=class_map)
     bundle = open_bundle(model, progress=progress, **where)
     bare = _uncalibrated(bundle.card)
+    excluded = {reason: find_excluded(cases, bare, reason) for reason in refuse}
     _refuse_seen(judge_leak(bare, cases, {}), seen=seen)
     with new_folder(out) as folder:
         session = Session(dataclasses.replace(bundle, card=bare))
@@ -162,12 +169,11 @@ def calibrate(
         leak = judge_leak(bare, cases, answers.public)
         _refuse_seen(leak, seen=seen)
         paths = [str(cases.root / name) for name in answers.names]
-        vectors = np.stack([keeper.vectors[path] for path in paths])
-        looked = {
-            name: np.stack([kept[path] for path in paths]) for name, kept in keeper.looked.items()
-        }
+        vectors, looked = keeper.views(paths)
         found = fit_calibration(answers, vectors, looked, level=level, accept=accept)
         found.report.update(_origin(cases, answers, leak))
+        for reason, entries in excluded.items():
+            _learn(found, reason, entries, cases, keeper, answers, progress)
         card = write_calibrated(bundle, found, folder, version=version, limitations=limitations)
     return card, answers
 
@@ -257,13 +263,40 @@ def write_calibrated(
         temperature=found.temperature,
         set_level=found.level,
         set_thresholds=tuple(x.lowest for x in found.thresholds),
-        novelty=NoveltyLimit(NOVELTY_NAME, found.limit, found.accept),
+        novelty=NoveltyLimit(NOVELTY_NAME, found.limit, found.accept, tuple(found.novelty.others)),
         metrics={**old.metrics, "calibration": found.report},
         limitations=old.limitations if limitations is None else limitations,
     )
     card = dataclasses.replace(card, version=version or _version(card))
     (folder / CARD_NAME).write_text(card.to_json(), encoding="utf-8")
     return card
+
+
+def _learn(
+    found: Calibration,
+    reason: str,
+    entries: Sequence[Entry],
+    cases: LabelledSet,
+    keeper: Keeper,
+    answers: Answers,
+    progress: Progress,
+) -> None:
+    """Add to a calibration what tells the pictures that the manifest excludes from slices."""
+    paths = [str(cases.root / entry.path) for entry in entries]
+    for _ in keeper.predict_batch(paths, on_error="skip", progress=progress):
+        pass
+    read = [i for i, path in enumerate(paths) if path in keeper.vectors]
+    both = [
+        {"as they are": vectors, **looked}
+        for vectors, looked in (
+            keeper.views([str(cases.root / name) for name in answers.names]),
+            keeper.views([paths[i] for i in read]),
+        )
+    ]
+    groups = [entries[i].group for i in read]
+    weights, report = fit_others(both[0], answers.groups, both[1], groups)
+    found.novelty.others[reason] = weights
+    found.report.setdefault("others", {})[reason] = report
 
 
 @dataclass(frozen=True, slots=True, eq=False)

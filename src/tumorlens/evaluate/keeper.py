@@ -51,6 +51,15 @@ class Keeper(Classifier):
             self._keep(batch, self.seen(batch, shown)[2], self.looked[name])
         return found
 
+    def views(
+        self, paths: Sequence[str]
+    ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+        """Give the vectors ``(n, channels)`` of files, as they are and under each look."""
+        looked = {
+            name: np.stack([kept[path] for path in paths]) for name, kept in self.looked.items()
+        }
+        return np.stack([self.vectors[path] for path in paths]), looked
+
     @staticmethod
     def _keep(
         batch: Sequence[Slice],

@@ -20,7 +20,7 @@ from tumorlens.untrusted import is_number, is_whole, read_json
 
 __all__ = ["CARD_NAME", "SCHEMA", "Card", "FeatureLayer", "InputFormat", "NoveltyLimit", "Probes"]
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """Version of the card's layout. Older ones are brought up to it when they are read.
 
 2 adds `probes`; 3 adds `set_thresholds` and `novelty`.
@@ -156,11 +156,14 @@ class NoveltyLimit:
         The largest distance of what can be assessed.
     accepted
         Share of unseen valid slices that lie within, as it was chosen.
+    others
+        Kinds of pictures that the file knows to be no slices, such as ``"CT"``.
     """
 
     file: str
     limit: float
     accepted: float
+    others: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require(_is_file_name(self.file), "`novelty.file` must be a name of a file")
@@ -168,6 +171,10 @@ class NoveltyLimit:
         _require(
             is_number(self.accepted) and 0 < self.accepted <= 1,
             "`novelty.accepted` must be above 0 and at most 1",
+        )
+        _require(
+            all(map(_is_name, self.others)) and len(set(self.others)) == len(self.others),
+            f"`novelty.others` must differ, and each {_NAME_RULE}",
         )
 
 
@@ -327,7 +334,9 @@ class Card:
             values["set_thresholds"] = tuple(thresholds)
             if values["novelty"] is not None:
                 _require(isinstance(values["novelty"], dict), "`novelty` must be a table")
-                values["novelty"] = NoveltyLimit(**values["novelty"])
+                others = values["novelty"]["others"]
+                _require(isinstance(others, list), "`novelty.others` must be a list")
+                values["novelty"] = NoveltyLimit(**{**values["novelty"], "others": tuple(others)})
             return cls(**values)
         except _NOT_A_CARD as error:
             missing = "it lacks " if isinstance(error, KeyError) else ""
@@ -345,6 +354,8 @@ def _migrate(values: dict[str, Any]) -> None:
         values["probes"] = None
     if schema < 3:
         values |= {"set_thresholds": [], "novelty": None}
+    if schema < 4 and isinstance(values["novelty"], dict):
+        values["novelty"]["others"] = []
 
 
 def _read_probes(value: Any) -> Probes | None:

@@ -9,13 +9,17 @@ or other organs stick out of it. The distance from that plane is the score: the 
 H. Wang et al., "ViM: Out-of-Distribution with Virtual-logit Matching" (CVPR 2022), section
 3.1, which scores features and not probabilities, since a network can be sure of anything.
 
+A CT of a head lies as close to the plane as an MR slice: to the middle of the network a head
+is a head. What is known to be taken for a slice gets a score of its own, the log odds of a
+logistic regression on the same vectors.
+
 Scoring needs no more than the core. Fitting needs scikit-learn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 import numpy as np
@@ -28,7 +32,7 @@ from tumorlens.extras import require
 from tumorlens.trust.weighting import own_groups
 from tumorlens.untrusted import printable
 
-__all__ = ["NOVELTY_NAME", "OUTPUT", "Novelty", "fit_novelty", "pool_features"]
+__all__ = ["NOVELTY_NAME", "OUTPUT", "Novelty", "fit_novelty", "fit_other", "pool_features"]
 
 NOVELTY_NAME: Final = "novelty.safetensors"
 """Name of the file in a bundle."""
@@ -40,6 +44,8 @@ _VARIANCE: Final = 0.9  # of the vectors, that the plane holds
 _MOST_DIMENSIONS: Final = 64  # 2,048 channels then make a file of 260 KB
 _FOLDS: Final = 5
 _FEATURE: Final = "calibrating a model"
+_OTHER: Final = "other: "  # before the name of a kind, in the file
+_PENALTY: Final = 0.1  # C of the regression, on features of unit variance
 
 _Vectors = NDArray[np.float32]
 
@@ -54,6 +60,9 @@ class Novelty:
         float32, ``(channels,)``: its origin.
     axes
         float32, ``(dimensions, channels)``: orthogonal vectors of length 1.
+    others
+        Kinds of pictures that lie close to the plane and are no slices, such as ``"CT"``: for
+        each, weights of the channels and a constant, float32, ``(channels + 1,)``.
 
     Raises
     ------
@@ -63,6 +72,7 @@ class Novelty:
 
     mean: _Vectors
     axes: _Vectors
+    others: dict[str, _Vectors] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or self.axes.ndim != 2 or self.axes.shape[1:] != self.mean.shape:
@@ -70,6 +80,12 @@ class Novelty:
                 f"the plane of the novelty score has axes {self.axes.shape} and the mean "
                 f"{self.mean.shape}, which do not fit; calibrate the model again"
             )
+        for name, weights in self.others.items():
+            if weights.shape != (self.mean.size + 1,):
+                raise ModelError(
+                    f"the weights of {printable(name, 100)} are {weights.shape} for "
+                    f"{self.mean.size} features and a constant; calibrate the model again"
+                )
 
     def score(self, vectors: _Vectors) -> NDArray[np.float64]:
         """Measure how far pictures lie from the plane.
@@ -89,22 +105,48 @@ class Novelty:
         ModelError
             When the vectors are of another network.
         """
+        self._take(vectors)
+        away = _to_length_one(vectors) - self.mean
+        rest = away - (away @ self.axes.T) @ self.axes
+        return np.asarray(np.linalg.norm(rest, axis=1), dtype=np.float64)
+
+    def log_odds(self, vectors: _Vectors) -> dict[str, NDArray[np.float64]]:
+        """Measure how much rather than slices pictures are of each of the other kinds.
+
+        Returns
+        -------
+        dict
+            For each kind float64, ``(n,)``; above 0 it is more probable than a slice, both
+            being as frequent.
+
+        Raises
+        ------
+        ModelError
+            When the vectors are of another network.
+        """
+        self._take(vectors)
+        return {
+            name: vectors.astype(np.float64) @ weights[:-1] + weights[-1]
+            for name, weights in self.others.items()
+        }
+
+    def _take(self, vectors: _Vectors) -> None:
         if vectors.shape[1:] != self.mean.shape:
             raise ModelError(
                 f"the novelty score is for {self.mean.size} features, the network has "
                 f"{vectors.shape[-1]}; calibrate the model again"
             )
-        away = _to_length_one(vectors) - self.mean
-        rest = away - (away @ self.axes.T) @ self.axes
-        return np.asarray(np.linalg.norm(rest, axis=1), dtype=np.float64)
 
     def to_bytes(self) -> bytes:
-        """Write it as a safetensors file in half precision."""
+        """Write it as a safetensors file: the plane in half precision, the rest in single."""
         # In C order: the library writes the bytes as they lie in memory, whatever their order.
-        arrays = {"mean": self.mean, "axes": self.axes}
-        content: bytes = save(
-            {name: np.ascontiguousarray(x, dtype=np.float16) for name, x in arrays.items()}
-        )
+        plane = {"mean": self.mean, "axes": self.axes}
+        arrays = {name: np.ascontiguousarray(x, dtype=np.float16) for name, x in plane.items()}
+        arrays |= {
+            _OTHER + name: np.ascontiguousarray(x, dtype=np.float32)
+            for name, x in self.others.items()
+        }
+        content: bytes = save(arrays)
         return content
 
     @classmethod
@@ -117,9 +159,14 @@ class Novelty:
             When it is not such a file; `source` is named.
         """
         arrays = _read_arrays(data, source)
+        others = {
+            name.removeprefix(_OTHER): arrays.pop(name)
+            for name in sorted(arrays)
+            if name.startswith(_OTHER)
+        }
         if set(arrays) != {"mean", "axes"}:
             raise ModelError(f"{source} holds {sorted(arrays)} where mean and axes are wanted")
-        return cls(arrays["mean"], arrays["axes"])
+        return cls(arrays["mean"], arrays["axes"], others)
 
 
 def pool_features(features: NDArray[np.float32]) -> _Vectors:
@@ -161,6 +208,36 @@ def fit_novelty(vectors: _Vectors, groups: Sequence[str]) -> tuple[Novelty, NDAr
     for others, these in selection.GroupKFold(folds).split(vectors, groups=named):
         scores[these] = _lay(vectors[others]).score(vectors[these])
     return _lay(vectors), scores
+
+
+def fit_other(slices: _Vectors, other: _Vectors) -> _Vectors:
+    """Learn to tell another kind of pictures from slices.
+
+    Parameters
+    ----------
+    slices, other
+        ``(n, channels)`` and ``(m, channels)``; see `pool_features`. Each side counts as
+        much, however many there are.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, ``(channels + 1,)``: as `Novelty` takes it.
+
+    Raises
+    ------
+    MissingExtraError
+        When scikit-learn is not installed.
+    """
+    linear = require("sklearn.linear_model", _FEATURE, "evaluate")
+    scaler = require("sklearn.preprocessing", _FEATURE, "evaluate").StandardScaler()
+    vectors = scaler.fit_transform(np.concatenate([slices, other]).astype(np.float64))
+    kinds = np.repeat([False, True], [len(slices), len(other)])
+    model = linear.LogisticRegression(C=_PENALTY, class_weight="balanced", max_iter=2000)
+    model.fit(vectors, kinds)
+    weights = model.coef_[0] / scaler.scale_
+    constant = model.intercept_[0] - scaler.mean_ @ weights
+    return np.append(weights, constant).astype(np.float32)
 
 
 def _lay(vectors: _Vectors) -> Novelty:

@@ -42,6 +42,13 @@ _SHARE = click.FloatRange(0.5, 1, max_open=True)
     help="Show the slices under eight looks too, so that a look is not taken for something "
     "strange. Nine times as long.",
 )
+@click.option(
+    "--refuse",
+    multiple=True,
+    metavar="REASON",
+    help="Call what looks like the pictures that the manifest excludes for this reason not "
+    "assessable, such as CT; may be repeated.",
+)
 @click.option("--seen", is_flag=True, help="Go on even with slices it was trained on.")
 @click.option("--model-version", help="Version of the new bundle; the old one's with -calibrated.")
 @click.option("--limitations", help="A sentence for the card: what to mind. The old one's if not.")
@@ -105,6 +112,11 @@ def _summary(card: Card) -> str:
         )
     lines.append(f"assessable: {found['accepted']:.3f} of these slices")
     lines += [f"  {look:<18}{x:.3f}" for look, x in found.get("accepted_under", {}).items()]
+    for kind, row in found.get("others", {}).items():
+        lines.append(
+            f"{kind} refused: {row['refused']['as they are']:.3f} of {row['n']} pictures of "
+            f"{row['groups']} groups, and {row['slices_refused']['as they are']:.4f} of the slices"
+        )
     leaky = {True: "LEAKY", False: "unseen patients", None: "not known whether it leaks"}
     lines.append(f"{leaky[found['leaky']]}: {found['leaky_reason']}")
     return "\n".join(lines)
