@@ -6,11 +6,14 @@ maps, the painting over of tumours. It takes NumPy and Pillow alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from tumorlens.images.percentiles import percentiles
 
 __all__ = ["Box", "fill_largest", "find_head", "find_head_box", "find_tissue_box", "widen"]
 
@@ -117,12 +120,14 @@ def _look_at_all(grey: Grey) -> Box:
 def _look(grey: Grey) -> tuple[Box, Mask]:
     """Find the head in a thumbnail: its box in the picture, and itself."""
     thumb, step = _thumb(grey)
-    air, bright = (float(value) for value in np.percentile(thumb, (_BLACK, _WHITE)))
+    air, bright = percentiles(thumb, (_BLACK, _WHITE)).tolist()
     head = _head_pieces(_without_margin(thumb, air, bright))
     if head.any():
         # As many as before may be brighter, but now of the head alone.
         few = max(1, round((1 - _WHITE / 100) * thumb.size))
-        own = np.sort(thumb[head])[-min(few, int(head.sum()))]
+        inside = thumb[head]
+        rank = inside.size - min(few, inside.size)
+        own = np.partition(inside, rank)[rank]
         if bright - air > _GLARE * (own - air):
             head = _head_pieces(_without_margin(thumb, air, float(own)))
     return _box(head, step, grey.shape), head
@@ -149,6 +154,8 @@ def _extent(counts: NDArray[np.int_]) -> tuple[int, int]:
 def _without_margin(thumb: Grey, air: float, bright: float) -> Mask:
     """Say what is brighter than air, but for plain bright lines along the sides."""
     tissue = thumb > air + _AIR * (bright - air)
+    if not any(line.all() for line in (tissue[0], tissue[-1], tissue[:, 0], tissue[:, -1])):
+        return tissue
     even = _EVEN * (bright - air)
     inner = tissue, thumb
     for turns in range(4):
@@ -163,30 +170,31 @@ def _without_margin(thumb: Grey, air: float, bright: float) -> Mask:
 def _head_pieces(tissue: Mask) -> Mask:
     """Keep the pieces of a mask that are a head or parts of it."""
     pieces, count = _label(tissue)
+    if count < 2:
+        return tissue
     core = np.bincount(pieces[_eroded(tissue)], minlength=count + 1)
     core[0] = 0
     if not core.any():  # thin lines and specks alone
         return tissue
     main = int(core.argmax())
-    left, top, right, bottom = _bounds(pieces == main)
+    boxes = _boxes(pieces, count)
+    left, top, right, bottom = boxes[:, main].tolist()
     near = round(_NEAR * max(right - left, bottom - top))  # as a scalp is
     inside = left - near, top - near, right + near, bottom + near
-    corners = set(pieces[[0, 0, -1, -1], [0, -1, 0, -1]].tolist())
-    kept = [main]
+    large = core >= _PART * core[main]
+    kept = large.copy()
+    kept[pieces[[0, 0, -1, -1], [0, -1, 0, -1]]] = False
+    kept[main] = True
     for piece in range(1, count + 1):
-        if piece == main:
-            continue
-        if core[piece] >= _PART * core[main]:
-            if piece not in corners:
-                kept.append(piece)
-        elif _belongs(pieces == piece, inside):
-            kept.append(piece)
-    return np.isin(pieces, kept)
+        if not large[piece]:
+            kept[piece] = _belongs(pieces, piece, boxes[:, piece].tolist(), inside)
+    kept[0] = False
+    return np.asarray(kept[pieces])
 
 
-def _belongs(piece: Mask, head: Box) -> bool:
+def _belongs(pieces: NDArray[np.int64], piece: int, box: Sequence[int], head: Box) -> bool:
     """Say whether a piece lies in a head's box, or goes round it as a scalp does."""
-    left, top, right, bottom = _bounds(piece)
+    left, top, right, bottom = box
     own = (right - left) * (bottom - top)
     wide = max(0, min(right, head[2]) - max(left, head[0]))
     high = max(0, min(bottom, head[3]) - max(top, head[1]))
@@ -194,13 +202,22 @@ def _belongs(piece: Mask, head: Box) -> bool:
         return True
     if wide * high < 0.5 * (head[2] - head[0]) * (head[3] - head[1]):
         return False
-    inner = piece[top + 2 : bottom - 2, left + 2 : right - 2]
-    return bool(inner.sum() > (1 - _STRAIGHT) * piece.sum())
+    around = pieces == piece
+    inner = around[top + 2 : bottom - 2, left + 2 : right - 2]
+    return bool(inner.sum() > (1 - _STRAIGHT) * around.sum())
 
 
-def _bounds(piece: Mask) -> Box:
-    x, y = np.flatnonzero(piece.any(axis=0)), np.flatnonzero(piece.any(axis=1))
-    return int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1
+def _boxes(pieces: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Lay a box around each piece: left, top, right and bottom edge by its number, from 1 on."""
+    y, x = np.nonzero(pieces)
+    piece = pieces[y, x]
+    edges = np.zeros((4, count + 1), dtype=np.int64)
+    edges[:2] = max(pieces.shape)
+    np.minimum.at(edges[0], piece, x)
+    np.minimum.at(edges[1], piece, y)
+    np.maximum.at(edges[2], piece, x + 1)
+    np.maximum.at(edges[3], piece, y + 1)
+    return edges
 
 
 def widen(mask: Mask) -> Mask:
@@ -223,20 +240,22 @@ def _label(mask: Mask) -> tuple[NDArray[np.int64], int]:
     # The runs of the row above that touch each run: from the first to before the last.
     first = np.searchsorted(ends, starts - width, side="right")
     last = np.searchsorted(starts, ends - width, side="left")
-    parents = list(range(starts.size))
-    for run, (above, past) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
-        for other in range(above, past):
+    # Each joins the first it touches; that alone is most of the work. Few touch several.
+    parents = np.where(last > first, first, np.arange(starts.size))
+    for run in np.flatnonzero(last - first > 1).tolist():
+        for other in range(first[run] + 1, last[run]):
             one, two = _root(parents, run), _root(parents, other)
             parents[max(one, two)] = min(one, two)
-    roots = np.array([_root(parents, run) for run in parents], dtype=np.int64)
-    names, numbers = np.unique(roots, return_inverse=True)
+    while (parents != (above := parents[parents])).any():
+        parents = above
+    is_root = parents == np.arange(starts.size)
+    numbers = np.cumsum(is_root)[parents]
     pieces = np.zeros(mask.shape, dtype=np.int64)
-    pieces[mask] = np.repeat(numbers + 1, ends - starts)
-    return pieces, names.size
+    pieces[mask] = np.repeat(numbers, ends - starts)
+    return pieces, int(is_root.sum())
 
 
-def _root(parents: list[int], run: int) -> int:
-    while parents[run] != run:
-        parents[run] = parents[parents[run]]
-        run = parents[run]
+def _root(parents: NDArray[np.int64], run: int) -> int:
+    while (above := int(parents[run])) != run:
+        run = above
     return run

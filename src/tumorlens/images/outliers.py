@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.images.percentiles import count_levels
 from tumorlens.images.slice import Slice
 
 __all__ = ["leave_out", "thin"]
@@ -57,7 +58,9 @@ def leave_out(picture: Slice) -> tuple[Slice, str | None]:
         What was left out, for people.
     """
     pixels = picture.pixels
-    low, high = _bounds(np.sort(thin(pixels), axis=None, kind="stable").astype(np.float64))
+    low, high = _bounds(_ordered(thin(pixels)))
+    if low <= pixels.min() and pixels.max() <= high:
+        return picture, None
     dark, bright = pixels < low, pixels > high
     count = int(dark.sum() + bright.sum())
     if not count or count == pixels.size:
@@ -77,6 +80,13 @@ def thin(pixels: NDArray[Any]) -> NDArray[Any]:
     """Take every so many pixels of a large picture: enough to know its greys by."""
     step = max(1, int(np.ceil(np.sqrt(pixels.size / _SAMPLE))))
     return pixels[::step, ::step]
+
+
+def _ordered(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    """Put the values of a picture in order."""
+    if pixels.dtype == np.uint8:
+        return np.repeat(np.arange(256, dtype=np.float64), count_levels(pixels))
+    return np.sort(pixels, axis=None, kind="stable").astype(np.float64)
 
 
 def _bounds(values: NDArray[np.float64]) -> tuple[float, float]:

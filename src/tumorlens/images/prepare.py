@@ -25,7 +25,7 @@ lets no few pixels decide what black is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from PIL import Image
 
 from tumorlens.images.head import Box, find_head_box, find_tissue_box, widen
 from tumorlens.images.outliers import leave_out, thin
+from tumorlens.images.percentiles import count_levels, percentiles, percentiles_of_levels
 from tumorlens.images.slice import Slice
 
 __all__ = ["PREPARATION", "PREPARATIONS", "Prepared", "prepare", "prepare_mask", "to_tensor"]
@@ -47,6 +48,7 @@ _MARGIN: Final = 0.02  # of the box, added on each side
 _LARGEST: Final = 4096  # side of a box, in pixels, that is resampled at once
 _BLACK, _WHITE = 1.0, 99.5  # percentiles stretched to 0 and 1
 _FEW: Final = 0.5  # percentile: as many pixels may be darker than black is
+_EIGHT_BITS: Final = np.arange(256, dtype=np.float32) / np.float32(255)
 _GLARE: Final = 2.0  # from black to white: as much brighter than white a pixel may be
 
 
@@ -115,13 +117,13 @@ def prepare(picture: Slice, size: int, preparation: str = PREPARATION) -> Prepar
         grey -= grey.min()  # what is added around the picture is as dark as its own darkest
         box = _square(find_tissue_box(grey))
         pixels = _resample(grey, box, size)
-        black, white = (float(value) for value in np.percentile(pixels, (_BLACK, _WHITE)))
+        black, white = percentiles(pixels, (_BLACK, _WHITE)).tolist()
     else:
-        grey = _without_extremes(grey)
+        grey = _without_extremes(grey, picture.pixels)
         found, head = find_head_box(grey)
         box = _square(found)
         pixels = _resample(grey, box, size)
-        black = float(np.percentile(pixels, _BLACK))
+        black = float(percentiles(pixels, _BLACK))
         white = _white(pixels, _in_box(head, grey.shape, box, size))
     contrast = max(0.0, white - black)
     if contrast > 0:
@@ -178,11 +180,19 @@ def to_tensor(
     return np.repeat(np.expand_dims(scaled, axis), channels, axis=axis)
 
 
-def _without_extremes(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring the few darkest and brightest pixels to their like, and black to 0."""
-    black, white = (np.float32(v) for v in np.percentile(thin(grey), (_FEW, 100 - _FEW)))
-    kept = np.clip(grey - black, np.float32(0), np.float32(1 + _GLARE) * (white - black))
-    return np.asarray(kept, dtype=np.float32)
+def _without_extremes(grey: NDArray[np.float32], pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Bring the few darkest and brightest pixels to their like, and black to 0, in place."""
+    shares = (_FEW, 100 - _FEW)
+    if pixels.dtype == np.uint8:  # whose values are few, and can be counted
+        found = percentiles_of_levels(_EIGHT_BITS, count_levels(thin(pixels)), shares)
+    else:
+        found = percentiles(thin(grey), shares)
+    black, white = (np.float32(value) for value in found)
+    most = np.float32(1 + _GLARE) * (white - black)
+    if black or grey.min() < 0 or grey.max() > most:
+        grey -= black
+        np.clip(grey, np.float32(0), most, out=grey)
+    return grey
 
 
 def _in_box(
@@ -202,9 +212,9 @@ def _in_box(
 def _white(pixels: NDArray[np.float32], head: NDArray[np.bool_]) -> float:
     """Find the value that few pixels of the head surpass, few as counted in the whole input."""
     if not head.any():
-        return float(np.percentile(pixels, _WHITE))
+        return float(percentiles(pixels, _WHITE))
     share = min(100.0, (100 - _WHITE) * pixels.size / int(head.sum()))
-    return float(np.percentile(pixels[head], 100 - share))
+    return float(percentiles(pixels[head], 100 - share))
 
 
 def _square(box: Box) -> Box:
