@@ -18,6 +18,7 @@ from tumorlens.data.manifest import read_manifest
 from tumorlens.errors import DataError, OutputError, TumorLensError
 
 SMALL = ["--network", "tiny", "--size", "32", "--epochs", "1", "--weights", "random"]
+NO_TEXT = os.fsdecode(b"b\xe9b\xe9.png")
 
 
 def run(*arguments: str | Path) -> Result:
@@ -30,6 +31,16 @@ def run(*arguments: str | Path) -> Result:
 @pytest.fixture
 def heads(tmp_path: Path) -> Path:
     return write_heads(tmp_path / "heads", training=5, testing=2)
+
+
+@pytest.fixture
+def odd_set(tmp_path: Path) -> Path:
+    """Twelve pictures, one with a name that is no text, and a file that is none."""
+    root = write_heads(tmp_path / "odd", training=2, testing=1)
+    folder = root / "Training" / "glioma"
+    next(folder.iterdir()).rename(folder / NO_TEXT)
+    (folder / "\x1b[2J\nfake.png").write_bytes(b"no picture")
+    return root
 
 
 @pytest.fixture
@@ -86,15 +97,16 @@ def test_split_can_write_elsewhere_and_keep(manifest: Path, tmp_path: Path) -> N
     assert (tmp_path / "other.csv").read_bytes() == manifest.read_bytes()
 
 
-def test_names_that_are_no_text_survive(heads: Path, tmp_path: Path) -> None:
-    folder = heads / "Training" / "glioma"
-    name = os.fsdecode(b"b\xe9b\xe9.png")
-    next(folder.iterdir()).rename(folder / name)
-    assert run("data", "manifest", heads, "--out", tmp_path / "m.csv").exit_code == 0
-    assert run("data", "split", tmp_path / "m.csv", "--overwrite").exit_code == 0
-    (path,) = (e.path for e in read_manifest(tmp_path / "m.csv").entries if name in e.path)
+def test_names_that_are_no_text_survive(odd_set: Path, tmp_path: Path) -> None:
+    assert run("data", "manifest", odd_set, "--out", tmp_path / "m.csv").exit_code == 1
+    split = ["data", "split", tmp_path / "m.csv", "--folds", "2", "--overwrite"]
+    assert run(*split).exit_code == 0
+    (path,) = (e.path for e in read_manifest(tmp_path / "m.csv").entries if NO_TEXT in e.path)
     assert (tmp_path / path).is_file()
-    assert run("data", "audit", tmp_path / "m.csv", "--out", tmp_path / "report").exit_code == 0
+    result = run("data", "audit", tmp_path / "m.csv", "--out", tmp_path / "report")
+    assert result.exit_code == 0, "what cannot be read is in no manifest"
+    assert "pictures                          12" in result.stdout
+    assert "glioma       test pictures with a twin in training: 0 exact" in result.stdout
     json.loads((tmp_path / "report" / "audit.json").read_text(encoding="utf-8"))
     (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
 
@@ -108,33 +120,20 @@ def test_a_folder_that_is_taken_is_refused_before_the_work(tmp_path: Path) -> No
             run("data", "audit", "no data: it would be looked at later", "--out", tmp_path / out)
 
 
-def test_an_unreadable_file_s_name_cannot_command_a_terminal(heads: Path, tmp_path: Path) -> None:
-    (heads / "Training" / "glioma" / "\x1b[2J\nfake.png").write_bytes(b"no picture")
-    for command in ("manifest", "audit"):
-        done = run("data", command, heads, "--out", tmp_path / command)
-        assert done.exit_code == 1
-        assert "�[2J�fake.png" in done.stderr
-        assert "\x1b" not in done.output
-
-
-def test_an_unreadable_file_shows_in_the_exit_status(heads: Path, tmp_path: Path) -> None:
-    (heads / "Training" / "glioma" / "broken.png").write_bytes(b"no picture")
-    result = run("data", "manifest", heads, "--out", tmp_path / "m.csv")
-    assert result.exit_code == 1
-    assert "broken.png" in result.stderr
-    assert len(read_manifest(tmp_path / "m.csv").entries) == 28
-    result = run("data", "audit", heads, "--out", tmp_path / "report")
-    assert result.exit_code == 1
-    assert (tmp_path / "report" / "index.html").is_file()
-
-
-def test_audit_prints_totals_for_people_and_programs(heads: Path, tmp_path: Path) -> None:
-    result = run("data", "audit", heads, "--out", tmp_path / "one")
-    assert result.exit_code == 0
-    assert "pictures                          28" in result.stdout
-    assert "glioma       test pictures with a twin in training: 0 exact" in result.stdout
-    result = run("data", "audit", heads, "--out", tmp_path / "two", "--json")
-    assert json.loads(result.stdout)["pictures"] == 28
+@pytest.mark.parametrize("command", ["manifest", "audit"])
+def test_an_unreadable_file_is_named_and_the_rest_is_done(
+    command: str, odd_set: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    done = run("data", command, odd_set, "--out", out, *["--json"] * (command == "audit"))
+    assert done.exit_code == 1
+    assert "�[2J�fake.png" in done.stderr, "a name cannot command a terminal"
+    assert "\x1b" not in done.output
+    if command == "audit":
+        assert json.loads(done.stdout)["pictures"] == 12
+        assert (out / "index.html").is_file()
+    else:
+        assert len(read_manifest(out).entries) == 12
 
 
 def test_an_unknown_class_is_named_with_the_accepted_ones(heads: Path, tmp_path: Path) -> None:
