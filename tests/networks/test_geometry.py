@@ -18,7 +18,7 @@ from tumorlens.networks.geometry import CellGrid, cell_grid
 from tumorlens.networks.network import build_network, feature_layer
 
 
-def reached(model: Any, size: int, batch: int = 32) -> NDArray[np.bool_]:
+def reached(model: Any, size: int, batch: int = 8) -> NDArray[np.bool_]:
     """Which row of the input reaches which row of cells: ``(cells, size)``."""
     rows = []
     for start in range(0, size, batch):
