@@ -47,6 +47,7 @@ def test_public_names_are_exactly_these_and_sorted() -> None:
         "UnsafeModelError",
         "Volume",
         "VolumeAnswer",
+        "VolumeExplanation",
         "load",
         "read_slices",
         "read_volume",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         UnsafeModelError,
     )
     from tumorlens.explain.explanation import Explanation
+    from tumorlens.explain.volume_explanation import VolumeExplanation
     from tumorlens.images.read import read_slices
     from tumorlens.images.slice import Slice
     from tumorlens.images.volume import Volume
@@ -48,6 +49,7 @@ __all__ = [
     "UnsafeModelError",
     "Volume",
     "VolumeAnswer",
+    "VolumeExplanation",
     "load",
     "read_slices",
     "read_volume",
@@ -62,6 +64,7 @@ _HOME = {
     "Slice": "images.slice",
     "Volume": "images.volume",
     "VolumeAnswer": "volume_answer",
+    "VolumeExplanation": "explain.volume_explanation",
     "load": "classifier",
     "read_slices": "images.read",
     "read_volume": "sources.series",

@@ -30,6 +30,7 @@ from tumorlens.trust.prediction_set import choose_set, softmax
 if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
     from tumorlens.explain.inner import FloatNetwork
+    from tumorlens.explain.volume_explanation import VolumeExplanation
     from tumorlens.images.geometry import Plane
     from tumorlens.volume_answer import VolumeAnswer
 
@@ -229,11 +230,55 @@ class Classifier:
             When it cannot be read, or none of its slices can.
         """
         from tumorlens.explain.scan import answer_scan  # noqa: PLC0415
+
+        return answer_scan(self, self._volume(source, plane))
+
+    def explain_volume(
+        self,
+        source: Volume | str | os.PathLike[str],
+        *,
+        plane: Plane | None = None,
+        method: str = "gradcam",
+        layer: str | None = None,
+        target: str | None = None,
+        versus: str | None = None,
+    ) -> VolumeExplanation:
+        """Show where in a volume the evidence for a class lies, in the scan's own voxels.
+
+        Parameters
+        ----------
+        source, plane
+            As `predict_volume` takes them.
+        method, layer, versus
+            As `explain` takes them.
+        target
+            The class to explain in all slices; that of the volume when ``None``.
+
+        Returns
+        -------
+        VolumeExplanation
+            The map on one scale for all slices, with the answer for the volume. It holds 4
+            bytes a voxel; slices are read one after the other.
+
+        Raises
+        ------
+        UnreadableImageError
+            When it cannot be read, or none of its slices can.
+        ValueError, MissingExtraError
+            As `explain`.
+        """
+        from tumorlens.explain.explainer import Question  # noqa: PLC0415
+        from tumorlens.explain.volume_evidence import explain_volume  # noqa: PLC0415
+
+        question = Question(method, layer, target, versus)
+        return explain_volume(self, self._volume(source, plane), question)
+
+    def _volume(self, source: Volume | str | os.PathLike[str], plane: Plane | None) -> Volume:
         from tumorlens.sources.series import read_volume  # noqa: PLC0415
 
         if not isinstance(source, Volume):
-            source = read_volume(source, plane)
-        return answer_scan(self, source if plane is None else source.in_plane(plane))
+            return read_volume(source, plane)
+        return source if plane is None else source.in_plane(plane)
 
     def predict_prepared(
         self, batch: Sequence[Slice], prepared: Sequence[Prepared]

@@ -108,6 +108,8 @@ class VolumeAnswer:
         Name and version of the model.
     peak
         Where the evidence is strongest, or ``None``: no tumour, or no place speaks for it.
+    counted
+        The slices that counted.
     """
 
     path: str | None
@@ -124,6 +126,7 @@ class VolumeAnswer:
     look_first: tuple[int, ...]
     model: str
     peak: Peak | None = None
+    counted: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Give the answer as ``tumorlens predict --json`` prints it."""
@@ -180,18 +183,16 @@ def agree(
     VolumeAnswer
         Without its peak.
     """
-    largest = max((area for a, area in zip(answers, areas, strict=True) if a.assessable), default=0)
-    small = [
-        a.assessable and area < _SMALL * largest for a, area in zip(answers, areas, strict=True)
-    ]
+    counts = _counted(answers, areas)
+    used = [a for a, one in zip(answers, counts, strict=True) if one]
+    small = sum(a.assessable for a in answers) - len(used)
     blank = [a.reason == "the picture is blank" for a in answers]
-    used = [a for a, tiny in zip(answers, small, strict=True) if a.assessable and not tiny]
-    known = (path, first, plane, slices, len(used), sum(small) + sum(blank))
+    known = (path, first, plane, slices, len(used), small + sum(blank))
     if not used:
         return VolumeAnswer(*known, None, None, {}, (), None, (), card.id)
-    means, counts = _smoothed(used, card.classes, max(1, round(_REACH / max(spacing, 1e-3))))
+    means, several = _smoothed(used, card.classes, max(1, round(_REACH / max(spacing, 1e-3))))
     tumours = [i for i, name in enumerate(card.classes) if name != _NO_TUMOUR]
-    evidence = means[:, tumours].max(axis=1) * counts
+    evidence = means[:, tumours].max(axis=1) * several
     at = int(evidence.argmax())
     row = means[at]
     best = tumours[int(row[tumours].argmax())]
@@ -199,7 +200,7 @@ def agree(
         label, run = _NO_TUMOUR, None
     else:
         label = card.classes[best]
-        run = _run(used, means[:, best] * counts, at)
+        run = _run(used, means[:, best] * several, at)
     order = np.argsort(-evidence, kind="stable")[:_SHOWN]
     chosen = choose_set(row, card.classes, level=card.set_level, thresholds=card.set_thresholds)
     return VolumeAnswer(
@@ -211,7 +212,15 @@ def agree(
         run,
         tuple(used[i].slice for i in order),
         card.id,
+        counted=tuple(a.slice for a in used),
     )
+
+
+def _counted(answers: Sequence[Prediction], areas: Sequence[float]) -> list[bool]:
+    """Say of each slice whether it counts: it can be assessed, and shows enough of the brain."""
+    pairs = list(zip(answers, areas, strict=True))
+    largest = max((area for a, area in pairs if a.assessable), default=0)
+    return [a.assessable and area >= _SMALL * largest for a, area in pairs]
 
 
 def _smoothed(

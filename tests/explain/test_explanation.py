@@ -91,6 +91,8 @@ def test_the_record_holds_what_is_promised(explanation: Explanation, tmp_path: P
         "versus",
         "engine",
         "float_label",
+        "plane",
+        "peak",
         "flags",
         "shape",
         "cells",

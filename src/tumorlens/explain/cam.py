@@ -237,18 +237,22 @@ class Method:
         network about changed pictures instead.
     of_class
         Whether the map is about a class at all.
+    shared
+        Whether each place holds its share of a mean over all places; times their number it
+        is in logits.
     """
 
     title: str
     formula: Callable[[Map, Map], Map] | None
     of_class: bool = True
+    shared: bool = False
 
 
 METHODS: Final[dict[str, Method]] = {
-    "gradcam": Method("Grad-CAM", grad_cam),
+    "gradcam": Method("Grad-CAM", grad_cam, shared=True),
     "gradcam++": Method("Grad-CAM++", grad_cam_plus_plus),
-    "hirescam": Method("HiResCAM", hires_cam),
-    "layercam": Method("LayerCAM", layer_cam),
+    "hirescam": Method("HiResCAM", hires_cam, shared=True),
+    "layercam": Method("LayerCAM", layer_cam, shared=True),
     "eigencam": Method("Eigen-CAM", lambda activations, _: eigen_cam(activations), of_class=False),
     "scorecam": Method("Score-CAM", None),
     "occlusion": Method("Occlusion", None),

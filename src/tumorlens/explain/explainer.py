@@ -296,6 +296,7 @@ class _Case:
         scaled, flat = scale_map(cells)
         height, width = self._picture.height, self._picture.width
         placed = place_map(scaled, place, self._prepared, height, width)
+        peak = float(cells.max()) * float(placed.max())
         # Between the cells' centres the peak may be missed; 1 still means the most important.
         heat, flat_here = scale_map(placed, out=placed)
         return Explanation(
@@ -306,6 +307,7 @@ class _Case:
             target=self._target,
             versus=self._question.versus,
             flat=flat or flat_here,
+            peak=0.0 if flat or flat_here else peak * self._places(cells),
             prediction=self._prediction,
             picture=self._picture,
             grid=place,
@@ -322,6 +324,10 @@ class _Case:
         activations, layer = evidence.activations, evidence.layer
         pixels = self._prepared.pixels
         return score_channels(activations, layer, pixels, self._score, self._progress), layer
+
+    def _places(self, cells: Map) -> int:
+        """Say how many places share the score, so that a place's part is in logits."""
+        return cells.size if METHODS[self._question.method].shared else 1
 
     def _score(self, pixels: Map) -> Map:
         """Score prepared pictures for the target, with the network that answers."""

@@ -46,6 +46,8 @@ class Explanation:
         The class that the target is held against, or ``None``.
     flat
         True when no place speaks for the class; the map is zero then.
+    peak
+        What 1 on the map stands for; `evidence` has the unit. 0 where it is flat.
     prediction
         The answer for the slice.
     picture
@@ -67,11 +69,22 @@ class Explanation:
     target: str
     versus: str | None
     flat: bool
+    peak: float
     prediction: Prediction
     picture: Slice
     grid: FeatureLayer
     engine: str
     float_label: str | None = None
+
+    @property
+    def evidence(self) -> NDArray[np.float32]:
+        """The map before it is scaled to its peak, so that slices compare; float32.
+
+        Of Grad-CAM in logits: what each place says for the class above the bias, cut to zero
+        below it. The logit is their mean and the bias, or where the head takes a smooth
+        maximum, their smooth maximum. Of other methods in a unit of their own.
+        """
+        return self.map * np.float32(self.peak)
 
     def overlay(self, alpha: float = 0.6, colormap: str = "inferno") -> Image.Image:
         """Lay the map over the slice, in the slice's own size.
@@ -143,6 +156,8 @@ class Explanation:
             "versus": self.versus,
             "engine": self.engine,
             "float_label": self.float_label,
+            "plane": None if self.picture.geometry is None else self.picture.geometry.plane,
+            "peak": self.peak,
             "flags": {"flat": self.flat, "assessable": self.prediction.assessable},
             "shape": list(self.map.shape),
             "cells": list(self.cells.shape),

@@ -22,7 +22,7 @@ from tumorlens.volume_answer import Peak, VolumeAnswer, agree
 
 _KEPT = 16_384  # answers: no scan has more slices, and pictures are not kept for ever
 
-__all__ = ["answer_scan", "answer_volume", "find_peak", "predict_scans"]
+__all__ = ["answer_scan", "answer_volume", "find_peak", "predict_scans", "read_answers"]
 
 
 def predict_scans(
@@ -54,8 +54,13 @@ def predict_scans(
         elif isinstance(item, Failure):
             yield item
         else:
-            rows.append((item[0], replace(item[1], pixels=item[1].pixels[:1, :1])))
+            rows.append(_slim(item))
             yield item[0]
+
+
+def _slim(row: Answered) -> Answered:
+    """Keep an answer without the pixels that the network saw."""
+    return row[0], replace(row[1], pixels=row[1].pixels[:1, :1].copy())
 
 
 def _of(volume: Volume, rows: deque[Answered]) -> list[Answered]:
@@ -72,11 +77,34 @@ def answer_scan(classifier: Explainable, volume: Volume) -> VolumeAnswer:
     UnreadableImageError
         When none of its slices can be read.
     """
-    found = [x for x in answer_units(classifier, [volume]) if not isinstance(x, Volume)]
-    rows = [item for item in found if not isinstance(item, Failure)]
-    if not rows:
-        raise next(item.error for item in found if isinstance(item, Failure))
-    return answer_volume(classifier, volume, rows)
+    return answer_volume(classifier, volume, read_answers(classifier, volume))
+
+
+def read_answers(
+    classifier: Explainable, volume: Volume, failures: list[Failure] | None = None
+) -> list[Answered]:
+    """Read and answer all slices of a volume, and keep the answers without what was seen.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    volume
+        The volume.
+    failures
+        Gets what could not be read. When ``None``, the first one is raised if no slice can be.
+    """
+    rows, missed = list[Answered](), list[Failure]()
+    for item in answer_units(classifier, [volume]):
+        if isinstance(item, Failure):
+            missed.append(item)
+        elif not isinstance(item, Volume):
+            rows.append(_slim(item))
+    if failures is not None:
+        failures += missed
+    elif not rows:
+        raise missed[0].error
+    return rows
 
 
 def answer_volume(

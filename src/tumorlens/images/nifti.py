@@ -28,6 +28,10 @@ __all__ = ["read_nifti"]
 _TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI counts to the right and to the front
 _LUMA: Final = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _MGH: Final = b"\0\0\0\1"
+_PLACE: Final = (
+    *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
+)
 _PAIRS: Final = (b"ni1\0", b"ni2\0")
 _HINT: Final = "open it in a viewer of volumes and save it again as NIfTI"
 
@@ -92,7 +96,26 @@ def _volume(image: Any, plane: Plane, path: str | None, source: str, limits: Lim
         notes=_several(image),
         stored=VolumeGeometry(affine, voxels.shape),
         recut=lambda other: _volume(image, other, path, source, limits),
+        form=_form(image, voxels.shape),
     )
+
+
+def _form(image: Any, shape: tuple[int, int, int]) -> Any:
+    """Copy what a NIfTI header says of the place of its first volume, and no word of it.
+
+    The texts of a header may name the patient.
+    """
+    old = image.header
+    if "sform_code" not in getattr(old, "keys", tuple)():
+        return None
+    new = type(old)(endianness="<")
+    new.set_data_dtype(np.float32)
+    new.set_data_shape(shape)
+    for name in _PLACE:
+        new[name] = old[name]
+    new["pixdim"][:4] = old["pixdim"][:4]
+    new["xyzt_units"] = int(old["xyzt_units"]) % 8  # of space, not of time
+    return new
 
 
 @contextmanager

@@ -52,6 +52,9 @@ class Volume(Sequence[Slice]):
         or some are missing; `geometry` lays them evenly from the first to the last. Else empty.
     recut
         Cuts it into slices of another plane; see `in_plane`.
+    form
+        A NIfTI header of nibabel that tells of the place of the voxels as the file does, and of
+        nothing else; ``None`` of other formats.
     """
 
     geometry: VolumeGeometry
@@ -65,6 +68,15 @@ class Volume(Sequence[Slice]):
     stored: VolumeGeometry | None = None
     positions: tuple[Point, ...] = ()
     recut: Callable[[Plane], Volume] | None = None
+    form: Any = None
+
+    @property
+    def grid(self) -> VolumeGeometry:
+        """Where the voxels lie as the source has them; `stored` where that is known."""
+        if self.stored is not None:
+            return self.stored
+        affine = np.ascontiguousarray(self.geometry.affine[:, [2, 1, 0, 3]])
+        return VolumeGeometry(affine, self.geometry.shape[::-1])
 
     def in_plane(self, plane: Plane) -> Volume:
         """Cut it into slices of another plane.

@@ -1,0 +1,59 @@
+"""From the pixels of slices to the voxels of the file or series that they were cut from.
+
+Slices are cut along the axes of the source, whichever plane they show, so that each voxel lies
+in one slice. Where pixels were made square it lies between two of them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorlens.images.volume import Volume
+
+__all__ = ["Lattice"]
+
+_WHOLE: Final = 1e-3  # pixels: places nearer than this to a pixel are that pixel
+
+
+class Lattice:
+    """Voxels in the order of a source, filled slice by slice.
+
+    Parameters
+    ----------
+    volume
+        Whose slices come.
+    """
+
+    def __init__(self, volume: Volume) -> None:
+        self.values: NDArray[np.float32] = np.zeros(volume.grid.shape, dtype=np.float32)
+        """float32, three axes as the source has them; 0 where no slice was put."""
+        step = np.linalg.solve(volume.geometry.affine, volume.grid.affine)
+        axes = [int(np.abs(step[k, :3]).argmax()) for k in range(3)]
+        places = [
+            step[k, axis] * np.arange(self.values.shape[axis]) + step[k, 3]
+            for k, axis in enumerate(axes)
+        ]
+        self._view = np.moveaxis(self.values, axes, (0, 1, 2))
+        self._slices = np.rint(places[0]).astype(int)
+        self._rows, self._columns = places[1:]
+
+    def put(self, index: int, picture: NDArray[np.float32]) -> None:
+        """Lay a slice's pixels ``(rows, columns)`` on the voxels that lie in it."""
+        across = _picked(picture, self._rows)
+        for place in np.flatnonzero(self._slices == index):
+            self._view[place] = _picked(across.T, self._columns).T
+
+
+def _picked(values: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Read rows at places between them, by linear interpolation."""
+    places = np.clip(places, 0, len(values) - 1)
+    whole = np.rint(places)
+    if np.abs(places - whole).max() < _WHOLE:
+        return values[whole.astype(int)]
+    first = np.minimum(places.astype(int), max(len(values) - 2, 0))
+    beyond = (places - first).astype(np.float32)[:, None]
+    after = values[np.minimum(first + 1, len(values) - 1)]
+    return np.asarray(values[first] * (1 - beyond) + after * beyond, dtype=np.float32)

@@ -1,0 +1,86 @@
+"""A map of a volume as NIfTI, lying where the scan lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorlens.extras import require
+from tumorlens.images.volume import Volume
+
+__all__ = ["affine_of", "require_nifti", "write_nifti"]
+
+_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
+_SCANNER: Final = 1  # the code of coordinates that are the scanner's own
+_SHEARED: Final = 1e-3  # mm: what a quaternion may be off before it is left out
+
+
+def require_nifti() -> Any:
+    """Give nibabel.
+
+    Raises
+    ------
+    MissingExtraError
+        When it is not installed.
+    """
+    return require("nibabel", "writing the evidence as a volume", "nifti")
+
+
+def affine_of(volume: Volume) -> NDArray[np.float64]:
+    """Say where the voxels of a volume's source lie: from their indices to mm, RAS.
+
+    Of NIfTI it is the file's own. Of other formats it is rounded as NIfTI holds it, to float32.
+    """
+    affine = _TO_RAS @ volume.grid.affine + 0.0  # and no -0.0
+    if volume.form is None:
+        affine = affine.astype(np.float32).astype(np.float64)
+    return np.asarray(affine)
+
+
+def write_nifti(
+    path: Path,
+    values: NDArray[np.float32],
+    affine: NDArray[np.float64],
+    form: Any = None,
+    about: str = "",
+) -> None:
+    """Write a map beside the scan it belongs to.
+
+    Parameters
+    ----------
+    path
+        The file; ``.nii.gz`` is compressed.
+    values
+        float32, three axes.
+    affine
+        From indices to mm, RAS.
+    form
+        The place as the source's own header has it; see `tumorlens.images.volume.Volume`.
+    about
+        What it is, at most 79 letters.
+
+    Raises
+    ------
+    MissingExtraError
+        When nibabel is not installed.
+    """
+    nib = require_nifti()
+    header = nib.Nifti1Header() if form is None else form.copy()
+    header.set_data_dtype(np.float32)
+    header.set_data_shape(values.shape)
+    if form is None:
+        header.set_xyzt_units("mm")
+        header.set_qform(affine, code=_SCANNER)
+        if np.abs(header.get_qform() - affine).max() > _SHEARED:
+            header.set_qform(None, code=0)
+        header.set_sform(affine, code=_SCANNER)
+    elif not np.array_equal(header.get_best_affine(), affine):
+        header.set_sform(affine, code=_SCANNER)
+    header["cal_max"] = max(float(values.max()), 1e-6)  # one scale for every slice
+    header["descrip"] = about.encode("ascii", "replace")[:79]
+    two = header["sizeof_hdr"] == nib.Nifti2Header.sizeof_hdr
+    image = (nib.Nifti2Image if two else nib.Nifti1Image)(values, None, header)
+    nib.save(image, path)
