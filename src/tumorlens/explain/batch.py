@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
+from tumorlens.errors import UnreadableImageError
 from tumorlens.explain.explainer import Explainable, Question, explain_slices
 from tumorlens.files import free_folder, replaced_folder
 from tumorlens.images.slice import Slice
+from tumorlens.images.volume import Volume
 from tumorlens.prediction import Prediction
 from tumorlens.progress import Progress, silent
 from tumorlens.records import read_record
 from tumorlens.sources.failure import STANDARD_INPUT, Failure, read_or_fail
 
 __all__ = [
+    "Chosen",
     "Records",
     "Saved",
+    "Work",
     "explain_files",
     "find_records",
+    "find_same",
     "folder_name",
     "name_question",
     "save_records",
+    "volume_name",
 ]
 
 _LONGEST: Final = 120  # bytes of a folder's name; some disks take 143, and numbers may follow
@@ -32,11 +39,31 @@ _RESERVED: Final = frozenset(
 )
 """Names of devices on Windows, with any ending."""
 
-_ASKED: Final = ("path", "slice", "model", "method", "layer", "target", "versus")
+_ASKED: Final = ("path", "slice", "first", "plane", "model", "method", "layer", "target", "versus")
 _CLOSE: Final = 1e-3  # probabilities; the same picture in another batch differs by less
 
 Records: TypeAlias = Sequence[tuple[Path, dict[str, Any]]]
 """Folders of records, with what their manifests say."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """Some slices of a volume, to be explained.
+
+    Parameters
+    ----------
+    volume
+        The volume.
+    indices
+        Which of its slices.
+    """
+
+    volume: Volume
+    indices: Sequence[int]
+
+
+Work: TypeAlias = "str | Chosen | Failure"
+"""A file, slices of a volume, or what could not be read."""
 
 
 class Record(Protocol):
@@ -79,7 +106,7 @@ class Saved:
 
 def explain_files(
     classifier: Explainable,
-    paths: Iterable[str],
+    paths: Iterable[Work],
     out: str | os.PathLike[str] | None,
     question: Question,
     *,
@@ -118,7 +145,7 @@ def find_records(out: str | os.PathLike[str]) -> Records:
 
 def save_records(
     explain: Callable[[Sequence[Slice]], Iterator[Record]],
-    paths: Iterable[str],
+    paths: Iterable[Work],
     out: str | os.PathLike[str] | None,
     suffix: str,
     *,
@@ -133,7 +160,7 @@ def save_records(
     explain
         Explains some slices, in order.
     paths
-        Files.
+        Files and slices of volumes.
     out
         Folder for the records. Each is named after its file and what was asked, and has a
         number behind it when another record has that name. ``None`` writes none.
@@ -162,9 +189,9 @@ def save_records(
             if out is None:
                 yield Saved(record, None)
                 continue
-            old = _find_same(record.manifest(), before, answer=not overwrite)
+            old = find_same(record.manifest(), before, answer=not overwrite)
             if old is None:
-                with free_folder(out, folder_name(item[0].name, item[1] + suffix)) as folder:
+                with free_folder(out, folder_name(item[1], item[2] + suffix)) as folder:
                     record.save(folder)
             elif overwrite:
                 with replaced_folder(old) as folder:
@@ -190,6 +217,12 @@ def folder_name(path: str, suffix: str = "") -> str:
     return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + _clean(suffix)
 
 
+def volume_name(volume: Volume) -> str:
+    """Name a volume as `folder_name` takes it: by its file, or the folder of its series."""
+    path = (volume.path or "<memory>").removesuffix(".gz")
+    return path if Path(path).name not in ("", "..") else str(Path(path).resolve())
+
+
 def _clean(text: str) -> str:
     return "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in text)
 
@@ -201,28 +234,51 @@ def name_question(question: Question) -> str:
     return "".join(f"-{part[:24]}" for part in [*parts, *versus] if part is not None)
 
 
-_Item: TypeAlias = "tuple[Slice, str] | Failure"
+_Item: TypeAlias = "tuple[Slice, str, str] | Failure"
 
 
-def _batches(paths: Iterable[str], size: int) -> Iterator[list[_Item]]:
-    """Gather slices, each with which of several it is, until they fill a batch; and failures."""
-    batch: list[_Item] = []
-    for path in paths:
-        found = read_or_fail(path)
-        if isinstance(found, Failure):
-            batch.append(found)
-        else:
-            several = len(found) > 1
-            batch += [(x, f"-slice{x.index}" if several else "") for x in found]
-        while len(batch) >= size:
-            yield batch[:size]
-            batch = batch[size:]
-    if batch:
+def _batches(paths: Iterable[Work], size: int) -> Iterator[list[_Item]]:
+    """Gather slices, each with its name and which of several it is, and failures."""
+    items = (item for path in paths for item in _items(path))
+    while batch := list(itertools.islice(items, size)):
         yield batch
 
 
-def _find_same(new: dict[str, Any], before: Records, *, answer: bool) -> Path | None:
-    """Find the record of the same slice and question and, if that matters, the same answer."""
+def _items(work: Work) -> Iterator[_Item]:
+    if isinstance(work, Chosen):
+        yield from _chosen(work.volume, work.indices)
+        return
+    found = read_or_fail(work) if isinstance(work, str) else work
+    if isinstance(found, Failure):
+        yield found
+        return
+    several = len(found) > 1
+    yield from ((x, x.name, f"-slice{x.index}" if several else "") for x in found)
+
+
+def _chosen(volume: Volume, indices: Iterable[int]) -> Iterator[_Item]:
+    name, plane = volume_name(volume), volume.geometry.plane
+    for index in indices:
+        try:
+            picture = volume[index]
+        except UnreadableImageError as error:
+            yield Failure(error.source, error)
+            continue
+        yield picture, name, f"-{plane}-slice{index}" if len(volume) > 1 else ""
+
+
+def find_same(new: dict[str, Any], before: Records, *, answer: bool) -> Path | None:
+    """Find the record of the same slice or volume, and question.
+
+    Parameters
+    ----------
+    new
+        What the new record says of it.
+    before
+        The records to look among.
+    answer
+        Whether the answer must be the same too.
+    """
     for folder, old in before:
         asked = all(old.get(name) == new.get(name) for name in _ASKED)
         layers = list(old.get("layers", ())) == list(new.get("layers", ()))

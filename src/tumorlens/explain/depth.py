@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from tumorlens.data.folder import class_name
-from tumorlens.explain.batch import Saved, name_question, save_records
+from tumorlens.explain.batch import Saved, Work, name_question, save_records
 from tumorlens.explain.explainer import Explainable, Question, explain_layers
 from tumorlens.explain.explanation import Explanation
 from tumorlens.explain.overlay import contact_sheet
@@ -78,7 +78,7 @@ class Depth:
 
 def explain_depth(
     classifier: Explainable,
-    paths: Iterable[str],
+    paths: Iterable[Work],
     out: str | os.PathLike[str],
     question: Question,
     layers: Sequence[str] | None = None,

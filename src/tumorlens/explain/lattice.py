@@ -11,10 +11,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.images.geometry import VolumeGeometry
 from tumorlens.images.volume import Volume
 
 __all__ = ["Lattice"]
 
+_SPARSE: Final = 4  # times as many places as slices: no series has lost so many
 _WHOLE: Final = 1e-3  # pixels: places nearer than this to a pixel are that pixel
 
 
@@ -28,7 +30,9 @@ class Lattice:
     """
 
     def __init__(self, volume: Volume) -> None:
-        self.values: NDArray[np.float32] = np.zeros(volume.grid.shape, dtype=np.float32)
+        self.grid, taken = _grid_of(volume)
+        """Where the voxels lie, in mm (LPS)."""
+        self.values: NDArray[np.float32] = np.zeros(self.grid.shape, dtype=np.float32)
         """float32, three axes as the source has them; 0 where no slice was put."""
         step = np.linalg.solve(volume.geometry.affine, volume.grid.affine)
         axes = [int(np.abs(step[k, :3]).argmax()) for k in range(3)]
@@ -37,7 +41,7 @@ class Lattice:
             for k, axis in enumerate(axes)
         ]
         self._view = np.moveaxis(self.values, axes, (0, 1, 2))
-        self._slices = np.rint(places[0]).astype(int)
+        self._slices = np.rint(places[0]).astype(int) if taken is None else taken
         self._rows, self._columns = places[1:]
 
     def put(self, index: int, picture: NDArray[np.float32]) -> None:
@@ -45,6 +49,33 @@ class Lattice:
         across = _picked(picture, self._rows)
         for place in np.flatnonzero(self._slices == index):
             self._view[place] = _picked(across.T, self._columns).T
+
+
+def _grid_of(volume: Volume) -> tuple[VolumeGeometry, NDArray[np.intp] | None]:
+    """Give the voxels of the source; of a series that lacks slices, with room for those.
+
+    Returns
+    -------
+    VolumeGeometry
+        With evenly spaced slices.
+    numpy.ndarray or None
+        Which slice lies at each place along the last axis, -1 where none does. ``None`` where
+        none is missing.
+    """
+    grid = volume.grid
+    if not volume.positions:
+        return grid, None
+    ways = np.subtract(volume.positions, volume.positions[0])
+    heights = ways @ ways[-1] / np.linalg.norm(ways[-1])
+    places = np.rint(heights / np.median(np.diff(heights))).astype(int)
+    count = int(places[-1]) + 1
+    if np.diff(places).min() < 1 or count > _SPARSE * len(places):
+        return grid, None  # as even as the volume itself takes it to be
+    affine = grid.affine.copy()
+    affine[:3, 2] *= (len(places) - 1) / (count - 1)
+    taken = np.full(count, -1)
+    taken[places] = np.arange(len(places))
+    return VolumeGeometry(affine, (*grid.shape[:2], count)), taken
 
 
 def _picked(values: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.extras import require
-from tumorlens.images.volume import Volume
+from tumorlens.images.geometry import VolumeGeometry
 
 __all__ = ["affine_of", "require_nifti", "write_nifti"]
 
@@ -29,13 +29,19 @@ def require_nifti() -> Any:
     return require("nibabel", "writing the evidence as a volume", "nifti")
 
 
-def affine_of(volume: Volume) -> NDArray[np.float64]:
-    """Say where the voxels of a volume's source lie: from their indices to mm, RAS.
+def affine_of(grid: VolumeGeometry, form: Any = None) -> NDArray[np.float64]:
+    """Say where voxels lie as NIfTI does: from their indices to mm, RAS.
 
-    Of NIfTI it is the file's own. Of other formats it is rounded as NIfTI holds it, to float32.
+    Parameters
+    ----------
+    grid
+        In mm (LPS).
+    form
+        As `write_nifti` takes it. Without one the affine is rounded as NIfTI holds it, to
+        float32.
     """
-    affine = _TO_RAS @ volume.grid.affine + 0.0  # and no -0.0
-    if volume.form is None:
+    affine = _TO_RAS @ grid.affine + 0.0  # and no -0.0
+    if form is None:
         affine = affine.astype(np.float32).astype(np.float64)
     return np.asarray(affine)
 

@@ -15,6 +15,7 @@ import numpy as np
 from tumorlens.explain.explainer import Explainable, Question, explain_slices
 from tumorlens.images.volume import Volume, in_space
 from tumorlens.prediction import Prediction
+from tumorlens.progress import Progress, silent
 from tumorlens.sources.failure import Failure
 from tumorlens.sources.series import Unit
 from tumorlens.sources.stream import Answered, answer_units
@@ -81,7 +82,11 @@ def answer_scan(classifier: Explainable, volume: Volume) -> VolumeAnswer:
 
 
 def read_answers(
-    classifier: Explainable, volume: Volume, failures: list[Failure] | None = None
+    classifier: Explainable,
+    volume: Volume,
+    failures: list[Failure] | None = None,
+    *,
+    progress: Progress = silent,
 ) -> list[Answered]:
     """Read and answer all slices of a volume, and keep the answers without what was seen.
 
@@ -93,6 +98,8 @@ def read_answers(
         The volume.
     failures
         Gets what could not be read. When ``None``, the first one is raised if no slice can be.
+    progress
+        Told of the slices that are answered.
     """
     rows, missed = list[Answered](), list[Failure]()
     for item in answer_units(classifier, [volume]):
@@ -100,6 +107,7 @@ def read_answers(
             missed.append(item)
         elif not isinstance(item, Volume):
             rows.append(_slim(item))
+        progress("slices", min(len(rows) + len(missed), len(volume)), len(volume))
     if failures is not None:
         failures += missed
     elif not rows:

@@ -73,7 +73,7 @@ def explain_counted(
                 progress("evidence", len(done), len(answer.counted))
     return VolumeExplanation(
         map=lattice.values,
-        affine=affine_of(volume),
+        affine=affine_of(lattice.grid, volume.form),
         method=question.method,
         layer=layer_of(question, classifier),
         target=question.target if asked is None else asked.target,

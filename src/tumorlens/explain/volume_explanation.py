@@ -29,9 +29,10 @@ class VolumeExplanation:
     ----------
     map
         float32, three axes in the order of the source's own voxels: of NIfTI and MGH those of
-        the file, of DICOM column, row and slice. All slices are on one scale: of Grad-CAM the
-        evidence in logits above the bias, as `Explanation.evidence` has it. 0 where nothing
-        speaks for the class, and in slices that are not assessable or show no brain.
+        the file, of DICOM column, row and slice, with room for slices that are missing. All
+        slices are on one scale: of Grad-CAM the evidence in logits above the bias, as
+        `Explanation.evidence` has it. 0 where nothing speaks for the class, and in slices
+        that are missing, are not assessable or show no brain.
     affine
         float64, ``(4, 4)``: from indices of `map` to mm, RAS, as NIfTI has it.
     method, layer

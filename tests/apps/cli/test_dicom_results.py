@@ -41,7 +41,7 @@ def test_results_go_into_a_folder_of_their_own(
     out = tmp_path / "out"
     status, said, _ = run("explain", scan, "--dicom-out", out, "--model", bundle)
     assert status == 0
-    assert len(said.splitlines()) == 2
+    assert len(said.splitlines()) == 3  # the volume's
     assert "->" not in said
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert names == [
@@ -67,8 +67,8 @@ def test_records_and_dicom_go_together(run: Run, bundle: Path, scan: Path, tmp_p
     status, said, told = run("explain", scan, *options)
     assert status == 1
     assert "2 of 4 files could not be read" in told
-    assert said.count("->") == 2
-    assert len(list((tmp_path / "records").iterdir())) == 2
+    assert said.count("->") == 3
+    assert len(list((tmp_path / "records").iterdir())) == 3
     report = pydicom.dcmread(tmp_path / "out" / "study-1" / "report.dcm")
     assert report.CompletionFlag == "PARTIAL"
 

@@ -13,16 +13,19 @@ from tumorlens.explain.explanation import Explanation
 from tumorlens.sources.failure import Failure
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from tumorlens.dicom_out.folder import DicomFolder
+    from tumorlens.explain.volume_batch import SavedVolume
     from tumorlens.models.card import Card
+
+    Result: TypeAlias = Saved | Failure | SavedVolume
 
 __all__ = ["put_into_studies"]
 
 
 @contextmanager
-def put_into_studies(
-    results: Iterator[Saved | Failure], out: str, card: Card
-) -> Iterator[Iterator[Saved | Failure]]:
+def put_into_studies(results: Iterator[Result], out: str, card: Card) -> Iterator[Iterator[Result]]:
     """Write results as DICOM while they pass by; when the block ends, the folder is there.
 
     Parameters
@@ -56,11 +59,11 @@ def put_into_studies(
             tell_notes([f"{folder.passed} slices are not from DICOM files and not in {out}"])
 
 
-def _each(results: Iterator[Saved | Failure], folder: DicomFolder) -> Iterator[Saved | Failure]:
+def _each(results: Iterator[Result], folder: DicomFolder) -> Iterator[Result]:
     for result in results:
         if isinstance(result, Failure):
             folder.miss()
-        elif isinstance(result.record, Explanation):
+        elif isinstance(result, Saved) and isinstance(result.record, Explanation):
             try:
                 folder.add(result.record)
             except UnreadableImageError as error:

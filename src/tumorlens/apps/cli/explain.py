@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,14 +18,17 @@ from tumorlens.apps.cli.options import (
     model_option,
 )
 from tumorlens.apps.cli.output import find_scans, finish, line_of, tell_each, tell_notes
+from tumorlens.apps.cli.volumes import line_of_volume, plane_option, slices_option, units_of
 from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
     from tumorlens.classifier import Classifier
-    from tumorlens.explain.batch import Saved
+    from tumorlens.explain.batch import Saved, Work
     from tumorlens.explain.explainer import Question
+    from tumorlens.explain.volume_batch import SavedVolume, Wanted
     from tumorlens.prediction import Prediction
     from tumorlens.sources.failure import Failure
+    from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = ["explain"]
 
@@ -39,6 +42,8 @@ __all__ = ["explain"]
 @click.option("--list-layers", is_flag=True, help="Name the layers and stop.")
 @click.option("--target", metavar="CLASS", help="Which class; the most probable one if not given.")
 @click.option("--versus", metavar="CLASS", help="Why the target rather than this class.")
+@plane_option
+@slices_option
 @click.option(
     "--out", metavar="DIR", callback=check_inside, help="Where to put a folder for each slice."
 )
@@ -56,6 +61,8 @@ def explain(
     list_layers: bool,
     target: str | None,
     versus: str | None,
+    plane: str | None,
+    slices: Wanted,
     out: str | None,
     dicom_out: str | None,
     overwrite: bool,
@@ -66,14 +73,18 @@ def explain(
     and manifest.json; with --layers, layers.png and maps.npz. A record that is there
     already is kept as it is. Layers other than the last one need the train extra.
 
+    The DICOM files of a series are one volume, and so is a NIfTI or MGH file: one class is
+    explained in all of it, the evidence goes as evidence.nii.gz into a folder of its own, and
+    there are records of the slices to look at first.
+
     --dicom-out makes a new folder with a structured report and secondary captures of the
     overlays, in the study of the scan: they hold the patient's name as the scan does.
 
     Methods: gradcam, gradcam++, hirescam, layercam, eigencam, scorecam, occlusion.
     """
-    from tumorlens.explain.batch import explain_files, find_records
-    from tumorlens.explain.depth import explain_depth
+    from tumorlens.explain.batch import find_records
     from tumorlens.explain.explainer import Question
+    from tumorlens.explain.volume_batch import explain_units
 
     if not list_layers and not (paths and (out or dicom_out)):
         raise click.UsageError("give PATH... and --out DIR, or --dicom-out DIR")
@@ -90,11 +101,8 @@ def explain(
     question = Question(method, layer, _class_of(target, classes), _class_of(versus, classes))
     _check_question(classifier, question, layers)
     options = {"before": before, "overwrite": overwrite}
-    if layers is None:
-        results = explain_files(classifier, files, out, question, progress=Meter(), **options)
-    else:
-        names = _layer_names(layers)
-        results = explain_depth(classifier, files, str(out), question, names, **options)
+    task = _task(classifier, question, layers, out, slices=slices, **options)
+    results = explain_units(classifier, units_of(files, plane), task)
     with ExitStack() as stack:
         if dicom_out is not None:
             from tumorlens.apps.cli.dicom_results import put_into_studies
@@ -104,8 +112,38 @@ def explain(
     finish(failed, len(files))
 
 
-def _told(results: Iterator[Saved | Failure]) -> Iterator[tuple[Prediction | Failure, str]]:
+def _task(
+    classifier: Classifier,
+    question: Question,
+    layers: str | None,
+    out: str | None,
+    *,
+    slices: Wanted,
+    **options: Any,
+) -> Any:
+    """Say what is to be made of slices and volumes."""
+    from tumorlens.explain.batch import explain_files
+    from tumorlens.explain.depth import explain_depth
+    from tumorlens.explain.volume_batch import VolumeTask
+
+    meter, names = Meter(), _layer_names(layers)
+
+    def save(works: Iterable[Work], asked: Question) -> Iterator[Saved | Failure]:
+        if layers is None:
+            return explain_files(classifier, works, out, asked, progress=meter, **options)
+        return explain_depth(classifier, works, str(out), asked, names, **options)
+
+    evidence = out if layers is None else None
+    return VolumeTask(
+        question, save, slices, evidence, progress=meter, note=lambda x: tell_notes([x]), **options
+    )
+
+
+def _told(
+    results: Iterator[Saved | Failure | SavedVolume],
+) -> Iterator[tuple[Prediction | Failure | VolumeAnswer, str]]:
     """Give each result with its line, and say in the end what was kept."""
+    from tumorlens.explain.volume_batch import SavedVolume
     from tumorlens.sources.failure import Failure
 
     kept = 0
@@ -115,6 +153,9 @@ def _told(results: Iterator[Saved | Failure]) -> Iterator[tuple[Prediction | Fai
             continue
         kept += result.kept
         place = "" if result.folder is None else f"  ->  {printable(result.folder)}"
+        if isinstance(result, SavedVolume):
+            yield result.answer, f"{line_of_volume(result.answer)}{place}"
+            continue
         yield result.prediction, f"{line_of(result.prediction)}{place}"
     if kept:
         tell_notes([f"{kept} records were there already and are kept; --overwrite replaces them"])

@@ -13,10 +13,11 @@ from tumorlens.apps.cli.output import tell_notes
 from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
+    from tumorlens.explain.volume_batch import Wanted
     from tumorlens.sources.series import Unit
     from tumorlens.volume_answer import VolumeAnswer
 
-__all__ = ["line_of_volume", "plane_option", "units_of"]
+__all__ = ["line_of_volume", "plane_option", "slices_option", "units_of"]
 
 _HEAD: Final = 2**16  # bytes that tell the kind, gzip included
 
@@ -27,10 +28,36 @@ plane_option: Callable[[Any], Any] = click.option(
 )
 
 
+def _wanted(_: click.Context, __: click.Parameter, value: str) -> Wanted:
+    """Read --slices."""
+    if value in ("first", "all"):
+        return value  # type: ignore[return-value]
+    try:
+        return [_number(text) for text in value.split(",")]
+    except ValueError as error:
+        raise click.BadParameter("give first, all, or numbers such as 11,12,40") from error
+
+
+def _number(text: str) -> int:
+    if int(text) < 0:
+        raise ValueError(text)
+    return int(text)
+
+
+slices_option: Callable[[Any], Any] = click.option(
+    "--slices",
+    metavar="first|all|N,N",
+    default="first",
+    show_default=True,
+    callback=_wanted,
+    help="Of volumes, the slices to write records of: those to look at first, all, or by number.",
+)
+
+
 def units_of(files: Sequence[str], plane: str | None) -> Iterator[Unit]:
     """Give files, series and volumes in order, and say in notes what their user should know."""
     from tumorlens.images.volume import Volume
-    from tumorlens.sources.failure import open_or_fail
+    from tumorlens.sources.failure import Failure, open_or_fail
     from tumorlens.sources.series import find_units, in_planes
 
     for unit in find_units(files, lambda text: tell_notes([text])):
@@ -41,11 +68,11 @@ def units_of(files: Sequence[str], plane: str | None) -> Iterator[Unit]:
             tell_notes(f"{found.path}: {text}" for text in found.notes)
             yield from in_planes(found, plane)
         else:
-            yield found
+            yield found if isinstance(found, Failure) else unit  # a ZIP of pictures
 
 
 def _is_volume_file(path: str) -> bool:
-    """Say whether a file, or standard input, holds NIfTI or MGH, by its content."""
+    """Say whether a file, or standard input, holds NIfTI or MGH, by its content; or is a ZIP."""
     from tumorlens.images.kinds import find_kind
     from tumorlens.sources.failure import STANDARD_INPUT
 
@@ -56,7 +83,7 @@ def _is_volume_file(path: str) -> bool:
         if not Path(path).is_file():
             return False
         with Path(path).open("rb") as file:
-            return find_kind(file.read(_HEAD)) == "NIfTI"
+            return find_kind(file.read(_HEAD)) in ("NIfTI", "ZIP")
     except (OSError, ValueError):
         return False
 

@@ -1,0 +1,193 @@
+"""Explaining files and volumes: records of slices, and for a volume its evidence as a whole."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from tumorlens.errors import MissingExtraError
+from tumorlens.explain.batch import (
+    Chosen,
+    Records,
+    Saved,
+    Work,
+    find_same,
+    folder_name,
+    name_question,
+    volume_name,
+)
+from tumorlens.explain.explainer import Explainable, Question
+from tumorlens.explain.nifti_file import require_nifti
+from tumorlens.explain.scan import answer_volume, read_answers
+from tumorlens.explain.volume_evidence import ask_of, explain_counted, layer_of
+from tumorlens.explain.volume_explanation import volume_manifest
+from tumorlens.files import free_folder, replaced_folder
+from tumorlens.images.volume import Volume
+from tumorlens.prediction import Prediction
+from tumorlens.progress import Progress, silent
+from tumorlens.sources.failure import Failure
+from tumorlens.sources.series import Unit
+from tumorlens.volume_answer import VolumeAnswer
+
+__all__ = ["SavedVolume", "Wanted", "explain_units"]
+
+Wanted: TypeAlias = "Literal['first', 'all'] | Sequence[int]"
+"""Which slices of a volume: those to look at first, all that can be read, or some by number."""
+
+Save: TypeAlias = Callable[[Iterable[Work], Question], Iterator[Saved | Failure]]
+"""Explains slices and saves their records."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SavedVolume:
+    """A volume that was answered, and the folder of its evidence.
+
+    Parameters
+    ----------
+    answer
+        The answer for the volume.
+    volume
+        The volume.
+    predictions
+        The answers for its slices, those that could be read.
+    folder
+        Where the evidence is; ``None`` when none was to be written, or no slice counted.
+    kept
+        True when the same record was there before, so that nothing was written.
+    """
+
+    answer: VolumeAnswer
+    volume: Volume
+    predictions: tuple[Prediction, ...]
+    folder: Path | None = None
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VolumeTask:
+    """What is to be made of each volume.
+
+    Parameters
+    ----------
+    question
+        What to explain; without a target the class of each volume, in all of its slices.
+    save
+        Explains slices and saves their records.
+    slices
+        Of which slices.
+    out
+        Folder for the evidence; ``None`` writes none.
+    before, overwrite
+        As `tumorlens.explain.batch.save_records` takes them.
+    progress
+        Told of the slices that are answered and explained.
+    note
+        Told what could not be done as asked.
+    """
+
+    question: Question
+    save: Save
+    slices: Wanted = "first"
+    out: str | os.PathLike[str] | None = None
+    before: Records = ()
+    overwrite: bool = False
+    progress: Progress = silent
+    note: Callable[[str], None] = lambda _: None
+
+
+def explain_units(
+    classifier: Explainable, units: Iterable[Unit], task: VolumeTask
+) -> Iterator[Saved | Failure | SavedVolume]:
+    """Explain files slice by slice, and volumes as volumes.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    units
+        Files and volumes, as `tumorlens.sources.series.find_units` gives them.
+    task
+        What to make of them.
+
+    Yields
+    ------
+    Saved, Failure or SavedVolume
+        One for each slice that is explained, for each file or slice that cannot be read, and
+        after its slices for each volume of two slices or more.
+    """
+    for whole, group in itertools.groupby(units, key=_is_whole):
+        if not whole:
+            yield from task.save(map(_plain, group), task.question)
+            continue
+        for unit in group:
+            if isinstance(unit, Volume):
+                yield from _explain_volume(classifier, unit, task)
+
+
+def _is_whole(unit: Unit) -> bool:
+    return isinstance(unit, Volume) and len(unit) > 1
+
+
+def _plain(unit: Unit) -> Work:
+    return Chosen(unit, (0,)) if isinstance(unit, Volume) else unit
+
+
+def _explain_volume(
+    classifier: Explainable, volume: Volume, task: VolumeTask
+) -> Iterator[Saved | Failure | SavedVolume]:
+    failures: list[Failure] = []
+    rows = read_answers(classifier, volume, failures, progress=task.progress)
+    yield from failures
+    if not rows:
+        return
+    answer = answer_volume(classifier, volume, rows)
+    asked = ask_of(task.question, answer)
+    predictions = tuple(prediction for prediction, _ in rows)
+    chosen = _choose(task, answer, [p.slice for p in predictions])
+    yield from task.save([Chosen(volume, chosen)], asked or task.question)
+    saved = SavedVolume(answer, volume, predictions)
+    if task.out is not None and asked is not None:
+        try:
+            saved = _save_evidence(classifier, saved, replace(task, question=asked), task.out)
+        except MissingExtraError as error:
+            task.note(f"{volume_name(volume)}: {error}")
+    yield saved
+
+
+def _choose(task: VolumeTask, answer: VolumeAnswer, readable: Sequence[int]) -> Sequence[int]:
+    """Say which slices have records."""
+    if task.slices == "first":
+        return sorted(answer.look_first)
+    if task.slices == "all":
+        return readable
+    missing = sorted(set(task.slices) - set(readable))
+    if missing:
+        where = f"{answer.path or 'the volume'} ({answer.plane})"
+        task.note(f"{where} has no slice {', '.join(map(str, missing))} that can be read")
+    return [i for i in readable if i in task.slices]
+
+
+def _save_evidence(
+    classifier: Explainable, saved: SavedVolume, task: VolumeTask, out: str | os.PathLike[str]
+) -> SavedVolume:
+    """Explain a volume and save its evidence, unless it is there already."""
+    answer, question = saved.answer, task.question
+    layer = layer_of(question, classifier)
+    new = volume_manifest(answer, question.method, layer, question.target, question.versus)
+    old = find_same(new, task.before, answer=not task.overwrite)
+    if old is not None and not task.overwrite:
+        return replace(saved, folder=old, kept=True)
+    require_nifti()  # before the work
+    made = explain_counted(classifier, saved.volume, answer, question, progress=task.progress)
+    if old is not None:
+        with replaced_folder(old) as folder:
+            made.save(folder)
+        return replace(saved, folder=old)
+    suffix = f"-{answer.plane}{name_question(question)}"
+    with free_folder(out, folder_name(volume_name(saved.volume), suffix)) as folder:
+        made.save(folder)
+    return replace(saved, folder=folder)
