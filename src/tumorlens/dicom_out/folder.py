@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tumorlens import __version__
 from tumorlens.dicom_out.capture import build_capture
-from tumorlens.dicom_out.structured_report import Answer, build_report
+from tumorlens.dicom_out.structured_report import Answer, VolumeReport, build_report
 from tumorlens.dicom_out.study import Source, new_uid, open_source
 from tumorlens.errors import OutputError
 from tumorlens.explain.explanation import Explanation
@@ -21,7 +21,10 @@ from tumorlens.extras import require
 from tumorlens.files import new_folder, write_text
 from tumorlens.images.dicom import explained
 from tumorlens.images.limits import Limits
+from tumorlens.images.volume import Volume
 from tumorlens.models.card import Card
+from tumorlens.prediction import Prediction
+from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = ["DicomFolder", "dicom_folder"]
 
@@ -72,8 +75,10 @@ class _Study:
 
     folder: Path
     first: Source
-    captures: str
-    answers: list[Answer] = field(default_factory=list)
+    series: str
+    captures: int = 0
+    answers: dict[tuple[str, int | None], Answer] = field(default_factory=dict)
+    volumes: list[VolumeReport] = field(default_factory=list)
 
 
 class DicomFolder:
@@ -96,7 +101,7 @@ class DicomFolder:
         self._last: Source | None = None
         self._complete = True
         self.passed = 0
-        """Slices that were not read from DICOM files, and are left out."""
+        """Slices that are none of a DICOM file, and are left out."""
 
     def add(self, explanation: Explanation) -> None:
         """Write the capture of a slice, and remember the answer for its report.
@@ -107,16 +112,49 @@ class DicomFolder:
             When its file cannot be read again, or belongs to no study.
         """
         picture = explanation.picture
-        if picture.origin.get("format") != "DICOM" or picture.path is None:
+        if not _is_stored(picture.origin, picture.frame) or picture.path is None:
             self.passed += 1
             return
         source = self._open(picture.path)
         study = self._study(source)
-        frame = source.frame(picture)
-        study.answers.append(Answer(explanation.prediction, source.evidence, frame))
-        number = len(study.answers)
-        made = build_capture(explanation, source, frame, self._card, study.captures, number)
+        frame = source.frame(picture.frame)
+        answer = Answer(explanation.prediction, source.evidence, frame)
+        study.answers[answer.key] = answer
+        study.captures += 1
+        number = study.captures
+        made = build_capture(explanation, source, frame, self._card, study.series, number)
         self._save(made, study.folder / f"overlay-{number:04}.dcm", picture.path)
+
+    def add_volume(
+        self, volume: Volume, summary: VolumeAnswer, predictions: Sequence[Prediction]
+    ) -> None:
+        """Remember the answers for all slices of a volume, in order, and that for the whole.
+
+        Parameters
+        ----------
+        volume
+            The volume.
+        summary
+            The answer for it.
+        predictions
+            Those for its slices.
+
+        Raises
+        ------
+        UnreadableImageError
+            When a file cannot be read again, or belongs to no study.
+        """
+        if not _is_stored(volume.origin, volume.frames or None):
+            return
+        answers: list[Answer] = []
+        for said in predictions:
+            source = self._open(said.path or "")
+            answers.append(Answer(said, source.evidence, source.frame(volume.frames[said.slice])))
+        study = self._study(source)
+        for answer in answers:  # some have captures and are there, out of order
+            study.answers.pop(answer.key, None)
+            study.answers[answer.key] = answer
+        study.volumes.append(VolumeReport(summary, answers))
 
     def miss(self) -> None:
         """Note that a file could not be read, so that the reports are not complete."""
@@ -134,7 +172,12 @@ class DicomFolder:
             raise OutputError("no slice was read from a DICOM file; leave --dicom-out out")
         for study in self._studies.values():
             report = build_report(
-                study.first, study.answers, self._card, complete=self._complete, force=self._force
+                study.first,
+                list(study.answers.values()),
+                self._card,
+                volumes=study.volumes,
+                complete=self._complete,
+                force=self._force,
             )
             self._save(report, study.folder / "report.dcm", study.first.header.path or "")
         write_text(self._folder / "dicom.json", json.dumps(self._record(), indent=2) + "\n")
@@ -168,3 +211,8 @@ class DicomFolder:
             content = io.BytesIO()
             made.save_as(content, enforce_file_format=True)
         path.write_bytes(content.getvalue())
+
+
+def _is_stored(origin: Mapping[str, str], frame: object) -> bool:
+    """Say whether slices are as they lie in DICOM files, and were not cut in another plane."""
+    return origin.get("format") == "DICOM" and frame is not None

@@ -1,14 +1,15 @@
 """A structured report of the answers: Comprehensive SR by template TID 1500 (PS3.16).
 
 Each slice is one measurement group: which image, by which algorithm, whether it could be
-assessed, then class, prediction set and probabilities. It is complete or partial, preliminary
+assessed, then class, prediction set and probabilities. Each volume is one more, of all its
+images. It is complete or partial, preliminary
 and never verified: nobody has looked at it.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,12 +25,14 @@ from tumorlens.dicom_out.study import MAKER, WARNING, Source, adopt, labels, new
 from tumorlens.extras import require
 from tumorlens.models.card import Card
 from tumorlens.prediction import Prediction
+from tumorlens.volume_answer import VolumeAnswer
 
-__all__ = ["Answer", "build_report"]
+__all__ = ["Answer", "VolumeReport", "build_report"]
 
 _SERIES: Final = 9101
 """Number of the report's series; scanners count from 1."""
 
+_AGREED: Final = "By agreement of neighbouring slices"
 _SHOWN: Final = "Class of a slice that is not assessable, shown because it was asked for"
 
 
@@ -51,9 +54,36 @@ class Answer:
     evidence: Any
     frame: int | None
 
+    @property
+    def key(self) -> tuple[str, int | None]:
+        """Which picture it is: its object and frame."""
+        return str(self.evidence.SOPInstanceUID), self.frame
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeReport:
+    """What was answered for a volume.
+
+    Parameters
+    ----------
+    said
+        The answer.
+    slices
+        Those for its slices.
+    """
+
+    said: VolumeAnswer
+    slices: Sequence[Answer]
+
 
 def build_report(
-    source: Source, answers: Sequence[Answer], card: Card, *, complete: bool, force: bool = False
+    source: Source,
+    answers: Sequence[Answer],
+    card: Card,
+    *,
+    volumes: Sequence[VolumeReport] = (),
+    complete: bool,
+    force: bool = False,
 ) -> Any:
     """Write the answers for one study down.
 
@@ -65,6 +95,8 @@ def build_report(
         At least one.
     card
         Of the model that gave them.
+    volumes
+        Answers for whole volumes of these.
     complete
         Whether every picture that was given has its answer.
     force
@@ -85,7 +117,7 @@ def build_report(
     own = schemes.CodingSchemeIdentificationItem(SCHEME, name="Concepts of tumorlens", version="1")
     report = sr().ComprehensiveSR(
         evidence=list(known.values()),
-        content=_content(answers, card, force=force),
+        content=_content(answers, volumes, card, force=force),
         series_instance_uid=new_uid(),
         series_number=_SERIES,
         sop_instance_uid=new_uid(),
@@ -100,7 +132,9 @@ def build_report(
     return report
 
 
-def _content(answers: Sequence[Answer], card: Card, *, force: bool) -> Any:
+def _content(
+    answers: Sequence[Answer], volumes: Sequence[VolumeReport], card: Card, *, force: bool
+) -> Any:
     """Build the tree."""
     codes = _codes()
     observer = sr().ObserverContext(
@@ -109,7 +143,8 @@ def _content(answers: Sequence[Answer], card: Card, *, force: bool) -> Any:
             uid=_device(card), name=MAKER, manufacturer_name=MAKER, model_name=card.id
         ),
     )
-    groups = [_group(i, answer, card, force=force) for i, answer in enumerate(answers, 1)]
+    groups = [_volume_group(i, volume, card) for i, volume in enumerate(volumes, 1)]
+    groups += [_group(i, answer, card, force=force) for i, answer in enumerate(answers, 1)]
     content = sr().MeasurementReport(
         observation_context=sr().ObservationContext(observer_device_context=observer),
         procedure_reported=codes.cid100.MRIUnspecifiedBodyRegion,
@@ -121,19 +156,55 @@ def _content(answers: Sequence[Answer], card: Card, *, force: bool) -> Any:
 
 def _group(number: int, answer: Answer, card: Card, *, force: bool) -> Any:
     """Say what was found in one slice."""
-    codes, said = _codes(), answer.prediction
-    shown = said.assessable or force
-    state = codes.SCT.Yes if said.assessable else codes.SCT.No
+    said = answer.prediction
+    label = said.label if said.assessable or force else None
+    told = _told(said.assessable, label, said.prediction_set)
+    shown = said.probabilities if label else {}
+    group = _measured(f"slice {number}", card, told, shown, [answer])
+    if not said.assessable:
+        marked = f"{_SHOWN}. " if force else ""
+        group[0].ContentSequence.append(_comment(f"{marked}Not assessable: {said.reason}"))
+    return group
+
+
+def _volume_group(number: int, volume: VolumeReport, card: Card) -> Any:
+    """Say what was found in a whole volume."""
+    said = volume.said
+    told = _told(said.label is not None, said.label, said.prediction_set)
+    group = _measured(f"volume {number}", card, told, said.probabilities, volume.slices)
+    text = f"{_AGREED}: {said.assessable} of {said.slices} slices counted"
+    if said.peak is not None:
+        x, y, z = said.peak.mm
+        text += f"; evidence strongest at {x:.1f}, {y:.1f}, {z:.1f} mm ({said.peak.space})"
+    group[0].ContentSequence.append(_comment(text))
+    return group
+
+
+def _told(assessable: bool, label: str | None, chosen: Sequence[str]) -> list[Any]:  # noqa: FBT001
+    """Give the answer in codes; without a label no class."""
+    codes = _codes()
+    state = codes.SCT.Yes if assessable else codes.SCT.No
     told = [sr().QualitativeEvaluation(own_concept("Assessable"), state)]
-    if shown:
-        told.append(sr().QualitativeEvaluation(own_concept("Class"), class_concept(said.label)))
+    if label is not None:
+        told.append(sr().QualitativeEvaluation(own_concept("Class"), class_concept(label)))
         told += [
             sr().QualitativeEvaluation(own_concept("Prediction set"), class_concept(name))
-            for name in said.prediction_set
+            for name in chosen
         ]
-    frames = None if answer.frame is None else [answer.frame]
-    group = sr().MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr().TrackingIdentifier(new_uid(), f"slice {number}"),
+    return told
+
+
+def _measured(
+    name: str,
+    card: Card,
+    told: list[Any],
+    probabilities: Mapping[str, float],
+    images: Sequence[Answer],
+) -> Any:
+    """Make a measurement group of some images."""
+    codes = _codes()
+    return sr().MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr().TrackingIdentifier(new_uid(), name),
         algorithm_id=sr().AlgorithmIdentification(
             name=card.name,
             version=card.version,
@@ -142,24 +213,29 @@ def _group(number: int, answer: Answer, card: Card, *, force: bool) -> Any:
         ),
         finding_sites=[sr().FindingSite(codes.SCT.Brain)],
         qualitative_evaluations=told,
-        measurements=_probabilities(said) if shown else None,
-        source_images=[
-            sr().SourceImageForMeasurementGroup(
-                answer.evidence.SOPClassUID, answer.evidence.SOPInstanceUID, frames
-            )
-        ],
+        measurements=_probabilities(probabilities) if probabilities else None,
+        source_images=_images(images),
     )
-    if not said.assessable:
-        marked = f"{_SHOWN}. " if force else ""
-        group[0].ContentSequence.append(_comment(f"{marked}Not assessable: {said.reason}"))
-    return group
 
 
-def _probabilities(said: Prediction) -> list[Any]:
+def _images(answers: Sequence[Answer]) -> list[Any]:
+    """Refer to images, and to frames of one object together."""
+    objects = {answer.evidence.SOPInstanceUID: answer.evidence for answer in answers}
+    frames: dict[str, list[int]] = {uid: [] for uid in objects}
+    for answer in answers:
+        if answer.frame is not None:
+            frames[answer.evidence.SOPInstanceUID].append(answer.frame)
+    return [
+        sr().SourceImageForMeasurementGroup(made.SOPClassUID, uid, frames[uid] or None)
+        for uid, made in objects.items()
+    ]
+
+
+def _probabilities(values: Mapping[str, float]) -> list[Any]:
     unit = _codes().UCUM.NoUnits
     return [
         sr().Measurement(probability_concept(name), round(value, 6), unit)
-        for name, value in said.probabilities.items()
+        for name, value in values.items()
     ]
 
 

@@ -15,7 +15,6 @@ from tumorlens.extras import require
 from tumorlens.images.dicom import Header, explained, read_dataset, read_header
 from tumorlens.images.limits import Limits
 from tumorlens.images.read import load_file
-from tumorlens.images.slice import Slice
 from tumorlens.models.card import Card
 
 __all__ = ["MAKER", "WARNING", "Source", "adopt", "labels", "new_uid", "open_source"]
@@ -54,11 +53,11 @@ class Source:
         """Identifier of its study."""
         return str(self.evidence.StudyInstanceUID)
 
-    def frame(self, picture: Slice) -> int | None:
-        """Say which frame a slice is, from 1; ``None`` where the object has but one picture."""
-        if len(self.header.frames) == 1 or picture.frame is None:
+    def frame(self, index: int | None) -> int | None:
+        """Count a frame from 1; ``None`` where the object has but one picture."""
+        if len(self.header.frames) == 1 or index is None:
             return None
-        return picture.frame + 1
+        return index + 1
 
 
 def open_source(path: str, limits: Limits) -> Source:

@@ -83,7 +83,7 @@ def _picked(values: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray
     places = np.clip(places, 0, len(values) - 1)
     whole = np.rint(places)
     if np.abs(places - whole).max() < _WHOLE:
-        return values[whole.astype(int)]
+        return np.asarray(values[whole.astype(int)])
     first = np.minimum(places.astype(int), max(len(values) - 2, 0))
     beyond = (places - first).astype(np.float32)[:, None]
     after = values[np.minimum(first + 1, len(values) - 1)]

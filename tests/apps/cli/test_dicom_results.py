@@ -13,7 +13,7 @@ import pytest
 from tumorlens.data.folder import CLASSES
 
 pydicom: Any = pytest.importorskip("pydicom")
-pytest.importorskip("highdicom")
+highdicom: Any = pytest.importorskip("highdicom")
 
 from dicoms import write_series  # noqa: E402
 from drawn_heads import draw_head  # noqa: E402
@@ -71,6 +71,48 @@ def test_records_and_dicom_go_together(run: Run, bundle: Path, scan: Path, tmp_p
     assert len(list((tmp_path / "records").iterdir())) == 3
     report = pydicom.dcmread(tmp_path / "out" / "study-1" / "report.dcm")
     assert report.CompletionFlag == "PARTIAL"
+
+
+def test_a_series_is_reported_whole_and_pictured_where_to_look_first(
+    run: Run, bundle: Path, tmp_path: Path
+) -> None:
+    values = np.stack([HEAD - 3 * i for i in range(9)]).astype(np.int16) * 4
+    values[8] = 0
+    files = write_series(tmp_path / "nine", values)
+    out = tmp_path / "out"
+    assert run("explain", tmp_path / "nine", "--dicom-out", out, "--model", bundle)[0] == 0
+    report = highdicom.sr.srread(out / "study-1" / "report.dcm")
+    assert report.CompletionFlag == "COMPLETE"
+    whole, *slices = highdicom.sr.MeasurementReport.from_sequence(
+        report.content
+    ).get_image_measurement_groups()
+    uids = [pydicom.dcmread(path).SOPInstanceUID for path in files]
+    assert [x.referenced_sop_instance_uid for x in whole.source_images] == uids
+    assert [g.source_images[0].referenced_sop_instance_uid for g in slices] == uids
+    answer = json.loads(
+        run("predict", tmp_path / "nine", "--json", "--model", bundle)[1].split("\n")[-2]
+    )
+    probabilities = answer["volume"]["probabilities"]
+    found = {m.name.meaning: m.value for m in whole.get_measurements()}
+    for name, value in probabilities.items():
+        assert found[f"Probability of {name}"] == pytest.approx(value, abs=1e-6)
+    assert "8 of 9 slices counted" in whole[0].ContentSequence[-1].TextValue
+    evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    assert {x.ReferencedSOPInstanceUID for x in evidence[0].ReferencedSOPSequence} == set(uids)
+    captures = sorted((out / "study-1").glob("overlay-*.dcm"))
+    shown = [pydicom.dcmread(p).SourceImageSequence[0].ReferencedSOPInstanceUID for p in captures]
+    assert shown == [uids[i] for i in sorted(answer["volume"]["look_first"])]
+    assert len(shown) == 5
+
+
+def test_slices_that_are_cut_another_way_are_in_no_object(
+    run: Run, bundle: Path, scan: Path, tmp_path: Path
+) -> None:
+    write_series(scan, np.stack([HEAD] * 60).astype(np.int16) * 4)
+    options = ("--plane", "coronal", "--dicom-out", tmp_path / "o", "--model", bundle)
+    status, _, told = run("explain", scan, *options)
+    assert status == 2
+    assert "leave --dicom-out out" in told
 
 
 def test_without_dicom_nothing_is_written(

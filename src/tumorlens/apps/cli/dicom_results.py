@@ -10,13 +10,13 @@ from tumorlens.apps.cli.output import is_forced, tell_notes
 from tumorlens.errors import UnreadableImageError
 from tumorlens.explain.batch import Saved
 from tumorlens.explain.explanation import Explanation
+from tumorlens.explain.volume_batch import SavedVolume
 from tumorlens.sources.failure import Failure
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     from tumorlens.dicom_out.folder import DicomFolder
-    from tumorlens.explain.volume_batch import SavedVolume
     from tumorlens.models.card import Card
 
     Result: TypeAlias = Saved | Failure | SavedVolume
@@ -56,13 +56,19 @@ def put_into_studies(results: Iterator[Result], out: str, card: Card) -> Iterato
     with dicom_folder(out, card, limits=Limits(), force=is_forced()) as folder:
         yield _each(results, folder)
         if folder.passed:
-            tell_notes([f"{folder.passed} slices are not from DICOM files and not in {out}"])
+            tell_notes([f"{folder.passed} slices are none of a DICOM file and not in {out}"])
 
 
 def _each(results: Iterator[Result], folder: DicomFolder) -> Iterator[Result]:
     for result in results:
         if isinstance(result, Failure):
             folder.miss()
+        elif isinstance(result, SavedVolume):
+            try:
+                folder.add_volume(result.volume, result.answer, result.predictions)
+            except UnreadableImageError as error:
+                folder.miss()
+                yield Failure(error.source, error)
         elif isinstance(result, Saved) and isinstance(result.record, Explanation):
             try:
                 folder.add(result.record)
