@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,10 @@ def fuzz(reader: str, out: Path, arguments: list[str]) -> None:
         from tumorlens.images.limits import Limits  # noqa: PLC0415
         from tumorlens.images.read import read_slices  # noqa: PLC0415
 
-        limits = Limits(max_pixels=10**5, max_frames=16, max_total_pixels=3 * 10**5)
-        limits = limits if reader != "zip" else Limits(max_pixels=10**5, max_unpacked=2**20)
+        limits = Limits(
+            max_pixels=10**5, max_frames=16, max_total_pixels=3 * 10**5, seconds=None
+        )  # here, where lines are watched
+        limits = limits if reader != "zip" else replace(limits, max_unpacked=2**20)
         for data in seeds(reader):  # whatever is imported late is imported now
             read_slices(data, limits=limits)
 

@@ -238,12 +238,13 @@ def test_without_the_extra_a_picture_is_read_or_told_what_to_install() -> None:
         sys.modules["imagecodecs"] = None
         from tumorlens.errors import UnreadableImageError
         from tumorlens.images import tiff
+        from tumorlens.images.limits import Limits
         from tumorlens.images.read import read_slices
         tiff.installed = lambda module: False
         answers = {}
         for name, data in pickle.load(sys.stdin.buffer).items():
             try:
-                answers[name] = read_slices(data)[0].pixels
+                answers[name] = read_slices(data, limits=Limits(seconds=None))[0].pixels
             except UnreadableImageError as error:
                 answers[name] = str(error)
         pickle.dump(answers, sys.stdout.buffer)

@@ -32,6 +32,7 @@ _HINT: Final = "open it in a DICOM viewer and save it again, uncompressed"
 _LUMA: Final = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _EXTENDED: Final = "1.2.840.10008.1.2.4.51"
 _DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
+_BARE: Final = frozenset(f"1.2.840.10008.1.2{rest}" for rest in ("", ".1", ".1.99", ".2"))
 _UNITS: Final = {"US": "H", "UL": "I", "SS": "h", "SL": "i", "FL": "f", "FD": "d"}
 _MOST_TEXT: Final = 1024
 
@@ -95,6 +96,8 @@ class Header:
         Such as ``"MONOCHROME2"``.
     frames
         One for each picture in the file.
+    compressed
+        Whether a decoder has to unpack the pixels.
     """
 
     path: str | None
@@ -108,6 +111,7 @@ class Header:
     columns: int
     photometric: str
     frames: tuple[Frame, ...]
+    compressed: bool = False
 
     @property
     def is_localiser(self) -> bool:
@@ -138,7 +142,8 @@ def read_header(data: Any, path: str | None, limits: Limits) -> Header:
     source = "<bytes>" if path is None else path
     with explained(source, "a DICOM file that is damaged"):
         dataset = _parse(data, source, limits, pixels=False)
-        return _header(_Elements(dataset), path, source, limits)
+        header = _header(_Elements(dataset), path, source, limits)
+        return replace(header, compressed=dataset.file_meta.TransferSyntaxUID not in _BARE)
 
 
 def read_frame(data: Any, header: Header, index: int, limits: Limits) -> NDArray[np.float32]:
@@ -163,9 +168,16 @@ def read_frame(data: Any, header: Header, index: int, limits: Limits) -> NDArray
     Raises
     ------
     UnreadableImageError
-        When it cannot be decoded.
+        When it cannot be decoded, or a decoder of compressed pixels hangs or crashes.
     """
     source = "<bytes>" if header.path is None else header.path
+    if header.compressed and limits.seconds is not None and isinstance(data, bytes):
+        from tumorlens.images.apart import ask_apart  # noqa: PLC0415  # starts a process
+
+        more = {"kind": "DICOM", "path": header.path, "index": index}
+        what, keep = "a compressed DICOM picture", len(header.frames) > 1
+        if (answer := ask_apart(data, source, limits, what, keep=keep, **more)) is not None:
+            return answer[1][0]
     with explained(source, "a DICOM picture that cannot be decoded"):
         dataset = _parse(data, source, limits, pixels=True)
         grey = _grey(dataset, _stored(dataset, index), header.frames[index])

@@ -34,6 +34,9 @@ class Limits:
         Pictures of one source.
     max_total_pixels
         Pixels of all pictures of one source.
+    seconds
+        How long a decoder that may hang (`tumorlens.images.apart`) may take for a picture, or
+        for one slice of a volume. ``None``: as long as it likes, in the program's own process.
 
     Raises
     ------
@@ -48,17 +51,19 @@ class Limits:
     max_pixels: int = 64_000_000
     max_frames: int = 2048
     max_total_pixels: int = 256_000_000
+    seconds: int | None = 60
 
     def __post_init__(self) -> None:
         for limit in fields(self):
-            if getattr(self, limit.name) < 1:
+            value = getattr(self, limit.name)
+            if value is not None and value < 1:
                 raise ValueError(f"`{limit.name}` must be at least 1")
 
     def check_bytes(self, source: str, count: int) -> None:
         """Raise `UnreadableImageError` for a file of `count` bytes that is too large."""
         if count > self.max_bytes:
             found = f"more than {self.max_bytes:,} bytes"
-            raise self._too_large(source, found, "max_bytes")
+            raise self.too_large(source, found, "max_bytes")
 
     def room(self, packed: int) -> int:
         """Say how many bytes `packed` bytes may become: a decoder need unpack no more."""
@@ -71,16 +76,16 @@ class Limits:
         """
         if count > self.max_unpacked:
             found = f"more than {self.max_unpacked:,} bytes once it is unpacked"
-            raise self._too_large(source, found, "max_unpacked")
+            raise self.too_large(source, found, "max_unpacked")
         if packed is not None and count > self.room(packed):
             found = f"content that grows more than {self.max_ratio:,} times once it is unpacked"
-            raise self._too_large(source, found, "max_ratio")
+            raise self.too_large(source, found, "max_ratio")
 
     def check_members(self, source: str, count: int) -> None:
         """Raise `UnreadableImageError` for an archive of `count` files that are too many."""
         if count > self.max_members:
             found = f"an archive of more than {self.max_members:,} files ({count:,})"
-            raise self._too_large(source, found, "max_members")
+            raise self.too_large(source, found, "max_members")
 
     def check_frame(self, source: str, size: tuple[int, int], index: int, spent: int) -> int:
         """Check the next picture of a source, before it is decoded.
@@ -112,15 +117,21 @@ class Limits:
             raise UnreadableImageError(source, found, GIVE_A_PICTURE)
         if index >= self.max_frames:
             found = f"more than {self.max_frames:,} pictures"
-            raise self._too_large(source, found, "max_frames")
+            raise self.too_large(source, found, "max_frames")
         if width * height > self.max_pixels:
             found = f"a picture of {width} x {height}, more than {self.max_pixels:,} pixels"
-            raise self._too_large(source, found, "max_pixels")
+            raise self.too_large(source, found, "max_pixels")
         if spent + width * height > self.max_total_pixels:
             found = f"pictures of more than {self.max_total_pixels:,} pixels together"
-            raise self._too_large(source, found, "max_total_pixels")
+            raise self.too_large(source, found, "max_total_pixels")
         return spent + width * height
 
-    def _too_large(self, source: str, found: str, limit: str) -> UnreadableImageError:
+    def too_long(self, source: str, what: str) -> UnreadableImageError:
+        """Make the error for `what` took longer to decode than is allowed."""
+        found = f"{what} that is not decoded within {self.seconds} seconds"
+        return self.too_large(source, found, "seconds")
+
+    def too_large(self, source: str, found: str, limit: str) -> UnreadableImageError:
+        """Make the error for what was found to go beyond the limit of that name."""
         hint = f"export it smaller, or raise `Limits.{limit}` if you trust it"
         return UnreadableImageError(source, found, hint)

@@ -35,11 +35,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["FORMATS", "frame_slice", "read_picture", "read_raster", "stand_upright"]
+__all__ = ["FORMATS", "frame_slice", "may_hang", "read_picture", "read_raster", "stand_upright"]
 
 #: The formats that are decoded, by Pillow's names; TIFF has a reader of its own. JPEG
 #: stands for MPO too: Pillow opens both through the one plugin.
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "PPM", "JPEG2000", "TGA", "SGI", "PCX")
+
+_LARGE = 32 * 2**20  # bytes of a file
+_MOST_SCANS = 64  # honest writers make about ten
 
 _MIN_IS_WHITE = 0
 _PHOTOMETRIC = 262  # TIFF 6.0, PhotometricInterpretation
@@ -55,6 +58,17 @@ _UPRIGHT: dict[Any, Callable[[NDArray[Any]], NDArray[Any]]] = {
     7: lambda pixels: pixels[::-1, ::-1].T,
     8: np.rot90,
 }
+
+
+def may_hang(data: bytes, kind: str) -> bool:
+    """Say whether a picture could keep its decoder busy for long, or is of a risky kind.
+
+    Work is bounded by the pixels, but in JPEG, where each of any number of scans may go over
+    all of them.
+    """
+    if kind == "JPEG2000" or len(data) > _LARGE:
+        return True
+    return kind == "JPEG" and data.count(b"\xff\xda") > _MOST_SCANS
 
 
 def read_raster(data: bytes, kind: str, path: str | None, limits: Limits) -> list[Slice]:

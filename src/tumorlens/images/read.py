@@ -40,9 +40,20 @@ _DEFAULT_LIMITS = Limits()
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # one letter alone is a drive
 
+
+def _read_picture(data: bytes, kind: str, path: str | None, limits: Limits) -> Sequence[Slice]:
+    """Read what Pillow decodes; in a process of its own what may keep it busy for long."""
+    if limits.seconds is not None and raster.may_hang(data, kind):
+        from tumorlens.images.apart import read_apart  # noqa: PLC0415  # starts a process
+
+        if (found := read_apart(data, kind, path, limits)) is not None:
+            return found
+    return raster.read_raster(data, kind, path, limits)
+
+
 # Which reader reads what: content, kind, path (None for bytes), limits -> slices.
 _READERS: dict[str, Callable[[bytes, str, str | None, Limits], Sequence[Slice]]] = {
-    **dict.fromkeys(raster.FORMATS, raster.read_raster),
+    **dict.fromkeys(raster.FORMATS, _read_picture),
     "TIFF": read_tiff,
     "ZIP": lambda data, _, path, limits: read_zip(data, path, limits, _read_content),
     "DICOM": lambda data, _, path, limits: read_dicom(data, path, limits),
@@ -98,8 +109,8 @@ def read_slices(
     Raises
     ------
     UnreadableImageError
-        When the source is missing, not a picture, damaged or too large. Either
-        every picture of a source is read, or none.
+        When the source is missing, not a picture, damaged or too large, or when its decoder
+        hangs or crashes. Either every picture of a source is read, or none.
     MissingExtraError
         When it is DICOM or NIfTI, and what reads that is not installed.
     TypeError

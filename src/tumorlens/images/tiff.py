@@ -85,7 +85,8 @@ def read_tiff(data: bytes, kind: str, path: str | None, limits: Limits) -> list[
     Raises
     ------
     UnreadableImageError
-        When any page is damaged, cut off, too large, or of a kind that is not read.
+        When any page is damaged, cut off, too large, or of a kind that is not read, or when its
+        decoder hangs or crashes.
     """
     from tifffile import TiffFile  # noqa: PLC0415  # only once there is a TIFF to read
 
@@ -94,6 +95,11 @@ def read_tiff(data: bytes, kind: str, path: str | None, limits: Limits) -> list[
         data = _with_known_header(data)
         with TiffFile(io.BytesIO(data)) as file:
             pages = list(_pages(file, data, source, limits))
+            if limits.seconds is not None and any(_may_hang(page) for _, page in pages):
+                from tumorlens.images.apart import read_apart  # noqa: PLC0415  # starts a process
+
+                if (found := read_apart(data, kind, path, limits)) is not None:
+                    return found
             if (count := count_behind(file, data)) > 1:
                 page, values = pages[0][1], read_behind(file, data, count, source, limits)
                 return [_slice(page, each, path, index) for index, each in enumerate(values)]
@@ -182,6 +188,13 @@ def _is_plain(page: TiffPage) -> bool:
         and (page.dtype == np.uint16 or (page.dtype.name in ("int16", "int32", "float32")))
         and (native or page.dtype == np.uint16)
     )
+
+
+def _may_hang(page: TiffPage) -> bool:
+    """Say whether a decoder is needed that is not one of the few plain ones."""
+    if page.compression == 1:
+        return False
+    return page.compression not in (5, *_DEFLATE, 32773) or not _is_plain(page)
 
 
 def _open_by_pillow(data: bytes) -> Image.Image | None:

@@ -17,6 +17,7 @@ from tumorlens.apps.desktop.window import Window
 from tumorlens.apps.session.settings import read_settings, settings_path, write_settings
 from tumorlens.apps.session.view_model import ViewModel
 from tumorlens.errors import TumorLensError
+from tumorlens.images.apart import end_all
 
 if TYPE_CHECKING:
     from tumorlens.classifier import Classifier
@@ -79,6 +80,7 @@ def run_window(
         # Something that cannot be interrupted still computes; nobody waits for it any more.
         sys.stdout.flush()
         sys.stderr.flush()
+        end_all()
         os._exit(0)
 
 

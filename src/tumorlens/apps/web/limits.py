@@ -79,6 +79,7 @@ class WebLimits:
             max_pixels=self.pixels,
             max_frames=self.slices,
             max_total_pixels=self.total_pixels,
+            seconds=max(1, self.answer_seconds // 4),  # some slices wait for others
         )
 
 
@@ -91,7 +92,7 @@ class _ReadingLimits(Limits):
 
     __slots__ = ()
 
-    def _too_large(self, source: str, found: str, limit: str) -> UnreadableImageError:
+    def too_large(self, source: str, found: str, limit: str) -> UnreadableImageError:
         del limit  # whoever sends a file cannot raise it
         return TooLargeError(source, found, "send it smaller")
 
