@@ -18,7 +18,7 @@ from PIL import Image
 from dicoms import content, draw
 from tumorlens.errors import UnreadableImageError
 from tumorlens.images.limits import Limits
-from tumorlens.images.read import open_slices, read_slices
+from tumorlens.images.read import open_parts, open_slices, read_slices
 from tumorlens.images.volume import Volume
 
 GREY = np.add.outer(np.arange(20) * 9, np.arange(16)).astype(np.uint8)
@@ -87,6 +87,41 @@ def test_what_is_wrong_in_it_is_named() -> None:
     assert "a ZIP archive within another" in refusal(packed({"b.zip": inner}))
     assert "packed by method 12" in refusal(packed({"a.png": png()}, zipfile.ZIP_BZIP2))
     assert "is damaged" in refusal(inner[:-30])
+
+
+def test_a_damaged_member_does_not_stop_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "scans.zip"
+    inner, whole = packed({"x.png": png()}), series()
+    bad = {"b.png": png()[:45], "c.zip": inner, "scan/0": whole["scan/0"][:-20]}
+    path.write_bytes(packed({**whole, **bad, "a.png": png(), "d.txt": b"text"}))
+    parts = open_parts(str(path))
+    wrong = [part for part in parts if isinstance(part, UnreadableImageError)]
+    assert [error.source for error in wrong] == [f"{path}/{name}" for name in bad]
+    assert "a ZIP archive within another; unpack it" in str(wrong[1])
+    picture, volume = (part for part in parts if not isinstance(part, UnreadableImageError))
+    assert picture[0].path == f"{path}/a.png"
+    assert isinstance(volume, Volume)
+    assert len(volume) == 3
+
+
+def test_a_member_that_cannot_be_unpacked_is_named() -> None:
+    """One of its bytes is changed, and its checksum fits no more."""
+    data = bytearray(packed({"a.png": png(), "b.png": png(GREY[::-1])}))
+    data[data.index(b"b.png") + 20] ^= 0xFF
+    first, second = open_parts(io.BytesIO(data), "up.zip")
+    assert not isinstance(first, UnreadableImageError)
+    assert str(second).startswith("up.zip/b.png: a file that cannot be unpacked")
+
+
+def test_a_member_without_a_name_is_read() -> None:
+    """Found by fuzzing: Python looks at the last letter of every name."""
+    data = bytearray(packed({"a": png()}))
+    at, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    struct.pack_into("<II", data, end + 12, end - at - 1, at - 1)
+    for place, name in ((at + 28, at + 46), (26, 30)):
+        data[place] = 0
+        del data[name]
+    assert len(read_slices(bytes(data))) == 1
 
 
 def test_bombs_are_refused_before_they_are_unpacked() -> None:

@@ -99,10 +99,10 @@ def answer_some(classifier: Predictor, places: Iterable[Place], batch: int) -> l
 
 
 def answer_read(
-    classifier: Predictor, read: Sequence[tuple[Place, list[Slice] | Failure]], batch: int
+    classifier: Predictor, read: Sequence[tuple[Place, list[Slice | Failure]]], batch: int
 ) -> list[Answered]:
     """Answer for files that are read already."""
-    slices = [x for _, found in read if not isinstance(found, Failure) for x in found]
+    slices = [x for _, found in read for x in found if not isinstance(x, Failure)]
     answers: list[Prediction] = []
     for start in range(0, len(slices), batch):
         some = slices[start : start + batch]
@@ -110,6 +110,6 @@ def answer_read(
         answers += classifier.predict_prepared(some, prepared)
     rest = iter(answers)
     return [
-        Answered(place, (found,) if isinstance(found, Failure) else tuple(islice(rest, len(found))))
+        Answered(place, tuple(x if isinstance(x, Failure) else next(rest) for x in found))
         for place, found in read
     ]

@@ -24,7 +24,6 @@ from tumorlens.errors import OutputError, UnreadableImageError
 from tumorlens.extras import require
 from tumorlens.files import check_new_folder, find_files, new_folder
 from tumorlens.images.limits import Limits
-from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
 from tumorlens.prediction import Predictor
 from tumorlens.sources.failure import Failure, read_or_fail
@@ -160,7 +159,7 @@ class _Actor:
         answered = answer_read(self._classifier, read, _BATCH)
         return _table(answered, self._classifier.card.classes)
 
-    def _read(self, path: str | bytes, address: str | bytes) -> tuple[Place, list[Slice] | Failure]:
+    def _read(self, path: str | bytes, address: str | bytes) -> tuple[Place, list[Slice | Failure]]:
         if isinstance(path, bytes):
             return _read_local(os.fsdecode(path), os.fsdecode(address))
         remote = self._remotes.get(str(address)) or _Remote.of(str(address))
@@ -169,33 +168,31 @@ class _Actor:
         return Place(0, name), _read_remote(remote, path, name)
 
 
-def _read_local(path: str, shown: str) -> tuple[Place, list[Slice] | Failure]:
+def _read_local(path: str, shown: str) -> tuple[Place, list[Slice | Failure]]:
     """Read by the whole path, as workers have folders of their own, and name it as given."""
-    found = read_or_fail(path)
-    if isinstance(found, Failure):
-        error = UnreadableImageError(shown, found.error.found, found.error.hint)
-        return Place(0, shown), Failure(shown, error)
-    return Place(0, shown), [replace(picture, path=shown) for picture in found]
+
+    def given(name: str | None) -> str:  # a member of an archive is named behind it
+        return shown + (name or path).removeprefix(path)
+
+    found: list[Slice | Failure] = []
+    for one in read_or_fail(path):
+        name = given(one.path)
+        if isinstance(one, Failure):
+            error = UnreadableImageError(name, one.error.found, one.error.hint)
+            found.append(Failure(name, error))
+        else:
+            found.append(replace(one, path=name))
+    return Place(0, shown), found
 
 
-class _Named(io.BytesIO):
-    """The content of a file that has a name."""
-
-    name = ""
-
-
-def _read_remote(remote: _Remote, path: str, name: str) -> list[Slice] | Failure:
+def _read_remote(remote: _Remote, path: str, name: str) -> list[Slice | Failure]:
     try:
         with remote.filesystem.open_input_stream(path) as stream:
-            file = _Named(stream.read(Limits().max_bytes + 1))
+            file = io.BytesIO(stream.read(Limits().max_bytes + 1))
     except OSError as error:
         found = f"it cannot be opened ({str(error).splitlines()[0]})"
-        return Failure(name, UnreadableImageError(name, found, "check the path"))
-    file.name = name
-    try:
-        return read_slices(file)
-    except UnreadableImageError as error:
-        return Failure(name, error)
+        return [Failure(name, UnreadableImageError(name, found, "check the path"))]
+    return read_or_fail(name, file)
 
 
 def _table(answered: Sequence[Answered], classes: Sequence[str]) -> Any:

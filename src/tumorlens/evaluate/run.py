@@ -106,11 +106,15 @@ def run_model(classifier: Classifier, data: LabelledSet, *, progress: Progress =
         )
     rows = _Rows(classes, len(data.cases))
     reader = _Reader(data, rows)
+    before = ""
     for result in predict_files(classifier, reader.paths()):
+        if before and f"{result.path}/".startswith(f"{before}/"):
+            continue  # of several pictures in a file or an archive, the first counts
+        before = str(data.root / reader.waiting[0][0].name)
         if isinstance(result, Failure):
             case, _ = reader.waiting.popleft()
             rows.fail(case, f"{result.error.found}; {result.error.hint}")
-        elif result.slice == 0:
+        else:
             rows.add(*reader.waiting.popleft(), result)
         progress("classifying", rows.seen, len(data.cases))
     if rows.seen != len(data.cases):  # the last files were refused before they were read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -252,8 +253,12 @@ def _items(work: Work) -> Iterator[_Item]:
     if isinstance(found, Failure):
         yield found
         return
-    several = len(found) > 1
-    yield from ((x, x.name, f"-slice{x.index}" if several else "") for x in found)
+    pictures: Counter[str | None] = Counter(x.path for x in found if not isinstance(x, Failure))
+    for x in found:
+        if isinstance(x, Failure):
+            yield x
+        else:
+            yield x, x.name, f"-slice{x.index}" if pictures[x.path] > 1 else ""
 
 
 def _chosen(volume: Volume, indices: Iterable[int]) -> Iterator[_Item]:

@@ -21,8 +21,9 @@ from tumorlens.images.dicom_series import read_dicom, series_volumes
 from tumorlens.images.kinds import find_kind
 from tumorlens.images.limits import Limits
 from tumorlens.images.slice import Slice
+from tumorlens.images.volume import Volume
 
-__all__ = ["Inside", "read_members", "read_zip", "unpack_members"]
+__all__ = ["Inside", "read_members", "read_parts", "read_zip", "unpack_members"]
 
 Read: TypeAlias = Callable[[bytes, "str | None", Limits], Sequence[Slice]]
 """Reads the content of a file: content, name, limits."""
@@ -86,23 +87,50 @@ def read_zip(data: bytes, path: str | None, limits: Limits, read: Read) -> Seque
     MissingExtraError
         When there is DICOM or NIfTI, and what reads that is not installed.
     """
-    source = _named(path)
     parts: list[Sequence[Slice]] = []
-    count = spent = 0
+    for part in read_parts(data, path, limits, read):
+        if isinstance(part, UnreadableImageError):
+            raise part
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else [picture for part in parts for picture in part]
+
+
+def read_parts(
+    data: bytes, path: str | None, limits: Limits, read: Read
+) -> Iterator[Sequence[Slice] | UnreadableImageError]:
+    """Read every picture and every scan of an archive; a damaged one does not stop the others.
+
+    Parameters
+    ----------
+    data, path, limits, read
+        As `read_zip` takes them.
+
+    Yields
+    ------
+    sequence of Slice, or UnreadableImageError
+        The slices of a member or of a scan, or why there are none.
+
+    Raises
+    ------
+    UnreadableImageError
+        When the archive itself is damaged or too large, or holds no picture.
+    MissingExtraError
+        As `read_zip`.
+    """
+    source = _named(path)
+    count = spent = found = 0
     for inside in read_members(data, path, limits, read):
-        if isinstance(inside.found, UnreadableImageError):
-            if inside.is_picture:
-                raise inside.found
+        if isinstance(inside.found, UnreadableImageError) and not inside.is_picture:
             continue
-        parts.append(inside.found)
+        found += 1
         if isinstance(inside.found, list):
             for picture in inside.found:
                 size = picture.width, picture.height
                 spent = limits.check_frame(source, size, count, spent)
                 count += 1
-    if not parts:
+        yield inside.found
+    if not found:
         raise UnreadableImageError(source, "a ZIP archive without pictures", "give another")
-    return parts[0] if len(parts) == 1 else [picture for part in parts for picture in part]
 
 
 def read_members(data: bytes, path: str | None, limits: Limits, read: Read) -> Iterator[Inside]:
@@ -185,16 +213,38 @@ def _scans(
     for header in headers:
         series.setdefault(header.series, []).append(header)
     for members in series.values():
+        yield from _scans_of(members, load, limits, source)
+
+
+def _scans_of(
+    members: list[Header], load: Callable[[str], bytes], limits: Limits, source: str
+) -> Iterator[Inside]:
+    """Put the files of one series together; those that turn out to be damaged are left out."""
+    while members:
         name = members[0].path or source
         try:
-            for found in series_volumes(members, load, limits, source):
-                if isinstance(found, Header):
-                    name = found.path or source
-                    yield Inside(name, read_dicom(load(name), name, limits))
-                else:
-                    yield Inside(name, found)
-        except UnreadableImageError as error:
-            yield Inside(name, error)
+            made = series_volumes(members, load, limits, source)
+        except UnreadableImageError as error:  # at the first slices that are looked at
+            yield Inside(error.source, error)
+            good = [header for header in members if header.path != error.source]
+            if len(good) == len(members):
+                return
+            members = good
+            continue
+        for found in made:
+            if isinstance(found, Volume):
+                yield Inside(name, found)
+            else:
+                yield _alone(found.path or source, load, limits)
+        return
+
+
+def _alone(name: str, load: Callable[[str], bytes], limits: Limits) -> Inside:
+    """Read a DICOM file that is no part of a scan."""
+    try:
+        return Inside(name, read_dicom(load(name), name, limits))
+    except UnreadableImageError as error:
+        return Inside(name, error)
 
 
 def _open(
@@ -218,7 +268,7 @@ def _is_meant(member: zipfile.ZipInfo) -> bool:
     """Pass over folders, and what is hidden or added by systems."""
     parts = PurePosixPath(member.filename).parts
     hidden = any(part.startswith(".") or part in _ADDED for part in parts)
-    return not member.is_dir() and not hidden
+    return not member.filename.endswith("/") and not hidden  # a name may be empty
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, limits: Limits) -> bytes:

@@ -22,14 +22,14 @@ from tumorlens.images.dicom_series import read_dicom
 from tumorlens.images.kinds import find_kind, name_foreign
 from tumorlens.images.limits import GIVE_A_PICTURE, Limits
 from tumorlens.images.nifti import read_image, read_nifti
-from tumorlens.images.packed import read_zip
+from tumorlens.images.packed import read_parts, read_zip
 from tumorlens.images.slice import Slice
 from tumorlens.images.tiff import read_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["load_file", "open_slices", "read_file", "read_slices", "read_stream"]
+__all__ = ["load_file", "open_parts", "open_slices", "read_file", "read_slices", "read_stream"]
 
 Readable: TypeAlias = (
     str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any] | ForeignPicture
@@ -152,8 +152,6 @@ def open_slices(
         return _read_content(source, None, limits)
     if isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(source)
-        if not path:
-            raise UnreadableImageError("''", "an empty path", "name a file")
         return _read_content(load_file(path, limits), path, limits)
     stream: Any = source
     if hasattr(stream, "read"):
@@ -178,6 +176,40 @@ def read_stream(
     return _read_content(_load_open(file, name or "<file>", limits), name, limits)
 
 
+def open_parts(
+    source: str | IO[bytes], name: str | None = None, *, limits: Limits = _DEFAULT_LIMITS
+) -> list[Sequence[Slice] | UnreadableImageError]:
+    """Open a file for whom the good pictures of a ZIP archive count where others are damaged.
+
+    Parameters
+    ----------
+    source
+        A path, or an open binary file.
+    name
+        What an open file is called.
+    limits
+        What is too large.
+
+    Returns
+    -------
+    list
+        What `open_slices` gives; of a ZIP archive that, or what is wrong, for each member.
+
+    Raises
+    ------
+    UnreadableImageError, MissingExtraError, TypeError
+        As `open_slices`; not for a damaged member of an archive.
+    """
+    if isinstance(source, str):
+        name = source
+        data = load_file(source, limits)
+    else:
+        data = _load_open(source, name or "<file>", limits)
+    if find_kind(data) == "ZIP":
+        return list(read_parts(data, name, limits, _read_content))
+    return [_read_content(data, name, limits)]
+
+
 def load_file(path: str, limits: Limits) -> bytes:
     """Read a regular file, and not a byte more than is allowed.
 
@@ -186,6 +218,8 @@ def load_file(path: str, limits: Limits) -> bytes:
     UnreadableImageError
         When it is missing, closed to us, no regular file, or too large.
     """
+    if not path:
+        raise UnreadableImageError("''", "an empty path", "name a file")
     if _ADDRESS.match(path) and not os.path.exists(path):  # noqa: PTH110  # Path.exists raises on a name that is too long
         found = "an address, and nothing is fetched from one"
         hint = "download it with a browser or with curl, and give the path of the file"

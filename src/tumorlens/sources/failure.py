@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from tumorlens.errors import UnreadableImageError
 from tumorlens.files import find_files
-from tumorlens.images.read import open_slices, read_stream
+from tumorlens.images.read import open_parts
 from tumorlens.images.slice import Slice
 
-__all__ = ["STANDARD_INPUT", "Failure", "open_or_fail", "read_or_fail"]
+__all__ = ["STANDARD_INPUT", "Failure", "open_or_fail", "parts_or_fail", "read_or_fail"]
 
 STANDARD_INPUT: Final = "-"
 
@@ -41,13 +41,19 @@ class Failure:
         }
 
 
-def read_or_fail(path: str) -> list[Slice] | Failure:
-    """Read a file's slices, or say what was wrong with it; ``-`` is standard input."""
-    try:
-        found = open_or_fail(path)
-        return found if isinstance(found, Failure) else list(found)
-    except UnreadableImageError as error:
-        return Failure(path, error)
+def read_or_fail(path: str, file: IO[bytes] | None = None) -> list[Slice | Failure]:
+    """Read a file's slices, or say what was wrong with it; ``-`` is standard input.
+
+    What is open already is given as `file`, and `path` is its name. Of a ZIP archive each member
+    is read, or said to be wrong, by itself.
+    """
+    found: list[Slice | Failure] = []
+    for part in parts_or_fail(path) if file is None else _parts(file, path):
+        try:
+            found += [part] if isinstance(part, Failure) else list(part)
+        except UnreadableImageError as error:  # at a slice of a volume
+            found.append(Failure(error.source, error))
+    return found
 
 
 def open_or_fail(path: str) -> Sequence[Slice] | Failure:
@@ -55,24 +61,44 @@ def open_or_fail(path: str) -> Sequence[Slice] | Failure:
 
     ``-`` is standard input.
     """
+    parts = parts_or_fail(path)
+    found: list[Slice] = []
+    for part in parts:
+        if isinstance(part, Failure) or len(parts) == 1:
+            return part
+        found += part
+    return found
+
+
+def parts_or_fail(path: str) -> list[Sequence[Slice] | Failure]:
+    """Open a file as `open_or_fail` does; a ZIP archive member by member, and scan by scan."""
     if path and os.path.isdir(path):  # noqa: PTH112
         found = "a folder without files"
         if os.path.islink(path):  # noqa: PTH114
             found = "a link to a folder"
         elif _is_passed_over(path):
             found = "a folder of nothing but what tumorlens wrote"
-        return Failure(path, UnreadableImageError(path, found, "give a folder that holds pictures"))
-    try:
-        return _standard_input() if path == STANDARD_INPUT else open_slices(path)
-    except UnreadableImageError as error:
-        return Failure(path, error)
-
-
-def _standard_input() -> Sequence[Slice]:
+        hint = "give a folder that holds pictures"
+        return [Failure(path, UnreadableImageError(path, found, hint))]
+    if path != STANDARD_INPUT:
+        return _parts(path)
     if sys.stdin is None:  # closed, or a program without a console
         hint = "pipe a file into the command, or give its path"
-        raise UnreadableImageError(STANDARD_INPUT, "there is no standard input", hint)
-    return read_stream(sys.stdin.buffer, STANDARD_INPUT)
+        error = UnreadableImageError(STANDARD_INPUT, "there is no standard input", hint)
+        return [Failure(STANDARD_INPUT, error)]
+    return _parts(sys.stdin.buffer, STANDARD_INPUT)
+
+
+def _parts(source: str | IO[bytes], name: str = "") -> list[Sequence[Slice] | Failure]:
+    path = source if isinstance(source, str) else name
+    try:
+        parts = open_parts(source, name)
+    except UnreadableImageError as error:
+        return [Failure(path, error)]
+    return [
+        Failure(part.source, part) if isinstance(part, UnreadableImageError) else part
+        for part in parts
+    ]
 
 
 def _is_passed_over(folder: str) -> bool:

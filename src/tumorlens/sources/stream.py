@@ -14,7 +14,7 @@ from tumorlens.images.volume import Volume
 from tumorlens.models.card import InputFormat
 from tumorlens.prediction import Prediction, Predictor
 from tumorlens.sources.ahead import ahead
-from tumorlens.sources.failure import Failure, open_or_fail
+from tumorlens.sources.failure import Failure, parts_or_fail
 from tumorlens.sources.series import Unit
 
 __all__ = ["Answered", "answer_units", "predict_files", "read_files", "read_units"]
@@ -30,7 +30,7 @@ Answered: TypeAlias = tuple[Prediction, Prepared]
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A file or series: its pictures, and the first of them prepared where it is the only one."""
+    """A file or scan: its pictures, and the first of them prepared where it is the only one."""
 
     pictures: Sequence[Slice] | Failure
     ready: _Ready | None = None
@@ -68,15 +68,21 @@ def read_units(
         last slice, a volume.
     """
 
-    def open_unit(unit: Unit) -> _Opened:
-        found = open_or_fail(unit) if isinstance(unit, str) else unit
+    def open_part(found: Sequence[Slice] | Failure) -> _Opened:
         if isinstance(found, (Failure, Volume)) or len(found) > 1:
             return _Opened(found)
         return _Opened(found, (found[0], wanted.prepare(found[0])))
 
+    def open_unit(unit: Unit) -> list[_Opened]:
+        parts = parts_or_fail(unit) if isinstance(unit, str) else [unit]
+        return [open_part(part) for part in parts]
+
+    def size(opened: list[_Opened]) -> int:
+        return sum(part.size for part in opened)
+
     with ThreadPoolExecutor(_READERS) as pool:
-        opened = ahead(pool, open_unit, units, size=lambda o: o.size, budget=budget, most=_AHEAD)
-        for found in opened:
+        opened = ahead(pool, open_unit, units, size=size, budget=budget, most=_AHEAD)
+        for found in (part for parts in opened for part in parts):
             if isinstance(found.pictures, Failure):
                 yield found.pictures
             elif found.ready is not None:

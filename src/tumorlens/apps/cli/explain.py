@@ -108,8 +108,8 @@ def explain(
             from tumorlens.apps.cli.dicom_results import put_into_studies
 
             results = stack.enter_context(put_into_studies(results, dicom_out, classifier.card))
-        failed = tell_each(_told(results), len(files))
-    finish(failed, len(files))
+        failed, files_read = tell_each(_told(results), len(files))
+    finish(failed, files_read)
 
 
 def _task(

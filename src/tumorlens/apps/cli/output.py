@@ -45,7 +45,7 @@ def find_scans(paths: Iterable[str]) -> list[str]:
 
 def tell_each(
     results: Iterable[tuple[Prediction | Failure | VolumeAnswer, str]], files: int
-) -> int:
+) -> tuple[int, int]:
     """Print a line for each slice and each volume, and show how far it is.
 
     Parameters
@@ -57,8 +57,8 @@ def tell_each(
 
     Returns
     -------
-    int
-        How many files could not be read.
+    tuple of int
+        How many files could not be read, and of how many: those in archives count each.
     """
     from tumorlens.prediction import Prediction
     from tumorlens.sources.failure import Failure
@@ -79,7 +79,7 @@ def tell_each(
         click.echo(line)
     if meter:
         meter("files", files, files)
-    return failed
+    return failed, max(begun, files)
 
 
 def line_of(result: Prediction | Failure) -> str:

@@ -83,5 +83,5 @@ def predict(
                     add(result)
                 yield result, json.dumps(result.to_dict()) if as_json else line_of(result)
 
-        failed = tell_each(answers(), len(files))
-    finish(failed, len(files))
+        failed, files_read = tell_each(answers(), len(files))
+    finish(failed, files_read)

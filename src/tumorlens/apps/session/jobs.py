@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
     from tumorlens.images.slice import Slice
     from tumorlens.prediction import Prediction
+    from tumorlens.sources.failure import Failure
 
 __all__ = [
     "Answered", "Computing", "Done", "Explained", "Found", "Loaded", "Packed", "Pasted",
@@ -94,10 +95,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A row's file could not be read."""
+    """A row's file could not be read, or the slice at `index` in it."""
 
     row: int
     message: str
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,19 +226,22 @@ def answer(classifier: Classifier, rows: Sequence[Row], report: Report) -> None:
             report(Answered(row.id, classifier.predict(row.picture)))
             report(Done(row.id))
     files = [(row.id, row.path) for row in rows if row.picture is None and row.path is not None]
-    numbers = iter(number for number, _ in files)
-    at_hand: int | None = None
+    numbers = iter(files)
+    at_hand: tuple[int, str] | None = None
+    index = 0
     for result in predict_files(classifier, (path for _, path in files), batch_size=_TOGETHER):
-        if at_hand is not None and (isinstance(result, Failure) or result.slice == 0):
-            report(Done(at_hand))
-            at_hand = None
+        if at_hand is None or not f"{result.path}/".startswith(f"{at_hand[1]}/"):
+            if at_hand is not None:
+                report(Done(at_hand[0]))
+            at_hand, index = next(numbers), 0
+        else:
+            index += 1
         if isinstance(result, Failure):
-            report(Unreadable(next(numbers), str(result.error)))
-            continue
-        at_hand = next(numbers) if at_hand is None else at_hand
-        report(Answered(at_hand, result))
+            report(Unreadable(at_hand[0], str(result.error), index))
+        else:
+            report(Answered(at_hand[0], replace(result, slice=index)))
     if at_hand is not None:
-        report(Done(at_hand))
+        report(Done(at_hand[0]))
 
 
 class Reader:
@@ -245,7 +250,7 @@ class Reader:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._path: str | None = None
-        self._slices: list[Slice] = []
+        self._slices: list[Slice | Failure] = []
 
     def read(self, row: Row) -> Slice:
         """Read the slice of a row.
@@ -255,7 +260,7 @@ class Reader:
         UnreadableImageError
             When its file cannot be read any more.
         """
-        from tumorlens.images.read import read_slices  # noqa: PLC0415
+        from tumorlens.sources.failure import Failure, read_or_fail  # noqa: PLC0415
 
         if row.picture is not None:
             return row.picture
@@ -263,13 +268,16 @@ class Reader:
         with self._lock:
             if path != self._path:
                 self._path, self._slices = None, []
-                self._slices = read_slices(path)
+                self._slices = read_or_fail(path)
                 self._path = path
             slices = self._slices
         if row.index >= len(slices):
             hint = "open the file again: it has changed"
             raise UnreadableImageError(path, f"no slice {row.index} any more", hint)
-        return slices[row.index]
+        found = slices[row.index]
+        if isinstance(found, Failure):
+            raise found.error
+        return found
 
 
 def see(reader: Reader, row: Row, request: Request, report: Report) -> None:

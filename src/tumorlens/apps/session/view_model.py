@@ -301,6 +301,9 @@ class ViewModel:
 
     def _fail(self, result: jobs.Unreadable) -> None:
         row = self.rows.get(result.row)
+        if row is not None and result.index is not None:
+            row, changed = self.rows.slice_of(row, result.index)
+            self._changes.rows.update(dict.fromkeys(one.id for one in changed))
         if row is None:
             return
         self._change(replace(row, state=State.UNREADABLE, error=printable(result.message)))

@@ -1,0 +1,101 @@
+"""ZIP archives among many files: what is good in them is answered, what is damaged is named."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from dicoms import content, draw
+from tumorlens.apps.cli.main import cli
+from tumorlens.apps.session import jobs
+from tumorlens.apps.session.rows import Row
+from tumorlens.classifier import load
+from tumorlens.errors import UnreadableImageError
+
+GOOD = {"a.png", "c.png"}
+
+
+def picture(step: int = 0) -> bytes:
+    stream = io.BytesIO()
+    grey = np.add.outer(np.arange(80) * 2, np.arange(64) + step).astype(np.uint8)
+    Image.fromarray(grey).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def scan(z: int) -> bytes:
+    grey = np.add.outer(np.arange(80) * 2, np.arange(64) + z).astype(np.int16)
+    return content(draw(grey, ImagePositionPatient=[0.0, 0.0, 3.0 * z]))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A picture, an archive with pictures, a scan, a damaged member and another archive."""
+    made = tmp_path / "files"
+    made.mkdir()
+    inner = io.BytesIO()
+    zipfile.ZipFile(inner, "w").close()
+    with zipfile.ZipFile(made / "b.zip", "w") as archive:
+        members = {"a.png": picture(), "b.png": picture()[:60], "c.png": picture(9)}
+        for name, data in members.items():
+            archive.writestr(name, data)
+        archive.writestr("d.zip", inner.getvalue())
+        for z in range(3):
+            archive.writestr(f"scan{z}", scan(z))
+    (made / "a.png").write_bytes(picture(3))
+    (made / "c.png").write_bytes(picture(4))
+    return made
+
+
+def rows_of(
+    folder: Path, bundle: Path, *more: str, table: Path | None = None
+) -> list[dict[str, Any]]:
+    done = CliRunner().invoke(cli, ["predict", str(folder), "--model", str(bundle), *more])
+    assert done.exit_code == 1, done.output
+    text = done.stdout if table is None else table.read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("out", [False, True])
+def test_a_command_answers_what_is_good_and_names_the_rest(
+    out: bool, folder: Path, tmp_path: Path, spot_bundle: Callable[..., Path]
+) -> None:
+    table = tmp_path / "t.jsonl" if out else None
+    more = ["--json"] if table is None else ["--out", str(table)]
+    rows = rows_of(folder, spot_bundle(), *more, table=table)
+    found = {str(Path(row["path"]).relative_to(folder)): row for row in rows if row.get("path")}
+    wrong = {name for name, row in found.items() if row.get("error")}
+    assert wrong == {"b.zip/b.png", "b.zip/d.zip"}
+    wanted = {"a.png", "c.png", "b.zip/a.png", "b.zip/c.png", *(f"b.zip/scan{z}" for z in range(3))}
+    assert {name for name in found if name not in wrong} >= wanted
+
+
+def test_the_window_gives_each_member_a_row(folder: Path, spot_bundle: Callable[..., Path]) -> None:
+    paths = sorted(map(str, folder.iterdir()))
+    rows = [Row(i, Path(path).name, path, file=i) for i, path in enumerate(paths)]
+    told: list[Any] = []
+    jobs.answer(load(spot_bundle(), threads=1), rows, told.append)
+    places = [
+        (one.row, one.prediction.slice) if isinstance(one, jobs.Answered) else (one.row, one.index)
+        for one in told
+        if not isinstance(one, jobs.Done)
+    ]
+    assert places == [(0, 0), *((1, i) for i in range(7)), (2, 0)]
+    assert [one.index for one in told if isinstance(one, jobs.Unreadable)] == [1, 3]
+    assert [one.row for one in told if isinstance(one, jobs.Done)] == [0, 1, 2]
+    reader = jobs.Reader()
+    for i in range(7):
+        row = Row(9, "b.zip", paths[1], i, 1)
+        if i in (1, 3):
+            with pytest.raises(UnreadableImageError):
+                reader.read(row)
+        else:
+            assert str(reader.read(row).path).startswith(f"{paths[1]}/")
