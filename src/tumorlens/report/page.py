@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
 from functools import cache
@@ -22,6 +23,7 @@ __all__ = ["count", "interval", "number", "render", "share"]
 
 _THUMB: Final = 168  # pixels: longer side of a thumbnail
 _CSS_DPI: Final = 96  # pixels of an inch on a page
+_JPEG: Final = b"\xff\xd8\xff"  # how every JPEG begins
 
 
 def render(template: str, **values: Any) -> str:
@@ -78,6 +80,7 @@ def _environment() -> Any:
         "class_name": class_name,
         "count": count,
         "embedded": _embedded,
+        "hashed": _hashed,
         "interval": interval,
         "number": number,
         "percent": "{:.1%}".format,
@@ -99,10 +102,16 @@ def _thumbnail(path: str | os.PathLike[str]) -> Image.Image | None:
     return image
 
 
+def _hashed(text: str) -> str:
+    """Name a style by its hash, as a content security policy does."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
 def _embedded(image: Image.Image | bytes) -> str:
-    """Put a picture into the page as a JPEG, and a figure as the PNG that it is."""
+    """Put a picture into the page as a JPEG, and a figure as the PNG or JPEG that it is."""
     if isinstance(image, bytes):
-        return f"data:image/png;base64,{base64.b64encode(image).decode()}"
+        kind = "jpeg" if image.startswith(_JPEG) else "png"
+        return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
     file = io.BytesIO()
     image.save(file, "JPEG", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -33,6 +33,7 @@ from tumorlens.apps.cli.models import models
 from tumorlens.apps.cli.options import hub_options
 from tumorlens.apps.cli.predict import predict
 from tumorlens.apps.cli.push import push
+from tumorlens.apps.cli.report import report
 from tumorlens.apps.cli.streams import prepare_streams
 from tumorlens.apps.cli.train import train
 from tumorlens.apps.cli.verify import verify
@@ -69,7 +70,7 @@ def main() -> None:
 
 
 _TASKS: Final = {
-    "Answer and explain": (predict, explain, demo, gui, deidentify, web),
+    "Answer and explain": (predict, explain, report, demo, gui, deidentify, web),
     "Models": (models, info, verify, push, import_keras),
     "Measure": (evaluate, localise, calibrate),
     "Train": (data, train, compare, export),
