@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from tumorlens.errors import OutputError
+from tumorlens.errors import MissingExtraError, OutputError
 from tumorlens.explain.explainer import Explainable, Question
-from tumorlens.extras import require
+from tumorlens.extras import installed, require
 from tumorlens.files import check_new_file, write_whole
 from tumorlens.progress import Progress, silent
 from tumorlens.report import case_words as words
@@ -111,6 +111,8 @@ def form_of(path: str | os.PathLike[str]) -> Form:
     if ending == ".pdf":
         require("jinja2", "a report", "report")
         require("reportlab", "a report as PDF", "report")
+        if not installed("matplotlib"):  # whose font it is set in
+            raise MissingExtraError("a report as PDF", "report")
         return "pdf"
     if ending in (".html", ".htm"):
         require("jinja2", "a report", "report")

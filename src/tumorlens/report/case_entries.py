@@ -176,8 +176,8 @@ def look_at(
     most
         Pictures and volumes to look at; what comes after them is only counted.
     progress
-        Told of the pictures and volumes that are done (their total is 0, for it is not known),
-        and of the passes through the network where a map needs many.
+        Told of pictures, volumes and slices that are done (their total is 0, for it is not
+        known), and of the passes through the network where a map needs many.
     """
     asking = _Asking(classifier, question, progress)
     looked = Looked([], [], 0)
@@ -267,6 +267,7 @@ class _Asking:
                 failures.append(item)
             elif not isinstance(item, Volume):
                 rows.append((item[0], replace(item[1], pixels=item[1].pixels[:1, :1])))
+                self._progress("slices of a volume", len(rows), 0)
         if rows:
             answer = answer_volume(self._classifier, volume, rows)
             yield self._entry(volume, answer, [prediction for prediction, _ in rows])

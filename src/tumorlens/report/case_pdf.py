@@ -260,9 +260,9 @@ class _Pdf:
         high, step = 46.0, _WIDTH / len(bar.values)
         drawn = [(0.0, 10 + high / 2, _WIDTH, 0.4, FAINT)]
         for i, value in enumerate(bar.values):
-            tall, colour = (1.5, FAINT) if value is None else (max(0.8, high * value), _BLUE)
+            tall, colour = (1.5, FAINT) if value is None else (max(0.8, high * value), _ORANGE)
             drawn.append((i * step, 10, 0.86 * step, tall, colour))
-        drawn += [(i * step, 2, max(0.86 * step, 2.5), 5, _ORANGE) for i in bar.first]
+        drawn += [(i * step, 2, max(0.86 * step, 2.5), 5, _BLUE) for i in bar.first]
         drawn.append((0, 9.4, _WIDTH, 0.6, FAINT))
         small = _style("end", 7, colour=FAINT)
         right = _style("end-right", 7, colour=FAINT, alignment=2)

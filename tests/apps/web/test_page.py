@@ -99,6 +99,66 @@ def test_a_volume_is_gone_through_by_keys(page: Page) -> None:
     fits(page)
 
 
+def test_two_slices_stand_side_by_side(page: Page) -> None:
+    give(page, "head.nii", real_volume())
+    expect(page.locator("#status")).to_have_text("5 slices answered", timeout=30_000)
+    expect(page.locator("#caption0")).not_to_contain_text("explaining", timeout=30_000)
+    first = page.evaluate("pane0.toDataURL()")
+    page.locator("#keep").click()
+    page.locator("#slice").fill("2")
+    expect(page.locator("#caption0")).to_contain_text("Grad-CAM for glioma", timeout=30_000)
+    expect(page.locator("#caption1")).to_contain_text("head.nii, slice 1 of 5")
+    assert page.evaluate("pane1.toDataURL()") == first != page.evaluate("pane0.toDataURL()")
+    is_accessible(page)
+    fits(page)
+    page.locator("#level").fill("40")
+    assert page.evaluate("pane1.toDataURL()") != first
+    page.locator("#method1").select_option("layercam")
+    expect(page.locator("#caption1")).to_contain_text("LayerCAM", timeout=30_000)
+    page.locator("#method1").select_option("")
+    expect(page.locator("#second")).to_be_hidden()
+
+
+def test_the_bar_leads_to_the_slice_and_shows_where_the_evidence_lies(page: Page) -> None:
+    give(page, "head.nii", real_volume())
+    expect(page.locator("#status")).to_have_text("5 slices answered", timeout=30_000)
+    heights = page.evaluate(
+        """() => { const w = bar.width, h = bar.height;
+        const data = bar.getContext("2d").getImageData(0, 0, w, h).data;
+        return [0, 1, 2, 3, 4].map((i) => { const x = Math.floor((i + 0.25) * w / 5);
+        let n = 0; for (let y = 0; y < h; y += 1) n += data[4 * (y * w + x) + 3] > 0;
+        return n; }); }"""
+    )
+    assert min(heights[1:4]) > max(heights[0], heights[4])
+    box = page.locator("#bar").bounding_box()
+    assert box
+    page.locator("#bar").click(position={"x": box["width"] * 0.7, "y": 10})
+    expect(page.locator("#number")).to_have_text("4 of 5")
+    page.locator("#panes").hover()
+    page.mouse.wheel(0, 100)
+    expect(page.locator("#number")).to_have_text("5 of 5")
+
+
+@pytest.mark.parametrize("form", ["html", "pdf"])
+def test_the_report_of_all_scans_is_downloaded(page: Page, form: str) -> None:
+    if form == "pdf":
+        pytest.importorskip("reportlab", reason="a PDF needs the report extra")
+    for name, content in (("a.png", real_png()), ("b.pdf", b"%PDF-1.7")):
+        give(page, name, content)
+        expect(page.locator("#list button").filter(has_text=name)).not_to_contain_text("…")
+    expect(page.locator("#caption0")).to_contain_text("Grad-CAM for", timeout=30_000)
+    with page.expect_download() as downloaded:
+        page.locator(f"#report button[data-form={form}]").click()
+    assert downloaded.value.suggested_filename == f"tumorlens-report.{form}"
+    content = Path(downloaded.value.path()).read_bytes()
+    expect(page.locator("#status")).to_have_text("the report is written")
+    if form == "html":
+        assert b"a.png" in content
+        assert b"<b>b.pdf</b>: a PDF" in content
+    else:
+        assert content.startswith(b"%PDF-")
+
+
 def test_what_cannot_be_read_is_said_and_the_others_go_on(page: Page) -> None:
     page.locator("#files").set_input_files(
         [

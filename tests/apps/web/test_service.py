@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from PIL import Image
 from web_server import Server, form, png, running, wait_for
 
-from dicoms import write_series
+from dicoms import SECRETS, write_series
 from tumorlens.apps.cli.web import web
 from tumorlens.apps.web.limits import WebLimits
 from tumorlens.classifier import Classifier
@@ -29,7 +29,7 @@ from tumorlens.data.phantom import draw_phantom
 from tumorlens.explain.cam import METHODS
 from tumorlens.images.read import read_slices
 
-PREDICT, EXPLAIN = "/api/v1/predict", "/api/v1/explain"
+PREDICT, EXPLAIN, REPORT = (f"/api/v1/{name}" for name in ("predict", "explain", "report"))
 
 
 def test_answers_are_those_of_the_classifier(server: Server, shipped: Classifier) -> None:
@@ -102,6 +102,46 @@ def test_a_picture_or_a_map_can_be_had_alone(server: Server, form: str) -> None:
         assert read_slices(got.body)[0].width > 128
     else:
         assert np.load(io.BytesIO(got.body), allow_pickle=False).shape == (128, 128)
+
+
+def test_a_report_holds_all_that_was_sent(server: Server, tmp_path: Path) -> None:
+    values = np.stack([draw_phantom("glioma", i, 96).pixels for i in range(3)]).astype(np.int16)
+    series = [(path.name, path.read_bytes()) for path in write_series(tmp_path, values)]
+    got = server.upload(f"{REPORT}?method=layercam", ("a.png", png()), ("b.txt", b"no"), *series)
+    assert got.status == 200
+    assert got.headers["content-type"].startswith("text/html")
+    assert got.headers["content-disposition"] == 'attachment; filename="tumorlens-report.html"'
+    page = got.body.decode()
+    assert "1 picture and 1 volume" in page
+    assert "<b>b.txt</b>: " in page
+    assert not [secret for secret in SECRETS if secret in page]
+    assert "&lt;bytes&gt;" not in page
+
+
+def test_a_report_is_a_pdf_where_that_can_be_made(server: Server) -> None:
+    pytest.importorskip("reportlab", reason="a PDF needs the report extra")
+    got = server.send(f"{REPORT}?format=pdf", png())
+    assert got.status == 200
+    assert got.headers["content-type"] == "application/pdf"
+    assert got.body.startswith(b"%PDF-")
+
+
+def test_where_no_pdf_can_be_made_the_reason_is_said(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "reportlab", None)
+    got = server.send(f"{REPORT}?format=pdf", png())
+    assert got.status == 422
+    assert "pip install 'tumorlens[report]'" in got.json()["detail"]
+    assert b'data-form="pdf"' not in server.get("/").body
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("?format=doc", 422), ("?slice=1", 422), ("?method=none", 422), ("?target=x", 422)],
+)
+def test_a_report_that_cannot_be_made_is_refused(server: Server, query: str, status: int) -> None:
+    assert server.send(f"{REPORT}{query}", png()).status == status
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -8,6 +8,7 @@ The way of a request, and which file knows it::
     api        predict, explain, health, metrics      batching  many requests, one pass
     openapi    what the service says of itself        metrics   what it counts
     page       the page, with templates and static    cases     scans that pages look at
+    reports    the case report of what was sent
 
 It computes nothing: it asks a `tumorlens.Classifier`. Nothing is written to disk, and neither
 pictures nor names of files are logged. It may import every room before `apps`, and of the apps

@@ -20,6 +20,7 @@ from tumorlens.apps.web.batching import BATCH, Batcher
 from tumorlens.apps.web.intake import Upload, receive
 from tumorlens.apps.web.limits import Admission, Hold, Memory, WebLimits
 from tumorlens.apps.web.problems import Problem
+from tumorlens.apps.web.reports import Reporter, as_download, read_form
 from tumorlens.apps.web.scans import Scan, Unread, open_scans
 from tumorlens.data.folder import class_named
 from tumorlens.errors import UnreadableImageError
@@ -63,6 +64,7 @@ class Service:
             lambda: self.memory.used,
         )
         self.batcher = Batcher(classifier, self.metrics.batch)
+        self.reporter = Reporter(classifier)
         self._reading = ThreadPoolExecutor(_READERS, "reading")
 
     # From start to end
@@ -75,6 +77,7 @@ class Service:
         """Take nothing more, finish what is at work, and end."""
         self.admission.closed = True
         await self.batcher.close()
+        await self.reporter.close()
         await asyncio.to_thread(self._reading.shutdown)
 
     # What page and service share
@@ -96,6 +99,13 @@ class Service:
             explained = await self.batcher.explain(picture, question)
         told = replace(explained.prediction, path=picture.path, slice=picture.index)
         return replace(explained, prediction=told)
+
+    async def reported(self, request: Request, scans: Sequence[Scan | Unread]) -> Response:
+        """Make the report that a request asks for, or give up in time."""
+        question = read_question(self.classifier, request)
+        form = read_form(request.query_params.get("format", "html"))
+        async with _within(self.limits):
+            return as_download(await self.reporter.make(scans, form, question), form)
 
     async def scans(self, request: Request, hold: Hold) -> list[Scan | Unread]:
         """Take the files of a request and open them."""
@@ -169,6 +179,16 @@ class Service:
             scans = await self.scans(request, hold)
             picture = await self.read(self._only, scans, request)
             return await self.read(_written, await self.explained(picture, question), form)
+
+    async def report(self, request: Request) -> Response:
+        """Write what the model says of all that is sent as one page or PDF."""
+        _check_names(request, ("method", "target", "versus", "format"))
+        read_form(request.query_params.get("format", "html"))  # before anything is read
+        with self.entered(request) as hold:
+            scans = await self.scans(request, hold)
+            if len(scans) == 1 and isinstance(scans[0], Unread):
+                raise scans[0].problem
+            return await self.reported(request, scans)
 
     def _only(self, scans: Sequence[Scan | Unread], request: Request) -> Slice:
         """Find the one slice that is meant."""

@@ -63,6 +63,7 @@ def make_app(
         routes=[
             Route("/api/v1/predict", service.predict, methods=["POST"]),
             Route("/api/v1/explain", service.explain, methods=["POST"]),
+            Route("/api/v1/report", service.report, methods=["POST"]),
             Route("/api/v1/openapi.json", service.description),
             Route("/healthz", service.healthz),
             Route("/readyz", service.readyz),

@@ -6,7 +6,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from tumorlens.apps.web.problems import MEDIA_TYPE
+from tumorlens.apps.web.reports import FORMS
 from tumorlens.explain.cam import METHODS
+from tumorlens.report.case import MOST
 
 if TYPE_CHECKING:
     from tumorlens.apps.web.limits import WebLimits
@@ -54,6 +56,7 @@ def describe(classifier: Classifier, limits: WebLimits) -> dict[str, Any]:
         "paths": {
             "/api/v1/predict": {"post": _predict(classifier)},
             "/api/v1/explain": {"post": _explain(classifier)},
+            "/api/v1/report": {"post": _report(classifier)},
             "/healthz": {"get": _plain("healthz", "Is the process alive?", "ok")},
             "/readyz": {"get": _plain("readyz", "Would a request be answered now?", "ready")},
             "/metrics": {"get": _metrics()},
@@ -91,17 +94,13 @@ def _predict(classifier: Classifier) -> dict[str, Any]:
 
 
 def _explain(classifier: Classifier) -> dict[str, Any]:
-    classes = {"type": "string", "enum": list(classifier.card.classes)}
     number = {"type": "integer", "minimum": 0, "maximum": 99_999_999}
     forms = {"type": "string", "enum": ["json", "png", "npy"], "default": "json"}
-    methods = {"type": "string", "enum": list(METHODS), "default": "gradcam"}
     return {
         "operationId": "explain",
         "summary": "Show where in one slice the evidence for a class lies.",
         "parameters": [
-            _parameter("method", methods, "How."),
-            _parameter("target", classes, "The class to explain; the most probable by default."),
-            _parameter("versus", classes, "A second class: why the target rather than this one."),
+            *_question(classifier),
             _parameter("slice", number, "Which slice of the scan, from 0."),
             _parameter("format", forms, "All as JSON, the overlay as PNG, or the map for NumPy."),
         ],
@@ -118,6 +117,45 @@ def _explain(classifier: Classifier) -> dict[str, Any]:
             **_refusals(),
         },
     }
+
+
+def _report(classifier: Classifier) -> dict[str, Any]:
+    forms = {"type": "string", "enum": list(FORMS), "default": "html"}
+    return {
+        "operationId": "report",
+        "summary": "Write what the model says of all that is sent as one page or PDF.",
+        "description": (
+            f"At most {MOST} pictures and volumes are shown; the report says what is left out, and "
+            "names files that cannot be read. PDF needs the service's extra `report`."
+        ),
+        "parameters": [
+            *_question(classifier),
+            _parameter("format", forms, "A page that needs no other file, or a PDF."),
+        ],
+        "requestBody": _body(),
+        "responses": {
+            "200": {
+                "description": "The report, to be kept as a file.",
+                "content": {
+                    "text/html": {"schema": {"type": "string"}},
+                    "application/pdf": {
+                        "schema": {"type": "string", "contentMediaType": "application/pdf"}
+                    },
+                },
+            },
+            **_refusals(),
+        },
+    }
+
+
+def _question(classifier: Classifier) -> list[dict[str, Any]]:
+    classes = {"type": "string", "enum": list(classifier.card.classes)}
+    methods = {"type": "string", "enum": list(METHODS), "default": "gradcam"}
+    return [
+        _parameter("method", methods, "How."),
+        _parameter("target", classes, "The class to explain; the most probable by default."),
+        _parameter("versus", classes, "A second class: why the target rather than this one."),
+    ]
 
 
 def _metrics() -> dict[str, Any]:

@@ -31,6 +31,7 @@ from tumorlens.apps.web.api import Service, read_question
 from tumorlens.apps.web.cases import Cases
 from tumorlens.apps.web.guard import COOKIE, Keys
 from tumorlens.apps.web.problems import Problem
+from tumorlens.apps.web.reports import forms_here
 from tumorlens.apps.web.scans import Unread
 from tumorlens.data.folder import class_name
 from tumorlens.errors import UnreadableImageError
@@ -84,6 +85,7 @@ class Page:
             Route("/page/cases", self.open_case, methods=["POST"]),
             Route(case, self.close_case, methods=["DELETE"]),
             Route(case + "/answers", self.answers),
+            Route("/page/report", self.report),
             Route(picture + "/pixels", self.pixels),
             Route(picture + "/map", self.map),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
@@ -101,7 +103,7 @@ class Page:
             "colours": {name: np.rint(x).astype(int).tolist() for name, x in COLORMAPS.items()},
             "healthy": "notumor" if "notumor" in card.classes else None,
         }
-        return self._page("home", options=options, model=card.id)
+        return self._page("home", options=options, model=card.id, forms=forms_here())
 
     async def trust(self, request: Request) -> Response:
         """Say how far to trust the model, from its card."""
@@ -185,6 +187,13 @@ class Page:
             picture = await self._service.read(self._slice, request)
             explained = await self._service.explained(picture, question)
         return JSONResponse(_explained(explained))
+
+    async def report(self, request: Request) -> Response:
+        """Write the report of all cases that are named."""
+        names = request.query_params.getlist("case")
+        scans = [scan for name in names for scan in self._cases.get(name).scans]
+        with self._service.entered(request):
+            return await self._service.reported(request, scans)
 
     def _slice(self, request: Request) -> Slice:
         numbers = request.path_params

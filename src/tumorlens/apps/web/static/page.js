@@ -8,6 +8,7 @@ let current = null;
 let slice = null;
 let maps = [null, null];
 let record = null;
+let kept = null; // a slice that stays in the second pane: {slice, map, text}
 let asked = 0;
 
 function say(text) { $("status").textContent = text; }
@@ -158,9 +159,9 @@ async function look(anew) {
       maps = [null, null];
       paint();
     }
-    for (const pane of [0, 1]) {
+    showSecond();
+    for (const pane of kept ? [0] : [0, 1]) {
       const method = $(`method${pane}`).value;
-      $("second").hidden = !$("method1").value;
       if (!method) { maps[pane] = null; continue; }
       $(`caption${pane}`).textContent = "explaining …";
       const query = new URLSearchParams({ method });
@@ -183,7 +184,25 @@ function paint() {
     window: $("window").value / 100, level: $("level").value / 100,
   };
   draw($("pane0"), slice, maps[0], how);
-  if ($("method1").value) draw($("pane1"), slice, maps[1], how);
+  if (kept) draw($("pane1"), kept.slice, kept.map, how);
+  else if ($("method1").value) draw($("pane1"), slice, maps[1], how);
+}
+
+function showSecond() {
+  $("second").hidden = !kept && !$("method1").value;
+  $("keep").setAttribute("aria-pressed", String(Boolean(kept)));
+  $("pane1").setAttribute("aria-label", kept ? "The slice that is kept" : "The slice with the second map");
+  if (kept) $("caption1").textContent = kept.text;
+}
+
+function keep() {
+  kept = kept || !slice ? null : {
+    slice, map: maps[0],
+    text: `${$("name").textContent}: ${$("answer").textContent}. ${$("caption0").textContent}`,
+  };
+  if (kept) $("method1").value = "";
+  showSecond();
+  paint();
 }
 
 function bar() {
@@ -201,6 +220,8 @@ fill($("target"), options.classes);
 fill($("versus"), options.classes);
 fill($("colours"), Object.fromEntries(Object.keys(options.colours).map((name) => [name, name])));
 for (const id of ["files", "folder"]) $(id).addEventListener("change", (event) => open([...event.target.files].filter((file) => !file.name.startsWith("."))));
+$("keep").addEventListener("click", keep);
+$("method1").addEventListener("change", () => { kept = null; });
 for (const id of ["method0", "method1", "target", "versus"]) $(id).addEventListener("change", () => current && look(false));
 for (const id of ["style", "colours", "strength", "window", "level"]) $(id).addEventListener("input", paint);
 $("slice").addEventListener("input", (event) => select(current.scan, Number(event.target.value)));
@@ -215,14 +236,30 @@ $("panes").addEventListener("wheel", (event) => {
   if (next >= 0 && next < current.scan.count) select(current.scan, next);
 }, { passive: false });
 $("controls").addEventListener("submit", (event) => event.preventDefault());
-$("record").addEventListener("click", () => {
-  if (!record) return;
+function save(blob, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(record, null, 2)], { type: "application/json" }));
-  link.download = "record.json";
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);
+}
+$("record").addEventListener("click", () => {
+  if (record) save(new Blob([JSON.stringify(record, null, 2)], { type: "application/json" }), "record.json");
 });
+for (const button of $("report").querySelectorAll("button")) {
+  button.addEventListener("click", async () => {
+    const query = new URLSearchParams({ format: button.dataset.form, method: $("method0").value });
+    for (const name of ["target", "versus"]) if ($(name).value) query.set(name, $(name).value);
+    for (const name of new Set(scans.map((scan) => scan.case))) query.append("case", name);
+    button.disabled = true;
+    say("writing the report …");
+    try {
+      save(await (await ask(`/page/report?${query}`)).blob(), `tumorlens-report.${button.dataset.form}`);
+      say("the report is written");
+    } catch (error) { say(error.message); }
+    button.disabled = false;
+  });
+}
 const zone = document.body;
 zone.addEventListener("dragover", (event) => { event.preventDefault(); $("drop").className = "over"; });
 zone.addEventListener("dragleave", () => { $("drop").className = ""; });
