@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from drawn_heads import write_heads
+from tumorlens.classifier import load
 from tumorlens.data.audit import audit_data
 from tumorlens.evaluate.evaluation import evaluate
 from tumorlens.records import is_our_file, is_our_folder, read_record
 from tumorlens.report.audit import write_audit
+from tumorlens.report.case import write_case
 from tumorlens.report.data_set import plot_data
 from tumorlens.report.evaluation import write_evaluation
 
@@ -37,6 +39,15 @@ def test_reports_are_known(heads: Path, tiny_bundle: Path, tmp_path: Path) -> No
         assert is_our_folder(tmp_path / name), name
     (tmp_path / "plot" / "index.html").rename(tmp_path / "plot" / "other.html")
     assert not is_our_folder(tmp_path / "plot")
+
+
+@pytest.mark.parametrize("form", ["html", "pdf"])
+def test_a_case_report_is_a_file_among_scans(tiny_bundle: Path, tmp_path: Path, form: str) -> None:
+    if form == "pdf":
+        pytest.importorskip("reportlab", reason="a PDF needs the report extra")
+    write_case([], tmp_path / f"report.{form}", classifier=load(tiny_bundle))
+    assert is_our_file(tmp_path / f"report.{form}")
+    assert not is_our_folder(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import matplotlib as mpl
 import nibabel
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import OutputError
 from tumorlens.files import find_files
-from tumorlens.report import case
+from tumorlens.report import case, case_fonts
 from tumorlens.report.case import CaseReport, make_case, write_case
 from tumorlens.sources.series import find_units
 
@@ -141,3 +142,34 @@ def test_a_pdf_says_the_same(model: Classifier, scans: Path, tmp_path: Path) -> 
     said = re.sub(r"\s+", " ", ran.stdout.decode())
     for part in ("<b>a & b.png", "чёрное.png", "spot@3", "It was worked out by hand.", "1 of"):
         assert part in said
+
+
+@pytest.fixture
+def fonts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The fonts of the system, which a test may choose."""
+    pytest.importorskip("reportlab", reason="a PDF needs the report extra")
+    found: list[str] = []
+    monkeypatch.setattr(case_fonts, "_system_fonts", lambda: tuple(found))
+    caches = (case_fonts._font_with, case_fonts._system_index)
+    for kept in caches:
+        kept.cache_clear()
+    yield found
+    for kept in caches:
+        kept.cache_clear()
+
+
+def test_a_name_in_a_script_that_no_font_has_is_told_by_numbers(fonts: list[str]) -> None:
+    names = case_fonts.Fonts()
+    assert names.marked("дом <β>.png") == "дом &lt;β&gt;.png"
+    assert names.notes() == []
+    fonts += ["/nowhere.ttf", __file__]
+    assert names.marked("頭a.png") == "\\u982da.png"
+    assert "no font here has" in names.notes()[0]
+
+
+def test_a_font_of_the_system_is_taken_for_what_ours_lacks(fonts: list[str]) -> None:
+    fonts.append(str(Path(mpl.get_data_path(), "fonts", "ttf", "STIXGeneralItalic.ttf")))
+    char = "𝘈"  # DejaVu has none
+    names = case_fonts.Fonts()
+    assert re.fullmatch(rf'<font name="system-\w+">{char}</font>.png', names.marked(f"{char}.png"))
+    assert names.notes() == []

@@ -19,7 +19,7 @@ __all__ = ["BOLD", "REGULAR", "Fonts"]
 
 REGULAR: Final = "tumorlens-regular"
 BOLD: Final = "tumorlens-bold"
-_TRIED: Final = 500  # fonts of the system that are looked into
+_TRIED: Final = 200  # fonts of the system that are looked into
 _LARGEST: Final = 64 * 2**20  # bytes of one
 
 
@@ -91,12 +91,28 @@ def _register() -> frozenset[int]:
 @cache
 def _font_with(char: str) -> str | None:
     """Find a font of the system that has a character, and make it known to ReportLab."""
-    for path in _system_fonts():
-        font = _open(path)
-        if font is not None and ord(char) in font.face.charToGlyph:
+    page, bit = divmod(ord(char), 256)
+    for path, pages in _system_index():
+        if pages.get(page, 0) >> bit & 1:
+            font = _open(path)
             _metrics().registerFont(font)
             return str(font.fontName)
     return None
+
+
+@cache
+def _system_index() -> tuple[tuple[str, dict[int, int]], ...]:
+    """Say which characters each font of the system has: of 256 at a time, one bit each."""
+    index = []
+    for path in _system_fonts():
+        font = _open(path)
+        if font is None:
+            continue
+        pages: dict[int, int] = {}
+        for code in font.face.charToGlyph:
+            pages[code // 256] = pages.get(code // 256, 0) | 1 << code % 256
+        index.append((path, pages))
+    return tuple(index)
 
 
 @cache
@@ -115,7 +131,6 @@ def _files(folder: str) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
-@cache
 def _open(path: str) -> Any:
     try:
         if Path(path).stat().st_size > _LARGEST:

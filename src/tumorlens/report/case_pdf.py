@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from tumorlens.extras import require
+from tumorlens.records import PDF_CREATOR
 from tumorlens.report.case_fonts import BOLD, REGULAR, Fonts
 from tumorlens.report.style import COLOURS, FAINT, INK
 
@@ -86,7 +87,7 @@ class _Pdf:
             title=parts["title"],
             author=parts["model"],
             subject="Research use only: not a medical device",
-            creator="tumorlens",
+            creator=PDF_CREATOR,
             lang="en",
         )
         story = [*self._head(), *self._glance()]

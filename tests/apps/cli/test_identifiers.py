@@ -82,6 +82,7 @@ COMMANDS = {
     "explain": "explain SCAN --out OUT/records",
     "depth": "explain SCAN --out OUT/records --method eigencam",
     "dicom": "explain SCAN --dicom-out OUT/dicom",
+    "report": "report SCAN --out OUT/case.html",
     "deidentify": "deidentify SCAN --out OUT/clean",
     "evaluate": "evaluate SCAN --out OUT/measured --split testing --bootstrap 50",
     "external": "evaluate --external SCAN/Testing --out OUT/measured --bootstrap 50",
