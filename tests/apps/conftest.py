@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dicoms import write_series
 from tumorlens.apps.cli.main import main
 from tumorlens.apps.demo import demo_slice
 from tumorlens.apps.demo_lesion import draw_lesion
@@ -30,6 +31,21 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         picture = Image.fromarray(grey).resize((160, 160), Image.Resampling.LANCZOS)
         picture.save(folder / f"head{i:02}.png")
     return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="session")
+def scans(tmp_path_factory: pytest.TempPathFactory, heads: list[Path]) -> Path:
+    """A NIfTI file of ten slices, a series of six, and a picture."""
+    nibabel = pytest.importorskip("nibabel")
+    folder = tmp_path_factory.mktemp("scans")
+    ill, plain = (np.asarray(Image.open(heads[i]), np.int16) for i in (0, 2))
+    stack = np.stack([ill if 3 <= i <= 6 else plain for i in range(10)])
+    along = np.diag([2.0, 2.0, 4.0, 1.0])
+    voxels = np.ascontiguousarray(stack.transpose(2, 1, 0)[::-1, ::-1])
+    nibabel.save(nibabel.Nifti1Image(voxels, along), folder / "brain.nii.gz")
+    write_series(folder / "series", np.stack([ill] * 3 + [plain] * 3))
+    Image.fromarray(plain.astype(np.uint8)).save(folder / "slice.png")
+    return folder
 
 
 @pytest.fixture

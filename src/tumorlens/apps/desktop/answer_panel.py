@@ -7,8 +7,8 @@ from tkinter import ttk
 from typing import TYPE_CHECKING, Final
 
 from tumorlens.apps.desktop import drawn
-from tumorlens.apps.session.rows import State
-from tumorlens.apps.session.words import say_flat
+from tumorlens.apps.session.rows import Row, State
+from tumorlens.apps.session.words import answer_text, is_assessable, say_flat, say_summary
 from tumorlens.data.folder import class_name
 from tumorlens.report.style import class_colour
 
@@ -30,6 +30,8 @@ class AnswerPanel(ttk.Frame):
         self._theme = theme
         px = theme.px
         self.name = ttk.Label(self, style="Faint.TLabel")
+        self.volume = ttk.Label(self, style="Strong.TLabel", justify="left")
+        self.agreement = ttk.Label(self, style="Faint.TLabel", justify="left")
         self.headline = ttk.Label(self, style="Large.TLabel")
         self.confidence = ttk.Label(self)
         self.detail = ttk.Label(self, justify="left")
@@ -40,7 +42,8 @@ class AnswerPanel(ttk.Frame):
             self, background=theme.palette.panel, highlightthickness=0, borderwidth=0, height=px(10)
         )
         # What can be one line or four stands last, so that nothing else moves with it.
-        parts = (self.name, self.headline, self.confidence, self.bars, self.detail)
+        of_volume = (self.volume, self.agreement)
+        parts = (self.name, *of_volume, self.headline, self.confidence, self.bars, self.detail)
         for row, widget in enumerate(parts):
             widget.grid(row=row, column=0, sticky="ew", pady=(0, px(4)))
         self.columnconfigure(0, weight=1)
@@ -53,19 +56,24 @@ class AnswerPanel(ttk.Frame):
         row = model.row
         answer = row.prediction if row else None
         self.name.configure(text=row.name if row else "")
+        self._show_volume(row)
         headline = confidence = detail = ""
         if row is None:
             headline, detail = "No slice yet", "Open a picture or a folder."
+        elif row.error is not None:
+            headline = "Cannot be read"
         elif answer is None:
             states = {State.WAITING: "Waiting …", State.STOPPED: "Not classified"}
-            headline = states.get(row.state, "Cannot be read")
+            headline = states.get(row.state, "Waiting …")
         elif answer.assessable:
             headline = class_name(answer.label)
             headline = headline[:1].upper() + headline[1:]
-            confidence = f"Confidence {answer.confidence:.1%}"
+            slice_name = f"Slice {row.index + 1}, confidence" if row.stack else "Confidence"
+            confidence = f"{slice_name} {answer.confidence:.1%}"
             detail = self._say_set(answer, model)
         else:
             headline = "Not assessable"
+            confidence = f"Slice {row.index + 1}" if row.stack else ""
         self.headline.configure(text=headline)
         self.confidence.configure(text=confidence)
         self.detail.configure(text=detail)
@@ -76,6 +84,26 @@ class AnswerPanel(ttk.Frame):
         self._show_doubt(answer)
         self._answer = answer
         self._draw_bars()
+
+    def _show_volume(self, row: Row | None) -> None:
+        """Say what came out for the volume, apart from what is said of the slice."""
+        labels = (self.volume, self.agreement)
+        if row is None or row.stack is None:
+            for label in labels:
+                label.grid_remove()
+            return
+        answer = row.answer
+        text = f"Volume: {answer_text(row)}"
+        if answer is not None and is_assessable(answer):
+            text += f", {answer.confidence:.1%}"
+        planes = dict.fromkeys((row.stack.own, row.stack.plane))
+        found = [row.stack.cuts[plane].summary for plane in planes]
+        said = [say_summary(summary) for summary in found if summary is not None]
+        detail = "\n".join([*said, *row.stack.notes])
+        self.volume.configure(text=text)
+        self.agreement.configure(text=detail)
+        for label in labels:
+            label.grid()
 
     def _say_set(self, answer: Prediction, model: ViewModel) -> str:
         level = f"{model.card.set_level:.0%}" if model.card else ""
@@ -91,10 +119,11 @@ class AnswerPanel(ttk.Frame):
         self.doubt_text.configure(
             text=f"{_sentence(answer.reason or '')} The numbers above mean nothing."
         )
-        self.doubt.grid(row=5, column=0, sticky="ew", pady=(self._theme.px(4), 0))
+        self.doubt.grid(row=7, column=0, sticky="ew", pady=(self._theme.px(4), 0))
 
     def _wrap(self, width: int) -> None:
-        self.detail.configure(wraplength=width)
+        for label in (self.volume, self.agreement, self.detail):
+            label.configure(wraplength=width)
         self.doubt_text.configure(wraplength=width - self._theme.px(16))
 
     def _draw_bars(self) -> None:

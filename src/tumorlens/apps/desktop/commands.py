@@ -78,6 +78,7 @@ def list_commands(window: Window) -> list[Command]:
             "List", "Clear the list", ("Ctrl+Shift+Delete",), lambda: window.do(model.clear),
             some,
         ),
+        *_volume_commands(window),
         Command("Picture", "Zoom in", _PLUS, lambda: picture().zoom(1.25), shown),
         Command(
             "Picture", "Zoom out", ("minus", "kp_subtract"), lambda: picture().zoom(0.8), shown
@@ -115,3 +116,22 @@ def list_commands(window: Window) -> list[Command]:
         Command("Help", "Keys", ("F1",), window.show_keys),
         Command("Help", "-Open the demonstration slice", (), window.dialogs.open_demo),
     ]  # fmt: skip
+
+
+def _volume_commands(window: Window) -> list[Command]:
+    volumes = window.model.volumes
+
+    def stack() -> bool:
+        return volumes.stack is not None
+
+    def walk(move: Callable[..., object], by: int) -> Callable[[], object]:
+        return lambda: window.do(move, by)
+
+    return [
+        Command("Volume", "Next slice", ("period",), walk(volumes.step, 1), stack),
+        Command("Volume", "Slice before", ("comma",), walk(volumes.step, -1), stack),
+        Command("Volume", "Ten further on", ("Ctrl+period",), walk(volumes.step, 10), stack),
+        Command("Volume", "Ten back", ("Ctrl+comma",), walk(volumes.step, -10), stack),
+        Command("Volume", "-Slices to look at first", ("n",), walk(volumes.look_first, 1), stack),
+        Command("Volume", "-Next plane", ("x",), window.next_plane, stack),
+    ]

@@ -235,7 +235,8 @@ def show_keys(root: tk.Tk, theme: Theme, commands: Sequence[Command]) -> tk.Topl
             parts.append((" or ".join(keys), command.title.strip(" …")))
     parts += [
         ("With the mouse", ""),
-        ("wheel", "Zoom where the pointer is"),
+        ("wheel", "Zoom where the pointer is; in a volume, go to the next slice"),
+        ("Ctrl + wheel", "Zoom in a volume"),
         ("drag", "Move the slice"),
         ("double click", "Fit the slice into the window"),
     ]

@@ -13,7 +13,7 @@ from tumorlens.data.folder import class_name
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.theme import Theme
-    from tumorlens.apps.session.jobs import Computing
+    from tumorlens.apps.session.results import Computing
     from tumorlens.apps.session.view_model import ViewModel
 
 __all__ = ["ExplainPanel"]

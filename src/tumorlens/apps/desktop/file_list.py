@@ -14,7 +14,7 @@ from PIL import Image
 
 from tumorlens.apps.desktop import drawn
 from tumorlens.apps.session.rows import Row, RowList, State
-from tumorlens.apps.session.words import answer_in_short, answer_text
+from tumorlens.apps.session.words import answer_in_short, answer_text, is_assessable
 from tumorlens.report.style import class_colour
 
 if TYPE_CHECKING:
@@ -180,8 +180,9 @@ class FileList(ttk.Frame):
         elif self._by == "answer":
             value = answer_text(row)
         elif self._by:
-            answer = row.prediction
-            value = answer.confidence if answer is not None and answer.assessable else -1.0
+            answer = row.answer
+            sure = answer is not None and is_assessable(answer)
+            value = answer.confidence if answer is not None and sure else -1.0
         return value, row.place, row.id
 
     def _is_wanted(self, row: Row) -> bool:
@@ -212,12 +213,12 @@ class FileList(ttk.Frame):
             self._keys[row.id] = key
 
     def _fill(self, row: Row) -> None:
-        answer = row.prediction
+        answer = row.answer
         label, confidence, tag = "", "", "faint"
         if answer is not None:
-            tag = "plain" if answer.assessable else "warning"
-            if answer.assessable:
-                label, confidence = answer.label, f"{answer.confidence:.1%}"
+            tag = "plain" if is_assessable(answer) else "warning"
+            if is_assessable(answer):
+                label, confidence = str(answer.label), f"{answer.confidence:.1%}"
         elif row.state is State.UNREADABLE:
             tag = "trouble"
         self.tree.item(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["PictureView"]
 
 _STEP: Final = 1.25
+_CONTROL: Final = 0x4
 _WORTH: Final = 1.1  # so much larger, and slices stand one below the other
 _STRIP: Final = 26  # high, at 100 %: words stand above and below the slice, never on it
 
@@ -33,6 +34,7 @@ class PictureView(tk.Canvas):
         super().__init__(parent, background=colours.surround, highlightthickness=0, borderwidth=0)
         self._theme = theme
         self.on_point: Callable[[tuple[int, int] | None], object] = lambda _: None
+        self.on_wheel: Callable[[int], bool] = lambda _: False  # takes a turn, but for Ctrl
         self.on_draw: Callable[[], object] = lambda: None  # whatever changed how large it is
         self.shown: Shown | None = None
         self.strength = 0.6
@@ -56,9 +58,8 @@ class PictureView(tk.Canvas):
         self.bind("<Double-Button-1>", lambda _: self.fit())
         self.bind("<Motion>", self._point)
         self.bind("<Leave>", lambda _: self.on_point(None))
-        self.bind("<Button-4>", lambda event: self.zoom(_STEP, (event.x, event.y)))
-        self.bind("<Button-5>", lambda event: self.zoom(1 / _STEP, (event.x, event.y)))
-        self.bind("<MouseWheel>", self._wheel)
+        for wheel in ("<Button-4>", "<Button-5>", "<MouseWheel>"):
+            self.bind(wheel, self._wheel)
 
     # What the window tells it
 
@@ -177,7 +178,9 @@ class PictureView(tk.Canvas):
         self.on_point(self.pixel_at(event.x, event.y))
 
     def _wheel(self, event: tk.Event[tk.Misc]) -> None:
-        self.zoom(_STEP if event.delta > 0 else 1 / _STEP, (event.x, event.y))
+        up = event.num == 4 or event.delta > 0  # X11 has buttons for it
+        if int(event.state) & _CONTROL or not self.on_wheel(-1 if up else 1):
+            self.zoom(_STEP if up else 1 / _STEP, (event.x, event.y))
 
     # Drawing
 

@@ -21,6 +21,8 @@ _NAMES: Final = {
     "kp_subtract": "−",
     "bracketleft": "[",
     "bracketright": "]",
+    "comma": ",",
+    "period": ".",
     "escape": "Esc",
     "delete": "Del",
     "up": "↑",

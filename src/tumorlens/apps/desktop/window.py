@@ -17,10 +17,13 @@ from tumorlens.apps.desktop.dialogs import Dialogs, show_keys, show_model
 from tumorlens.apps.desktop.exchange import DragAndDrop
 from tumorlens.apps.desktop.explain_panel import ExplainPanel
 from tumorlens.apps.desktop.file_list import FileList
+from tumorlens.apps.desktop.looks import Looks
 from tumorlens.apps.desktop.picture_view import PictureView
 from tumorlens.apps.desktop.shortcuts import Command, Shortcuts, add_menu, shown_keys
+from tumorlens.apps.desktop.slice_bar import SliceBar
 from tumorlens.apps.desktop.theme import DARK, LIGHT, Theme
 from tumorlens.errors import TumorLensError
+from tumorlens.images.geometry import PLANES
 
 if TYPE_CHECKING:
     from tumorlens.apps.session.state import Changes
@@ -37,7 +40,7 @@ _EMPTY: Final = (
 )
 
 
-class Window:
+class Window(Looks):
     """The face of a view model.
 
     Parameters
@@ -161,8 +164,10 @@ class Window:
         frame = ttk.Frame(parent)
         self.picture = PictureView(frame, self.theme)
         self.zoom_bar = ZoomBar(frame, self.theme, self.picture)
+        self.slices = SliceBar(frame, self.theme, self.model.volumes, self.do)
+        self.picture.on_wheel = self._turn_wheel
         self.picture.grid(row=0, column=0, sticky="nsew")
-        self.zoom_bar.grid(row=1, column=0, sticky="ew")
+        self.zoom_bar.grid(row=2, column=0, sticky="ew")
         frame.rowconfigure(0, weight=1)
         frame.columnconfigure(0, weight=1)
         return frame
@@ -176,9 +181,9 @@ class Window:
             frame,
             self.theme,
             model,
-            self._set_strength,
-            self._set_beside,
-            self._set_contour,
+            self.set_strength,
+            self.set_beside,
+            self.set_contour,
             self.stop_explaining,
         )
         self.answer.grid(row=0, column=0, sticky="new")
@@ -202,7 +207,9 @@ class Window:
             self.list.select(model.selected)
         if parts & {"shown", "selection"} or changes.gone:
             self._show_slice()
-        if parts & {"shown", "options"}:
+        if parts & {"slices", "selection"} or changes.gone:
+            self._show_slices()
+        if parts & {"shown", "slices", "options"}:
             self.answer.show(model)
             self.explain.show()
         elif "computing" in parts:
@@ -220,6 +227,7 @@ class Window:
         self.list.update_rows(model.rows.numbers(), [])
         self.list.select(model.selected)
         self._show_slice()
+        self._show_slices()
         self.answer.show(model)
         self.explain.show()
         self.status.show_progress(model.progress)
@@ -243,6 +251,14 @@ class Window:
             if shown is not None:  # a map would lend weight to an answer that has none
                 shown = replace(shown, explanation=None, full=(), heat=(), ramp=None)
         picture.show(shown)
+
+    def _show_slices(self) -> None:
+        """Show the slices of a volume, and the bar with them only where there is one."""
+        if self.model.volumes.stack is None:
+            self.slices.grid_remove()
+        else:
+            self.slices.grid(row=1, column=0, sticky="ew")
+            self.slices.show()
 
     def _say_empty(self) -> str:
         mac = self.root.tk.call("tk", "windowingsystem") == "aqua"
@@ -305,6 +321,13 @@ class Window:
         elif self.model.message.trouble:
             self.do(self.model.tell, "")
 
+    def next_plane(self) -> None:
+        """Look at the next plane of a volume."""
+        if (stack := self.model.volumes.stack) is not None:
+            names = PLANES[::-1]
+            here = names.index(self.model.volumes.turning or stack.plane)
+            self.do(self.model.volumes.turn, names[(here + 1) % len(names)])
+
     def find(self) -> None:
         """Write what the list is to show."""
         self.list.filter.focus_set()
@@ -313,32 +336,12 @@ class Window:
         """Take the selected rows off the list."""
         self.do(self.model.remove, self.list.selected(), self.list.numbers())
 
-    def _set_strength(self, strength: float) -> None:
-        self.model.view.set_strength(strength)
-        self.picture.strength = self.model.view.strength
-        self.picture.redraw()
-
-    def stronger(self, by: float) -> None:
-        """Change the strength of the overlay."""
-        self.explain.set_strength(min(1.0, max(0.0, self.model.view.strength + by)))
-
-    def _set_beside(self, beside: bool) -> None:  # noqa: FBT001  # as Tk calls it
-        self.picture.beside = beside
-        self.picture.redraw()
-
-    def toggle_beside(self) -> None:
-        """Show the original beside the overlay, or not."""
-        self.explain.beside.set(not self.picture.beside)
-        self._set_beside(not self.picture.beside)
-
-    def _set_contour(self, contour: bool) -> None:  # noqa: FBT001  # as Tk calls it
-        self.model.view.contour = self.picture.contour = contour
-        self.picture.redraw()
-
-    def toggle_contour(self) -> None:
-        """Show evidence as a line, or as colour."""
-        self.explain.contour.set(not self.picture.contour)
-        self._set_contour(not self.picture.contour)
+    def _turn_wheel(self, by: int) -> bool:
+        """Go to the next slice of a volume; say whether there is one to go through."""
+        if self.model.volumes.stack is None:
+            return False
+        self.do(self.model.volumes.step, by)
+        return True
 
     def toggle_alone(self) -> None:
         """Show the picture alone, or with the list and the answer."""
@@ -352,22 +355,6 @@ class Window:
         else:
             self._panes.insert(0, self.list, weight=0)
             self._panes.add(self._right, weight=0)
-
-    def toggle_overlay(self) -> None:
-        """Lay the overlay over the slice, or not."""
-        self.picture.covered = not self.picture.covered
-        self.picture.redraw()
-
-    def next_colours(self) -> None:
-        """Colour the evidence by the next colour map."""
-        names = self.model.options.colormaps
-        after = names[(names.index(self.model.view.colormap) + 1) % len(names)]
-        self.do(self.model.view.set_colormap, after)
-
-    def toggle_smooth(self) -> None:
-        """Show smooth pixels, or sharp ones."""
-        self.picture.smooth = not self.picture.smooth
-        self.picture.redraw()
 
     def toggle_appearance(self) -> None:
         """Go from dark to light, and back."""

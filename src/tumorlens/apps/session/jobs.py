@@ -1,19 +1,30 @@
-"""What the workers do, and what they say of it: find files, answer, explain, save.
+"""What the workers do with slices, and what they say of it: show, explain, save.
 
 Everything heavy is imported and done here, never in the thread of the window; what is
 computed is computed by the core. The last argument of each job takes its results.
+`opening` finds and reads, `answering` answers.
 """
 
 from __future__ import annotations
 
 import io
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tumorlens.apps.session.rows import Row, printable
+from tumorlens.apps.session.opening import Reader
+from tumorlens.apps.session.results import (
+    Computing,
+    Explained,
+    Loaded,
+    Packed,
+    Request,
+    Saved,
+    Seen,
+    SliceUnreadable,
+    Unreadable,
+)
+from tumorlens.apps.session.rows import Row
 from tumorlens.errors import OutputError, UnreadableImageError
 from tumorlens.files import free_folder, write_whole
 
@@ -24,260 +35,18 @@ if TYPE_CHECKING:
     from tumorlens.apps.session.worker import Report
     from tumorlens.classifier import Classifier
     from tumorlens.explain.explanation import Explanation
-    from tumorlens.images.slice import Slice
-    from tumorlens.prediction import Prediction
-    from tumorlens.sources.failure import Failure
 
 __all__ = [
-    "Answered", "Computing", "Done", "Explained", "Found", "Loaded", "Packed", "Pasted",
-    "Reader", "Request", "Saved", "Seen", "Unreadable",
-    "answer", "colour", "explain", "find", "halves", "load_model", "pack", "paste",
-    "save_overlay", "save_record", "save_table", "see",
+    "colour", "explain", "halves", "load_model", "pack", "save_overlay", "save_record",
+    "save_table", "see",
 ]  # fmt: skip
 
-_TOGETHER = 4  # slices through the network at once: few, so that answers arrive one by one
-_CHUNK = 64  # files named to the window at once
 _SMALLEST = 1024  # pixels of the longer side below which a picture is not halved again
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be shown.
-
-    Parameters
-    ----------
-    row
-        Number of the row.
-    options
-        Keywords for `Classifier.explain`.
-    """
-
-    row: int
-    options: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Loaded:
-    """The model is there."""
-
-    classifier: Classifier
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Files to be listed: for each the name to show, and the path."""
-
-    files: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pasted:
-    """Slices that no file holds."""
-
-    name: str
-    slices: tuple[Slice, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The answer for one slice of a row's file."""
-
-    row: int
-    prediction: Prediction
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """All slices of a row's file are answered."""
-
-    row: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A row's file could not be read, or the slice at `index` in it."""
-
-    row: int
-    message: str
-    index: int | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """A slice as it is.
-
-    Parameters
-    ----------
-    request
-        For which it was read.
-    picture
-        The slice.
-    plain
-        What to show: the slice in grey, and halves of it; see `halves`.
-    """
-
-    request: Request
-    picture: Slice
-    plain: tuple[Image, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Computing:
-    """How far an explanation is that takes its time.
-
-    Parameters
-    ----------
-    stage
-        What is being done.
-    done, total
-        How much of it; a `total` of 0 when nobody can say.
-    """
-
-    stage: str
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Explained:
-    """A slice with its explanation.
-
-    Parameters
-    ----------
-    request
-        What was asked for.
-    explanation
-        The answer.
-    plain, full
-        The slice without and with the overlay at full strength, and halves of them;
-        see `halves`. Every strength lies between the two.
-    colormap
-        What it is coloured with.
-    heat
-        The map itself, and halves of it, from which its contour is drawn.
-    ramp
-        The overlay's colours on black, from none on the left to most on the right.
-    """
-
-    request: Request
-    explanation: Explanation
-    colormap: str
-    plain: tuple[Image, ...]
-    full: tuple[Image, ...]
-    heat: tuple[Image, ...]
-    ramp: Image
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Something is on the disk."""
-
-    what: str
-    where: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Packed:
-    """A record that lies in a folder of ours, ready to be dragged out of the window."""
-
-    explanation: Explanation
-    where: str
 
 
 def load_model(load: Callable[[], Classifier], report: Report) -> None:
     """Load the model."""
     report(Loaded(load()))
-
-
-def find(paths: Sequence[str], report: Report) -> None:
-    """List the files of paths, those of a folder by their place in it."""
-    from tumorlens.files import find_files  # noqa: PLC0415
-
-    found: list[tuple[str, str]] = []
-    for path in paths:
-        for file in find_files([path]):
-            inside = file != path
-            name = str(Path(file).relative_to(path)) if inside else Path(file).name
-            found.append((printable(name or file), file))
-            if len(found) == _CHUNK:
-                report(Found(tuple(found)))
-                found = []
-    if found:
-        report(Found(tuple(found)))
-
-
-def paste(name: str, content: bytes | Image, report: Report) -> None:
-    """Read a picture from the clipboard."""
-    from tumorlens.images.read import read_slices  # noqa: PLC0415
-
-    try:
-        report(Pasted(name, tuple(read_slices(content))))
-    except UnreadableImageError as error:
-        raise UnreadableImageError("the clipboard", error.found, error.hint) from error
-
-
-def answer(classifier: Classifier, rows: Sequence[Row], report: Report) -> None:
-    """Classify the slices of the rows' files, in order."""
-    from tumorlens.sources.failure import Failure  # noqa: PLC0415
-    from tumorlens.sources.stream import predict_files  # noqa: PLC0415
-
-    for row in rows:
-        if row.picture is not None:
-            report(Answered(row.id, classifier.predict(row.picture)))
-            report(Done(row.id))
-    files = [(row.id, row.path) for row in rows if row.picture is None and row.path is not None]
-    numbers = iter(files)
-    at_hand: tuple[int, str] | None = None
-    index = 0
-    for result in predict_files(classifier, (path for _, path in files), batch_size=_TOGETHER):
-        if at_hand is None or not f"{result.path}/".startswith(f"{at_hand[1]}/"):
-            if at_hand is not None:
-                report(Done(at_hand[0]))
-            at_hand, index = next(numbers), 0
-        else:
-            index += 1
-        if isinstance(result, Failure):
-            report(Unreadable(at_hand[0], str(result.error), index))
-        else:
-            report(Answered(at_hand[0], replace(result, slice=index)))
-    if at_hand is not None:
-        report(Done(at_hand[0]))
-
-
-class Reader:
-    """Reads the slice of a row; keeps the last file, whose next slice is often wanted next."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._path: str | None = None
-        self._slices: list[Slice | Failure] = []
-
-    def read(self, row: Row) -> Slice:
-        """Read the slice of a row.
-
-        Raises
-        ------
-        UnreadableImageError
-            When its file cannot be read any more.
-        """
-        from tumorlens.sources.failure import Failure, read_or_fail  # noqa: PLC0415
-
-        if row.picture is not None:
-            return row.picture
-        path = row.path or ""
-        with self._lock:
-            if path != self._path:
-                self._path, self._slices = None, []
-                self._slices = read_or_fail(path)
-                self._path = path
-            slices = self._slices
-        if row.index >= len(slices):
-            hint = "open the file again: it has changed"
-            raise UnreadableImageError(path, f"no slice {row.index} any more", hint)
-        found = slices[row.index]
-        if isinstance(found, Failure):
-            raise found.error
-        return found
 
 
 def see(reader: Reader, row: Row, request: Request, report: Report) -> None:
@@ -287,9 +56,9 @@ def see(reader: Reader, row: Row, request: Request, report: Report) -> None:
     from tumorlens.images.display import display_grey  # noqa: PLC0415
 
     try:
-        picture = reader.read(row)
+        picture = reader.read(row, request)
     except UnreadableImageError as error:
-        report(Unreadable(row.id, str(error)))
+        report(_unreadable(row, request, str(error)))
     else:
         grey = Image.fromarray(display_grey(picture)).convert("RGB")
         report(Seen(request, picture, halves(grey)))
@@ -311,15 +80,21 @@ def explain(
         report(Computing(stage, done, total))
 
     try:
-        picture = reader.read(row)
+        picture = reader.read(row, request)
     except UnreadableImageError as error:
-        report(Unreadable(row.id, str(error)))
+        report(_unreadable(row, request, str(error)))
         return
     question, network = Question(**request.options), keras.reporting_to(progress)
     (explanation,) = explain_slices(
         classifier, [picture], question, network=network, progress=progress
     )
     colour(explanation, request, colormap, report)
+
+
+def _unreadable(row: Row, request: Request, message: str) -> Unreadable | SliceUnreadable:
+    if request.plane is None:
+        return Unreadable(row.id, message)
+    return SliceUnreadable(row.id, request.plane, request.index, message)
 
 
 def colour(explanation: Explanation, request: Request, colormap: str, report: Report) -> None:

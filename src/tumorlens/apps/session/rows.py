@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from tumorlens import untrusted
 
 if TYPE_CHECKING:
+    from tumorlens.apps.session.stack import Stack
     from tumorlens.images.slice import Slice
     from tumorlens.prediction import Prediction
+    from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = ["Row", "RowList", "State", "printable", "to_csv"]
 
@@ -29,7 +31,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """A slice of the list.
+    """A slice of the list, or a volume of which one slice is looked at.
 
     Parameters
     ----------
@@ -46,11 +48,14 @@ class Row:
     state
         How far it has come.
     prediction
-        The answer, once it is there.
+        The answer for the slice, once it is there.
     error
         Why it cannot be read: a sentence that names the file.
     picture
         The slice itself when no file holds it.
+    stack
+        The volume, where it is one; `prediction` and `error` are then of the slice that is
+        looked at.
     """
 
     id: int
@@ -62,6 +67,12 @@ class Row:
     prediction: Prediction | None = None
     error: str | None = None
     picture: Slice | None = None
+    stack: Stack | None = None
+
+    @property
+    def answer(self) -> Prediction | VolumeAnswer | None:
+        """What the list says of it: of a volume the answer for all of it."""
+        return self.prediction if self.stack is None else self.stack.summary
 
     @property
     def place(self) -> tuple[int, int]:
@@ -100,15 +111,22 @@ class RowList:
         """Give the numbers of all rows, in order."""
         return [row.id for row in self]
 
-    def add(self, name: str, path: str | None, picture: Slice | None = None) -> Row | None:
-        """Put a row at the end, unless its file is listed already."""
+    def add(
+        self,
+        name: str,
+        path: str | None,
+        picture: Slice | None = None,
+        stack: Stack | None = None,
+    ) -> Row | None:
+        """Put a row at the end, unless its file, or a series' first, is listed already."""
         if path is not None and path in self._paths:
             return None
         number = self._take_number()
-        self._rows[number] = row = Row(number, name, path, file=number, picture=picture)
+        row = Row(number, name, path, file=number, picture=picture, stack=stack)
+        self._rows[number] = row if stack is None else replace(row, index=stack.index)
         if path is not None:
             self._paths[path] = number
-        return row
+        return self._rows[number]
 
     def put(self, row: Row) -> None:
         """Replace a row by what is known of it now."""
@@ -178,8 +196,9 @@ def printable(text: str) -> str:
 def to_csv(rows: Iterable[Row], classes: Iterable[str]) -> str:
     """Write the list as a table, one slice a line, in the order of the window.
 
-    The columns are the fields of ``tumorlens predict --json``, with the probability
-    of class ``c`` in ``p_c``, and ``error`` for what could not be read.
+    Of a volume these are the slices of the plane in which it is answered. The columns are the
+    fields of ``tumorlens predict --json``, with the probability of class ``c`` in ``p_c``, and
+    ``error`` for what could not be read.
     """
     from tumorlens.archive.answer_table import table_head, table_row  # noqa: PLC0415
 
@@ -188,6 +207,18 @@ def to_csv(rows: Iterable[Row], classes: Iterable[str]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table_head(names))
     for row in rows:
-        answer = row.prediction or row.error or "not classified"
-        writer.writerow(table_row(row.path or row.name, row.index, answer, names))
+        for path, index, answer in _lines(row):
+            writer.writerow(table_row(path, index, answer or "not classified", names))
     return text.getvalue()
+
+
+def _lines(row: Row) -> Iterator[tuple[str, int, Prediction | str | None]]:
+    """Give path, number and answer of each slice of a row."""
+    path, stack = row.path or row.name, row.stack
+    if stack is None:
+        yield path, row.index, row.prediction or row.error
+        return
+    cut = stack.cuts[stack.own]
+    for index in range(len(cut)):
+        answer = cut.answers.get(index)
+        yield (answer and answer.path) or path, index, answer or cut.unreadable.get(index)

@@ -9,8 +9,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from tumorlens.apps.session import jobs
+from tumorlens.apps.session.results import Packed
 from tumorlens.apps.session.rows import Row, RowList, to_csv
 from tumorlens.apps.session.slice_view import SliceView
+from tumorlens.apps.session.words import slice_name
 from tumorlens.apps.session.worker import Worker
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Saver:
         self._worker = Worker("saver", results)
         self._dragging: tempfile.TemporaryDirectory[str] | None = None
         self._packing: Explanation | None = None
-        self._packed: jobs.Packed | None = None
+        self._packed: Packed | None = None
 
     def save_overlay(self, path: str) -> None:
         """Save the overlay as it is shown, as PNG."""
@@ -56,7 +58,7 @@ class Saver:
     def save_record(self, folder: str) -> None:
         """Save map, overlay and manifest in a new folder below `folder`."""
         if shown := self._shown():
-            self._worker.do(partial(jobs.save_record, shown[0], folder, shown[1].name))
+            self._worker.do(partial(jobs.save_record, shown[0], folder, slice_name(shown[1])))
 
     def save_table(self, rows: RowList, classes: tuple[str, ...], path: str) -> None:
         """Save the list as CSV."""
@@ -72,9 +74,9 @@ class Saver:
             self._dragging = tempfile.TemporaryDirectory(
                 prefix="tumorlens-", ignore_cleanup_errors=True
             )
-        self._worker.do(partial(jobs.pack, explanation, self._dragging.name, row.name))
+        self._worker.do(partial(jobs.pack, explanation, self._dragging.name, slice_name(row)))
 
-    def remember(self, result: jobs.Packed) -> None:
+    def remember(self, result: Packed) -> None:
         """Take note of a record that can be dragged."""
         self._packed = result
 

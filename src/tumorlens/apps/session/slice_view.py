@@ -9,9 +9,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from tumorlens.apps.session import jobs
-from tumorlens.apps.session.jobs import Computing, Explained, Request, Seen
 from tumorlens.apps.session.keras_process import KerasProcess
-from tumorlens.apps.session.rows import Row, State
+from tumorlens.apps.session.opening import Reader
+from tumorlens.apps.session.results import Computing, Explained, Request, Seen
+from tumorlens.apps.session.rows import Row
 from tumorlens.apps.session.state import Choice, Shown
 from tumorlens.apps.session.worker import Worker
 
@@ -52,14 +53,14 @@ class SliceView:
         self._changed = changed
         self._classifier: Classifier | None = None
         self._keras: KerasProcess | None = None
-        self._reader = jobs.Reader()
+        self.reader = Reader()
         self._seeing = Worker("reader", results)
         self._explaining = Worker("explanations", results)
 
     @property
     def explanation(self) -> Explanation | None:
-        """What explains the slice that is shown, once it is there."""
-        return self.shown.explanation if self.shown else None
+        """What explains the slice that is selected, once it is there."""
+        return self.shown.explanation if self.shown and not self._is_late() else None
 
     # Commands
 
@@ -77,19 +78,20 @@ class SliceView:
         if row is None:
             return
         if self.shown is not None and self.shown.request.row != row.id:
-            self.shown = None
+            self.shown = None  # another slice of one volume stays until this one is there
         self._changed("shown", "options")
         self.computing = None
-        readable = row.state is not State.UNREADABLE
+        readable = row.error is None
         self.busy = readable and self._classifier is not None
         if not readable:
             self._explaining.cancel()
+            self.shown = None
             return
         request = self._request(row)
-        if self.shown is None:
-            self._seeing.do_instead(partial(jobs.see, self._reader, row, request))
+        if self._is_late():
+            self._seeing.do_instead(partial(jobs.see, self.reader, row, request))
         if self._classifier is not None and self._keras is not None:
-            with_what = self._classifier, self._keras, self._reader
+            with_what = self._classifier, self._keras, self.reader
             job = partial(jobs.explain, *with_what, row, request, self.colormap)
             self._explaining.do_instead(job)
 
@@ -122,11 +124,18 @@ class SliceView:
         if not self.busy:  # or it is coloured when it is there
             self._colour()
 
+    def drop(self, row: int) -> None:
+        """Show nothing of a row whose slice turns out to be unreadable."""
+        selected = self._selected()
+        if selected is not None and selected.id == row:
+            self.shown = None
+            self.end()
+
     def forget(self) -> None:
         """Show nothing, and keep nothing of what was read."""
         self._seeing.cancel()
         self._explaining.cancel()
-        self._reader = jobs.Reader()
+        self.reader = Reader()
         self.shown = None
         self.end()
 
@@ -146,7 +155,7 @@ class SliceView:
     def see(self, result: Seen) -> None:
         """Show the slice as it is."""
         row = self._selected()
-        if row is not None and result.request.row == row.id and self.shown is None:
+        if row is not None and result.request.place == self._request(row).place and self._is_late():
             self.shown = Shown(result.request, result.picture, result.plain)
             self._changed("shown", "options")
 
@@ -191,4 +200,12 @@ class SliceView:
     def _request(self, row: Row) -> Request:
         # What is left to the model is not named.
         options = {name: value for name, value in asdict(self.choice).items() if value is not None}
-        return Request(row.id, options)
+        if row.stack is None:
+            return Request(row.id, options)
+        return Request(row.id, options, row.stack.plane, row.stack.index)
+
+    def _is_late(self) -> bool:
+        """Say whether what is shown is not the slice that is selected."""
+        row = self._selected()
+        shown = self.shown.request.place if self.shown else None
+        return row is None or shown != self._request(row).place

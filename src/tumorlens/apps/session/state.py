@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tumorlens.apps.session.jobs import Request
+from tumorlens.apps.session.results import Request
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -144,8 +144,8 @@ class Changes:
     gone
         Numbers of the rows that are no more.
     parts
-        Any of ``"selection"``, ``"shown"``, ``"options"``, ``"computing"``, ``"progress"``,
-        ``"message"``.
+        Any of ``"selection"``, ``"shown"``, ``"slices"``, ``"options"``, ``"computing"``,
+        ``"progress"``, ``"message"``.
     """
 
     rows: dict[int, None] = field(default_factory=dict)

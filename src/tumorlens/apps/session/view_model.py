@@ -15,13 +15,14 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from tumorlens.apps.session import jobs
+from tumorlens.apps.session import answering, jobs, opening, results
 from tumorlens.apps.session.batch import Batch, Progress
 from tumorlens.apps.session.rows import Row, RowList, State, printable
 from tumorlens.apps.session.saver import Saver
 from tumorlens.apps.session.settings import Settings
 from tumorlens.apps.session.slice_view import SliceView
 from tumorlens.apps.session.state import Changes, Choice, Message, Options, options_of
+from tumorlens.apps.session.volumes import Volumes
 from tumorlens.apps.session.words import count_files, summarise
 from tumorlens.apps.session.worker import Crash, Trouble, Worker
 
@@ -75,24 +76,31 @@ class ViewModel:
         self._results: SimpleQueue[object] = SimpleQueue()
         self._finder = Worker("finder", self._results)
         self._answers = Worker("answers", self._results)
-        self.view = SliceView(
-            self._results, lambda: self.row, lambda *p: self._changes.parts.update(p)
+        selected, changed = (lambda: self.row), (lambda *parts: self._changes.parts.update(parts))
+        self.view = SliceView(self._results, selected, changed)
+        warn = partial(self.tell, trouble=True)
+        self.volumes = Volumes(
+            self._results, self.rows, self.view, selected, self._change, changed, warn
         )
-        self.saver = Saver(
-            self._results, self.view, lambda: self.row, partial(self.tell, trouble=True)
-        )
+        self.saver = Saver(self._results, self.view, selected, warn)
         self._takers: dict[type, Callable[[Any], None]] = {
-            jobs.Loaded: self._start_answering,
-            jobs.Found: self._list_files,
-            jobs.Pasted: self._list_slices,
-            jobs.Answered: self._answer,
-            jobs.Done: self._finish,
-            jobs.Unreadable: self._fail,
-            jobs.Seen: self.view.see,
-            jobs.Computing: self.view.follow,
-            jobs.Explained: self._show_explanation,
-            jobs.Saved: self._tell_saved,
-            jobs.Packed: self.saver.remember,
+            results.Loaded: self._start_answering,
+            results.Found: self._list_files,
+            results.FoundVolume: self._list_volume,
+            results.Noted: lambda result: self.tell(result.text, passing=True),
+            results.Pasted: self._list_slices,
+            results.Answered: self._answer,
+            results.Done: self._finish,
+            results.Unreadable: self._fail,
+            results.SliceAnswered: self.volumes.answer,
+            results.SliceUnreadable: self.volumes.fail,
+            results.Summed: self.volumes.sum_up,
+            results.Turned: self.volumes.turned,
+            results.Seen: self.view.see,
+            results.Computing: self.view.follow,
+            results.Explained: self._show_explanation,
+            results.Saved: self._tell_saved,
+            results.Packed: self.saver.remember,
             Trouble: self._trouble,
             Crash: self._crash,
         }
@@ -152,6 +160,7 @@ class ViewModel:
     def choose_model(self, name: str) -> None:
         """Load another model; once it is there, everything is asked of it anew."""
         self._answers.cancel()
+        self.volumes.leave()
         self._stop_rows()
         self._loading = True
         self.tell(f"loading the model {printable(name)} …")
@@ -163,27 +172,30 @@ class ViewModel:
         if not given:
             return
         self.settings.remember(given[0])
-        self._finder.do(partial(jobs.find, given))
+        self._finder.do(partial(opening.find, given))
 
     def paste(self, content: bytes | Image) -> None:
         """List a picture that no file holds, and classify it."""
         self._pasted += 1
-        self._finder.do(partial(jobs.paste, f"pasted picture {self._pasted}", content))
+        self._finder.do(partial(opening.paste, f"pasted picture {self._pasted}", content))
 
     def add_slice(self, name: str, picture: Slice) -> None:
         """List a slice that is read already, and classify it."""
-        self._list_slices(jobs.Pasted(name, (picture,)))
+        self._list_slices(results.Pasted(name, (picture,)))
 
     def select(self, number: int) -> None:
         """Show a row."""
         if number in self.rows and number != self.selected:
+            self.volumes.leave()
             self.selected = number
-            self._changes.parts |= {"selection", "shown"}
+            self._changes.parts |= {"selection", "shown", "slices"}
             self.view.ask()
+            self.volumes.enter()
 
     def cancel(self) -> None:
         """Stop finding and classifying; what is answered stays."""
         self._finder.cancel()
+        self.volumes.leave()
         if self.progress is None:
             return
         if not self._loading:  # nothing else waits behind the model
@@ -247,7 +259,7 @@ class ViewModel:
         bool
             Whether all workers have ended within `timeout` seconds each.
         """
-        stopping = (self._finder, self._answers)
+        stopping = (self._finder, self._answers, self.volumes)
         for worker in stopping:
             worker.close(0)
         self.view.close()
@@ -257,7 +269,7 @@ class ViewModel:
 
     # What the workers say
 
-    def _start_answering(self, result: jobs.Loaded) -> None:
+    def _start_answering(self, result: results.Loaded) -> None:
         if self._classifier is not None:  # its answers are not those of this one
             self.view.forget()
             self.view.choice = Choice()
@@ -272,11 +284,15 @@ class ViewModel:
         self._batch.restart_clock()
         self._submit(self._batch.pending)
         self.view.start(result.classifier)
+        self.volumes.start(result.classifier)
 
-    def _list_files(self, result: jobs.Found) -> None:
+    def _list_files(self, result: results.Found) -> None:
         self._show_new([self.rows.add(name, path) for name, path in result.files])
 
-    def _list_slices(self, result: jobs.Pasted) -> None:
+    def _list_volume(self, result: results.FoundVolume) -> None:
+        self._show_new([self.rows.add(result.name, result.path, stack=result.stack)])
+
+    def _list_slices(self, result: results.Pasted) -> None:
         several = [f" [{i}]" if len(result.slices) > 1 else "" for i in range(len(result.slices))]
         pairs = zip(several, result.slices, strict=True)
         self._show_new([self.rows.add(result.name + which, None, one) for which, one in pairs])
@@ -288,7 +304,7 @@ class ViewModel:
         if self.selected is None and new:
             self.select(new[0])
 
-    def _answer(self, result: jobs.Answered) -> None:
+    def _answer(self, result: results.Answered) -> None:
         first = self.rows.get(result.row)
         if first is None:
             return
@@ -299,7 +315,7 @@ class ViewModel:
         if row is not None:
             self._change(replace(row, state=State.ANSWERED, prediction=answer))
 
-    def _fail(self, result: jobs.Unreadable) -> None:
+    def _fail(self, result: results.Unreadable) -> None:
         row = self.rows.get(result.row)
         if row is not None and result.index is not None:
             row, changed = self.rows.slice_of(row, result.index)
@@ -309,24 +325,26 @@ class ViewModel:
         self._change(replace(row, state=State.UNREADABLE, error=printable(result.message)))
         if row.id == self.selected:
             self.view.forget()
-        self._finish(jobs.Done(row.id))
+        self._finish(results.Done(row.id))
 
-    def _finish(self, result: jobs.Done) -> None:
+    def _finish(self, result: results.Done) -> None:
         """Take a file off the batch."""
         if self._batch.finish(result.row):
             self._changes.parts.add("progress")
             if self.progress is None:
                 self.tell(summarise(self.rows))
 
-    def _show_explanation(self, result: jobs.Explained) -> None:
+    def _show_explanation(self, result: results.Explained) -> None:
         row = self.rows.get(result.request.row)
-        if self.view.show(result) and row is not None and row.prediction is None:
-            # asked for before the batch came to it
-            self._change(
-                replace(row, state=State.ANSWERED, prediction=result.explanation.prediction)
-            )
+        if not self.view.show(result) or row is None or row.prediction is not None:
+            return
+        answer, plane = result.explanation.prediction, result.request.plane
+        if plane is not None:  # asked for before the batch came to it
+            self.volumes.answer(results.SliceAnswered(row.id, plane, answer))
+        else:
+            self._change(replace(row, state=State.ANSWERED, prediction=answer))
 
-    def _tell_saved(self, result: jobs.Saved) -> None:
+    def _tell_saved(self, result: results.Saved) -> None:
         self.tell(f"saved {result.what}: {printable(result.where)}", passing=True)
 
     def _trouble(self, result: Trouble) -> None:
@@ -360,7 +378,7 @@ class ViewModel:
     def _submit(self, numbers: list[int]) -> None:
         if self._classifier is not None and numbers:
             rows = [self.rows[number] for number in numbers]
-            self._answers.do(partial(jobs.answer, self._classifier, rows))
+            self._answers.do(partial(answering.answer, self._classifier, rows))
 
     def _stop_rows(self) -> int:
         """End the batch; say how many of its files have no answer."""
@@ -369,7 +387,7 @@ class ViewModel:
         for row in rows:
             self._change(replace(row, state=State.STOPPED))
         self._changes.parts.add("progress")
-        return sum(row.prediction is None for row in rows)
+        return sum(row.answer is None for row in rows)
 
     def _change(self, row: Row) -> None:
         self.rows.put(row)

@@ -11,13 +11,18 @@ from tumorlens.explain.cam import METHODS
 
 if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
+    from tumorlens.prediction import Prediction
+    from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = [
     "answer_in_short",
     "answer_text",
     "caption",
     "count_files",
+    "is_assessable",
     "say_flat",
+    "say_summary",
+    "slice_name",
     "summarise",
     "time_left",
 ]
@@ -33,18 +38,31 @@ _HEALTHY: Final = "notumor"
 
 def answer_text(row: Row) -> str:
     """Say in two or three words what came out for a row."""
-    answer = row.prediction
+    answer = row.answer
     if answer is None:
-        return _STATES[row.state]
-    if not answer.assessable:
+        return _how_far(row)
+    if not is_assessable(answer):
         return "not assessable"
     return " or ".join(class_name(name) for name in answer.prediction_set)
 
 
+def is_assessable(answer: Prediction | VolumeAnswer) -> bool:
+    """Say whether an answer means anything: of a volume, whether any slice of it counted."""
+    return bool(answer.assessable) and answer.label is not None
+
+
+def _how_far(row: Row) -> str:
+    """Say of what has no answer yet why; of a volume, how many slices were looked at."""
+    cut = row.stack.cuts[row.stack.own] if row.stack else None
+    if row.state is State.WAITING and cut is not None and cut.looked_at:
+        return f"{cut.looked_at} of {len(cut)} slices …"
+    return _STATES[row.state]
+
+
 def answer_in_short(row: Row) -> str:
     """Say it so that it has room in a list."""
-    answer = row.prediction
-    if answer is None or not answer.assessable or len(answer.prediction_set) <= _FEW:
+    answer = row.answer
+    if answer is None or not is_assessable(answer) or len(answer.prediction_set) <= _FEW:
         return answer_text(row)
     return f"undecided, {len(answer.prediction_set)} of {len(answer.probabilities)}"
 
@@ -72,15 +90,41 @@ def say_flat(explanation: Explanation) -> str:
     return "the map is empty: nothing here speaks against a tumour"
 
 
+def slice_name(row: Row) -> str:
+    """Name the slice that is looked at, as the list names slices of a file of several."""
+    return row.name if row.stack is None else f"{row.name} [{row.index}]"
+
+
+def say_summary(answer: VolumeAnswer) -> str:
+    """Say in a line what a volume's answer in a plane rests on."""
+    names = " or ".join(class_name(name) for name in answer.prediction_set)
+    text = f"{answer.plane}: {names or 'not assessable'}"
+    text += f"; {answer.assessable} of {answer.slices} slices assessable"
+    if answer.without_brain:
+        text += f", {answer.without_brain} without brain"
+    if answer.run is not None:
+        first, last = (number + 1 for number in answer.run)
+        text += (
+            f"; slice {first} shows it" if first == last else f"; slices {first} to {last} agree"
+        )
+    return text
+
+
 def summarise(rows: Iterable[Row]) -> str:
     """Say in a line what came out for all rows."""
     every = list(rows)
-    answers = [row.prediction for row in every if row.prediction is not None]
+    answers = [answer for row in every for answer in _answers(row)]
     doubtful = sum(not answer.assessable for answer in answers)
     unreadable = sum(row.state is State.UNREADABLE for row in every)
     text = f"{len(answers)} slice{'' if len(answers) == 1 else 's'} classified"
     text += f", {doubtful} of them not assessable" if doubtful else ""
     return text + (f", {count_files(unreadable)} could not be read" if unreadable else "")
+
+
+def _answers(row: Row) -> list[Prediction]:
+    if row.stack is not None:
+        return list(row.stack.cuts[row.stack.own].answers.values())
+    return [] if row.prediction is None else [row.prediction]
 
 
 def count_files(count: int) -> str:

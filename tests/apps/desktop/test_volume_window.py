@@ -1,0 +1,114 @@
+"""A volume in the window: one window for all of it, with real keys and a real mouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from screen import Hands, middle, pump
+
+from dicoms import SECRETS
+from tumorlens.apps.desktop.commands import list_commands
+from tumorlens.apps.desktop.screen import make_root
+from tumorlens.apps.desktop.window import Window
+from tumorlens.apps.session.view_model import ViewModel
+from tumorlens.classifier import load
+
+
+@pytest.fixture(scope="module")
+def window(display: str, scans: Path) -> Iterator[Window]:
+    """A window with a NIfTI file, a picture and a DICOM series, all answered."""
+    root = make_root(display)
+    window = Window(root, ViewModel(load), 1.0, list_commands)
+    faults: list[object] = []
+    root.report_callback_exception = lambda *fault: faults.append(fault)
+    root.update()
+    window.model.start()
+    window.tick()
+    pump(root, root.winfo_viewable)
+    root.focus_force()
+    window.list.tree.focus_set()
+    window.model.open([str(scans)])
+    pump(root, lambda: len(window.model.rows) == 3 and window.model.progress is None)
+    yield window
+    window.close()
+    assert window.model.close(60)
+    assert not faults
+
+
+@pytest.fixture
+def hands(display: str) -> Hands:
+    return Hands(display)
+
+
+def go(window: Window, name: str) -> None:
+    """Select a row, and wait until it stands with its map."""
+    row = next(row.id for row in window.model.rows if row.name.startswith(name))
+    window.do(window.model.select, row)
+    settle(window)
+
+
+def settle(window: Window) -> None:
+    pump(window.root, lambda: window.model.explanation and not window.model.view.busy)
+    window.root.update()
+
+
+def test_wheel_line_and_keys_go_through_the_slices(window: Window, hands: Hands) -> None:
+    go(window, "brain")
+    stack, bar = window.model.volumes.stack, window.slices
+    assert stack is not None
+    assert bar.winfo_ismapped()
+    window.do(window.model.volumes.go_to, 0)
+    zoom = window.picture.percent
+    hands.click(*middle(window.picture), button=5)
+    pump(window.root, lambda: stack.index == 1)
+    assert window.picture.percent == zoom
+    hands.do("keydown", "ctrl", "click", 4, "keyup", "ctrl")
+    pump(window.root, lambda: window.picture.percent > zoom)
+    assert stack.index == 1
+    hands.key("f", "period")
+    pump(window.root, lambda: stack.index == 2 and window.picture.sight is None)
+    hands.key("n")
+    summary = stack.cut.summary
+    assert summary is not None
+    pump(window.root, lambda: stack.index == summary.look_first[0])
+    left, y = bar.line.winfo_rootx(), middle(bar.line)[1]
+    hands.drag((left + 3, y), (left + bar.line.winfo_width() - 3, y))
+    pump(window.root, lambda: stack.index == 9)
+    settle(window)
+    assert window.picture.shown is not None
+    assert window.picture.shown.picture.index == 9
+    assert bar.place.cget("text").startswith("slice 10 of 10\nz ")
+    assert "mm (RAS)" in bar.place.cget("text")
+
+
+def test_the_line_shows_answers_and_where_to_look_first(window: Window) -> None:
+    go(window, "brain")
+    line, stack = window.slices.line, window.model.volumes.stack
+    assert stack is not None
+    summary = stack.summary
+    assert summary is not None
+    strokes = [line.bbox(item) for item in line.find_withtag("answer")]
+    assert len(strokes) == 10
+    high = {i for i, box in enumerate(strokes) if box[3] - box[1] > line.winfo_height() / 3}
+    assert high >= {3, 4, 5, 6}
+    assert len(line.find_withtag("first")) == len(summary.look_first)
+    assert len(line.find_withtag("run")) == 1
+    assert window.answer.volume.cget("text").startswith("Volume: glioma")
+    assert "slices" in window.answer.agreement.cget("text")
+
+
+def test_a_plane_is_chosen_and_the_bar_goes_with_the_volume(window: Window, hands: Hands) -> None:
+    go(window, "series")
+    stack = window.model.volumes.stack
+    assert stack is not None
+    hands.key("x")
+    pump(window.root, lambda: stack.plane == "coronal" and stack.cut.answers)
+    assert window.slices.plane.get() == "coronal"
+    hands.key("ctrl+d")  # and it stays so in another look
+    pump(window.root, lambda: window.slices.plane.get() == "coronal")
+    go(window, "slice.png")
+    assert not window.slices.winfo_ismapped()
+    told = [window.root.title(), *(str(window.list.tree.item(i)) for i in window.list.numbers())]
+    assert not [secret for secret in SECRETS if secret in "".join(told)]

@@ -1,0 +1,94 @@
+"""Volumes in the list: one row each, answered slice by slice, looked at in any plane."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dicoms import PATIENT, write_series
+from tumorlens.apps.session.rows import to_csv
+from tumorlens.apps.session.state import Changes
+from tumorlens.apps.session.view_model import ViewModel
+from tumorlens.apps.session.words import answer_text
+
+Wait = Callable[..., Changes]
+
+
+def volume(model: ViewModel, name: str) -> int:
+    return next(row.id for row in model.rows if row.name.startswith(name))
+
+
+def test_a_volume_is_one_row_with_the_answer_of_the_command_line(
+    model: ViewModel, wait: Wait, scans: Path
+) -> None:
+    model.start()
+    model.open([str(scans)])
+    wait(lambda: len(model.rows) == 3 and model.progress is None)
+    names = [row.name for row in model.rows]
+    assert names == ["brain.nii.gz", "slice.png", "series (6 slices)"]
+    command = [sys.executable, "-m", "tumorlens", "predict", str(scans), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    wanted = [one["volume"] for one in told if "volume" in one]
+    found = [row.stack.summary for row in model.rows if row.stack and row.stack.summary]
+    assert [one.to_dict()["volume"]["look_first"] for one in found] == [
+        one["look_first"] for one in wanted
+    ]
+    assert [one.label for one in found] == [one["label"] for one in wanted]
+    assert "glioma" in answer_text(next(iter(model.rows)))
+    lines = to_csv(model.rows, model.options.classes).splitlines()
+    assert len(lines) == 1 + 10 + 6 + 1
+    assert PATIENT.split("^")[0] not in "".join(lines + names)
+    assert model.message.text.startswith("17 slices classified")
+
+
+def test_slices_and_planes_are_walked_through(model: ViewModel, wait: Wait, scans: Path) -> None:
+    model.start()
+    model.open([str(scans / "brain.nii.gz"), str(scans / "slice.png")])
+    wait(lambda: len(model.rows) == 2 and model.progress is None and model.explanation)
+    stack = model.volumes.stack
+    assert stack is not None
+    assert (stack.plane, len(stack.cut), stack.index) == ("axial", 10, 5)
+    model.volumes.step(99)
+    wait(lambda: model.explanation and model.explanation.picture.index == 9)
+    assert model.row is not None
+    assert model.row.prediction is stack.cut.answers[9]
+    assert stack.position(9) - stack.position(8) == pytest.approx(4.0)
+    model.volumes.look_first()
+    assert stack.summary is not None
+    assert stack.index == stack.summary.look_first[0]
+    summary = stack.summary
+    model.volumes.turn("coronal")
+    wait(lambda: stack.plane == "coronal" and stack.cut.answers and model.explanation)
+    assert stack.summary is summary  # the list keeps the answer of its own plane
+    model.volumes.turn("sagittal")
+    wait(lambda: stack.plane == "sagittal" and 0 < len(stack.cut.answers) < len(stack.cut))
+    model.select(volume(model, "slice"))  # leaving ends it
+    seen = len(stack.cuts["sagittal"].answers)
+    wait(lambda: model.explanation)
+    assert len(stack.cuts["sagittal"].answers) <= seen + 8 < len(stack.cuts["sagittal"])
+    model.volumes.step(1)  # no volume, nothing to walk through
+    model.volumes.look_first()
+
+
+def test_a_slice_that_cannot_be_read_leaves_the_others(
+    model: ViewModel, wait: Wait, tmp_path: Path
+) -> None:
+    paths = write_series(tmp_path / "torn", np.full((4, 40, 40), 9, np.int16))
+    model.open([str(tmp_path / "torn")])
+    wait(lambda: model.view.shown)
+    stack = model.volumes.stack
+    assert stack is not None
+    paths[0].write_bytes(b"gone")
+    model.volumes.go_to(0)
+    wait(lambda: model.row and model.row.error)
+    assert model.view.shown is None
+    model.volumes.step(1)
+    wait(lambda: model.view.shown and not model.row.error)
+    assert len(model.rows) == 1
