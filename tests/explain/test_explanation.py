@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tumorlens.data.folder import CLASSES
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.errors import OutputError
 from tumorlens.explain.explanation import Explanation
+from tumorlens.images.head import find_head
 from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices
 
@@ -219,6 +221,18 @@ def test_the_overlay_is_colourful_at_the_peak_only(explanation: Explanation) -> 
     spread = shown.max(axis=-1) - shown.min(axis=-1)
     assert not spread[explanation.map == 0].any()
     assert (spread[explanation.map > 0.5] > 30).all()
+
+
+def test_a_difference_of_two_classes_leaves_the_air_as_it_is(explanation: Explanation) -> None:
+    everywhere = replace(explanation, map=np.ones_like(explanation.map), versus="glioma")
+    head = find_head(explanation.picture.pixels)
+    assert 0.1 < head.mean() < 0.9
+    tinted = np.ptp(np.asarray(everywhere.overlay(), np.int16), axis=2) > 0
+    assert not tinted[~head].any()
+    assert tinted[head].mean() > 0.9
+    assert everywhere.map.all()  # the record has it as it is
+    alone = replace(everywhere, versus=None)  # what one class rests on is never left out
+    assert np.ptp(np.asarray(alone.overlay(), np.int16), axis=2)[~head].any()
 
 
 def test_figures_say_what_they_show(

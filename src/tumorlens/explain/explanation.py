@@ -15,7 +15,7 @@ from PIL import Image
 
 from tumorlens.data.folder import class_name
 from tumorlens.explain.cam import METHODS
-from tumorlens.explain.overlay import blend, panel
+from tumorlens.explain.overlay import blend, panel, without_air
 from tumorlens.files import new_folder
 from tumorlens.images.display import display_grey
 from tumorlens.images.slice import Slice
@@ -86,8 +86,17 @@ class Explanation:
         """
         return self.map * np.float32(self.peak)
 
+    def shown_map(self) -> NDArray[np.float32]:
+        """Give the map as people are shown it, ``(height, width)``, from 0 to 1.
+
+        It is `map`; of a difference of two classes without the air around the head. There the
+        two have no evidence, and where the one has still less than the other their difference
+        means nothing.
+        """
+        return self.map if self.versus is None else without_air(self.map, self.picture)
+
     def overlay(self, alpha: float = 0.6, colormap: str = "inferno") -> Image.Image:
-        """Lay the map over the slice, in the slice's own size.
+        """Lay the map, as `shown_map` gives it, over the slice, in the slice's own size.
 
         Parameters
         ----------
@@ -101,7 +110,7 @@ class Explanation:
         ValueError
             When `alpha` is out of range or there is no such colour map.
         """
-        return blend(display_grey(self.picture), self.map, alpha, colormap)
+        return blend(display_grey(self.picture), self.shown_map(), alpha, colormap)
 
     def figure(self, alpha: float = 0.6, colormap: str = "inferno") -> Image.Image:
         """Show the slice and its overlay side by side, with colour bar and caption.

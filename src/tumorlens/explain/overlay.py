@@ -11,9 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tumorlens.explain.colormaps import colours
 from tumorlens.images.display import display_grey
+from tumorlens.images.head import find_head
 from tumorlens.images.slice import Slice
 
-__all__ = ["blend", "contact_sheet", "panel"]
+__all__ = ["blend", "contact_sheet", "panel", "without_air"]
 
 _INK, _FAINT, _PAPER = (235, 235, 235), (160, 160, 168), (16, 16, 20)
 _GAP: Final = 12
@@ -62,6 +63,12 @@ def blend(
     density = (alpha * np.clip(heat, 0, 1))[..., None]
     mixed = grey[..., None].astype(np.float32) * (1 - density) + colours(heat, colormap) * density
     return Image.fromarray(np.rint(mixed).astype(np.uint8))
+
+
+def without_air(heat: NDArray[np.float32], picture: Slice) -> NDArray[np.float32]:
+    """Take the air around the head out of a map; all of it stays where no head is found."""
+    head = find_head(picture.pixels)
+    return np.where(head, heat, np.float32(0)) if head.any() else heat
 
 
 def panel(

@@ -234,7 +234,7 @@ def _packed(picture: Slice) -> bytes:
 
 
 def _explained(explained: Explanation) -> dict[str, Any]:
-    shades = np.rint(explained.map * 255).astype(np.uint8)
+    shades = np.rint(explained.shown_map() * 255).astype(np.uint8)
     return {
         "caption": caption(explained),
         "flat": say_flat(explained),
