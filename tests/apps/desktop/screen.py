@@ -75,14 +75,16 @@ class Hands:
     def click(self, x: int, y: int, button: int = 1) -> None:
         self.do("mousemove", x, y, "click", button)
 
-    def drag(self, start: tuple[int, int], end: tuple[int, int], rest: float = 0.0) -> None:
-        self.do("mousemove", *start, "mousedown", 1)
+    def drag(
+        self, start: tuple[int, int], end: tuple[int, int], rest: float = 0.0, button: int = 1
+    ) -> None:
+        self.do("mousemove", *start, "mousedown", button)
         for step in range(1, 11):
             x, y = (round(a + (b - a) * step / 10) for a, b in zip(start, end, strict=True))
             self.do("mousemove", x, y)
             time.sleep(0.02)
         time.sleep(rest)
-        self.do("mouseup", 1)
+        self.do("mouseup", button)
 
     def copy(self, content: bytes, kind: str) -> subprocess.Popen[bytes]:
         """Put something on the clipboard; it is there until the process ends."""

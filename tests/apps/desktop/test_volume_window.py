@@ -79,8 +79,8 @@ def test_wheel_line_and_keys_go_through_the_slices(window: Window, hands: Hands)
     settle(window)
     assert window.picture.shown is not None
     assert window.picture.shown.picture.index == 9
-    assert bar.place.cget("text").startswith("slice 10 of 10\nz ")
-    assert "mm (RAS)" in bar.place.cget("text")
+    assert bar.where.cget("text").startswith("slice 10 of 10\nz ")
+    assert "mm (RAS)" in bar.where.cget("text")
 
 
 def test_the_line_shows_answers_and_where_to_look_first(window: Window) -> None:
@@ -112,3 +112,37 @@ def test_a_plane_is_chosen_and_the_bar_goes_with_the_volume(window: Window, hand
     assert not window.slices.winfo_ismapped()
     told = [window.root.title(), *(str(window.list.tree.item(i)) for i in window.list.numbers())]
     assert not [secret for secret in SECRETS if secret in "".join(told)]
+
+
+def test_the_right_button_and_sliders_change_the_greys(
+    window: Window, hands: Hands, tmp_path: Path
+) -> None:
+    go(window, "brain")
+    view, picture = window.model.view, window.picture
+    low, high = view.greys
+    plain = view.shown.drawn.plain[0]
+    x, y = middle(picture)
+    hands.drag((x, y), (x + 60, y - 40), button=3)
+    pump(window.root, lambda: view.look.greys and view.shown.drawn.look == view.look)
+    assert view.greys[1] - view.greys[0] > high - low  # wider
+    assert sum(view.greys) < low + high  # and brighter
+    assert view.shown.drawn.plain[0].tobytes() != plain.tobytes()
+    window.model.saver.save_overlay(str(tmp_path / "seen.png"))
+    pump(window.root, (tmp_path / "seen.png").exists)
+    hands.key("g")
+    pump(window.root, window.contrast.winfo_ismapped)
+    hands.click(*middle(window.contrast.reset))
+    pump(window.root, lambda: view.shown.drawn.plain[0].tobytes() == plain.tobytes())
+    assert view.greys == (low, high)
+    slider = window.contrast.level
+    hands.click(slider.winfo_rootx() + slider.winfo_width() - 4, middle(slider)[1])
+    pump(window.root, lambda: view.greys != (low, high))
+    hands.click(x, y, 3)
+    hands.do("click", "--repeat", 2, "--delay", 60, 3)
+    pump(window.root, lambda: view.greys == (low, high))
+    hands.key("k", "g")
+    pump(window.root, lambda: view.greys[1] - view.greys[0] < high - low)
+    go(window, "series")  # whose values are others
+    assert view.look.greys is None
+    window.do(window.model.volumes.go_to, 1)
+    settle(window)

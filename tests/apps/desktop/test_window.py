@@ -172,12 +172,12 @@ def test_an_inner_layer_is_chosen_by_key_and_named(
 ) -> None:
     open_and_wait(window, heads[1])
     layers = window.model.options.layers
-    assert len(layers) > 1
+    assert len(layers) == 8  # by depth, and not all of the network's 50
     hands.key("l")
     pump(window.root, lambda: window.explain.stop.winfo_ismapped() or explained(window))
     pump(window.root, lambda: trouble(window) or on_layer(window, layers[-2]), 240)
     assert not trouble(window)
-    assert window.explain.layer.get() == layers[-2]
+    assert window.explain.layer.get() == f"7 of 8: {layers[-2]}"
     hands.key("shift+l")
     pump(window.root, lambda: explained(window) and showing(window).layer == layers[-1])
 
@@ -310,7 +310,7 @@ def test_not_assessable_is_in_plain_sight(window: Window, tmp_path: Path) -> Non
     assert window.answer.doubt.winfo_ismapped()
     window.root.update()
     assert window.picture.shown is not None
-    assert window.picture.shown.full == ()  # no map lends it weight
+    assert window.picture.shown.drawn.full == ()  # no map lends it weight
     assert shown_rows(window)[0][1:] == ("not assessable", "")
     assert all(control.instate(["disabled"]) for control in choices(window))
 

@@ -162,7 +162,7 @@ def test_strength_computes_nothing_again(model: ViewModel, wait: Wait, heads: li
     assert not model.view.busy
     assert model.view.shown is before
     # The window mixes the two pictures it has; the core draws the same.
-    mixed = Image.blend(before.plain[0], before.full[0], 0.37)
+    mixed = Image.blend(before.drawn.plain[0], before.drawn.full[0], 0.37)
     drawn = before.explanation.overlay(0.37)
     assert np.abs(np.int16(mixed) - np.int16(drawn)).max() <= 1
 
@@ -261,7 +261,7 @@ def test_colours_chosen_while_it_computes_are_those_shown(
     explanation = model.explanation
     assert explanation is not None
     wanted = explanation.overlay(1.0, "viridis").tobytes()
-    wait(lambda: model.view.shown and model.view.shown.full[0].tobytes() == wanted)
+    wait(lambda: model.view.shown and model.view.shown.drawn.full[0].tobytes() == wanted)
 
 
 def test_a_path_that_no_system_takes_is_a_row_like_any_other(model: ViewModel, wait: Wait) -> None:

@@ -66,9 +66,17 @@ class ZoomBar(ttk.Frame):
     ----------
     picture
         The slice.
+    on_contrast
+        Called to show the sliders of window and level, or not.
     """
 
-    def __init__(self, parent: tk.Misc, theme: Theme, picture: PictureView) -> None:
+    def __init__(
+        self,
+        parent: tk.Misc,
+        theme: Theme,
+        picture: PictureView,
+        on_contrast: Callable[[], object],
+    ) -> None:
         px = theme.px
         super().__init__(parent, padding=(px(6), px(4)))
         self._picture = picture
@@ -77,6 +85,7 @@ class ZoomBar(ttk.Frame):
             ("+", lambda: picture.zoom(1.25)),
             ("Fit", picture.fit),
             ("1 : 1", picture.true_pixels),
+            ("Contrast", on_contrast),
         ):
             width = 2 if len(text) == 1 else 0
             button = ttk.Button(self, text=text, width=width, command=run, style="Bare.TButton")

@@ -32,6 +32,9 @@ def list_commands(window: Window) -> list[Command]:
     def shown() -> bool:
         return model.view.shown is not None
 
+    def contrast(wider: float, higher: float) -> Callable[[], object]:
+        return lambda: window.change_contrast(wider, higher)
+
     def step(name: str, by: int) -> Callable[[], object]:
         return lambda: window.do(window.explain.step, name, by)
 
@@ -85,7 +88,13 @@ def list_commands(window: Window) -> list[Command]:
         ),
         Command("Picture", "Fit into the window", ("f",), lambda: picture().fit(), shown),
         Command("Picture", "True pixels", ("p",), lambda: picture().true_pixels(), shown),
-        Command("Picture", "Smooth pixels, or sharp", ("i",), window.toggle_smooth),
+        Command("Picture", "-Sliders of window and level", ("g",), window.toggle_contrast),
+        Command("Picture", "Narrower window", ("k",), contrast(-0.1, 0), shown),
+        Command("Picture", "Wider window", ("Shift+k",), contrast(0.1, 0), shown),
+        Command("Picture", "Darker", ("j",), contrast(0, 0.05), shown),
+        Command("Picture", "Brighter", ("Shift+j",), contrast(0, -0.05), shown),
+        Command("Picture", "Usual window and level", ("r",), window.reset_contrast, shown),
+        Command("Picture", "-Smooth pixels, or sharp", ("i",), window.toggle_smooth),
         Command("Picture", "-Look left", ("Shift+Left",), lambda: picture().move(-0.1, 0)),
         Command("Picture", "Look right", ("Shift+Right",), lambda: picture().move(0.1, 0)),
         Command("Picture", "Look up", ("Shift+Up",), lambda: picture().move(0, -0.1)),
@@ -128,10 +137,10 @@ def _volume_commands(window: Window) -> list[Command]:
         return lambda: window.do(move, by)
 
     return [
-        Command("Volume", "Next slice", ("period",), walk(volumes.step, 1), stack),
-        Command("Volume", "Slice before", ("comma",), walk(volumes.step, -1), stack),
-        Command("Volume", "Ten further on", ("Ctrl+period",), walk(volumes.step, 10), stack),
-        Command("Volume", "Ten back", ("Ctrl+comma",), walk(volumes.step, -10), stack),
+        Command("Volume", "One slice on", ("period",), walk(volumes.step, 1), stack),
+        Command("Volume", "One slice back", ("comma",), walk(volumes.step, -1), stack),
+        Command("Volume", "Ten slices on", ("Ctrl+period",), walk(volumes.step, 10), stack),
+        Command("Volume", "Ten slices back", ("Ctrl+comma",), walk(volumes.step, -10), stack),
         Command("Volume", "-Slices to look at first", ("n",), walk(volumes.look_first, 1), stack),
         Command("Volume", "-Next plane", ("x",), window.next_plane, stack),
     ]

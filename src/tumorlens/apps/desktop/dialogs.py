@@ -239,5 +239,7 @@ def show_keys(root: tk.Tk, theme: Theme, commands: Sequence[Command]) -> tk.Topl
         ("Ctrl + wheel", "Zoom in a volume"),
         ("drag", "Move the slice"),
         ("double click", "Fit the slice into the window"),
+        ("right button, drag", "Window wider or narrower, darker or brighter"),
+        ("right button, twice", "Usual window and level"),
     ]
     return show_page(root, theme, "Keys", parts)

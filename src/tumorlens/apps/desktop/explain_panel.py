@@ -95,8 +95,9 @@ class ExplainPanel(ttk.Frame):
         methods = options.methods
         method = choice.method or (next(iter(methods)) if methods else "")
         self._fill(self.method, list(methods.values()), methods.get(method, ""))
-        layers = list(reversed(options.layers))
-        layer = choice.layer or (layers[0] if layers else "")
+        layers = _name_layers(options.layers)
+        place = options.layers.index(choice.layer) if choice.layer in options.layers else -1
+        layer = layers[-1 - place] if layers and place >= 0 else next(iter(layers), "")
         if method in options.of_no_layer:
             layers, layer = [], "the picture itself"
         self._fill(self.layer, layers, layer)
@@ -188,6 +189,12 @@ class ExplainPanel(ttk.Frame):
         percent = float(value)
         self.percent.configure(text=f"{percent:.0f} %")
         self._on_strength(percent / 100)
+
+
+def _name_layers(layers: Sequence[str]) -> list[str]:
+    """Name layers by their depth, the last one first."""
+    count = len(layers)
+    return [f"{i} of {count}: {layers[i - 1]}" for i in range(count, 0, -1)]
 
 
 class _Tick(ttk.Checkbutton):

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tumorlens.apps.desktop.contrast_bar import ContrastBar
     from tumorlens.apps.desktop.explain_panel import ExplainPanel
     from tumorlens.apps.desktop.picture_view import PictureView
+    from tumorlens.apps.session.contrast import Range
     from tumorlens.apps.session.view_model import ViewModel
 
 __all__ = ["Looks"]
@@ -19,7 +21,10 @@ class Looks:
     model: ViewModel
     picture: PictureView
     explain: ExplainPanel
+    contrast: ContrastBar
     do: Callable[..., None]
+    _contrast_open = False
+    _greys_before: Range | None = None  # the right button was pressed
 
     def set_strength(self, strength: float) -> None:
         """Make the overlay as dense as the slider says."""
@@ -41,6 +46,36 @@ class Looks:
         self.explain.beside.set(not self.picture.beside)
         self.set_beside(not self.picture.beside)
 
+    def toggle_contrast(self) -> None:
+        """Show the sliders of window and level, or not."""
+        self._contrast_open = not self._contrast_open
+        self._show_contrast()
+
+    def _show_contrast(self) -> None:
+        if self._contrast_open:
+            self.contrast.grid(row=2, column=0, sticky="ew")
+        else:
+            self.contrast.grid_remove()
+
+    def drag_contrast(self, drawn: tuple[float, float] | None) -> None:
+        """Change window and level as the mouse is drawn: (0, 0) begins, ``None`` resets."""
+        view = self.model.view
+        if drawn is None:
+            self.reset_contrast()
+        elif drawn == (0.0, 0.0) or self._greys_before is None:
+            self._greys_before = view.greys
+        else:
+            self.do(view.move_greys, self._greys_before, 2 * drawn[0], drawn[1])
+
+    def reset_contrast(self) -> None:
+        """Show the values that are usually black and white as such."""
+        self.do(self.model.view.reset_greys)
+
+    def change_contrast(self, wider: float, higher: float) -> None:
+        """Change window and level by parts of the usual window."""
+        if (greys := self.model.view.greys) is not None:
+            self.do(self.model.view.move_greys, greys, wider, higher)
+
     def set_contour(self, contour: bool) -> None:  # noqa: FBT001  # as Tk calls it
         """Show evidence as a line, or as colour."""
         self.model.view.contour = self.picture.contour = contour
@@ -59,7 +94,7 @@ class Looks:
     def next_colours(self) -> None:
         """Colour the evidence by the next colour map."""
         names = self.model.options.colormaps
-        after = names[(names.index(self.model.view.colormap) + 1) % len(names)]
+        after = names[(names.index(self.model.view.look.colormap) + 1) % len(names)]
         self.do(self.model.view.set_colormap, after)
 
     def toggle_smooth(self) -> None:

@@ -6,7 +6,7 @@ import math
 import tkinter as tk
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from PIL import Image, ImageTk
 
@@ -24,6 +24,8 @@ _STEP: Final = 1.25
 _CONTROL: Final = 0x4
 _WORTH: Final = 1.1  # so much larger, and slices stand one below the other
 _STRIP: Final = 26  # high, at 100 %: words stand above and below the slice, never on it
+_Cuts: TypeAlias = dict[object, tuple[tuple[Image.Image, ...], Image.Image]]
+"""What was cut out of which pictures: these are kept, so that no other has their `id`."""
 
 
 class PictureView(tk.Canvas):
@@ -35,6 +37,7 @@ class PictureView(tk.Canvas):
         self._theme = theme
         self.on_point: Callable[[tuple[int, int] | None], object] = lambda _: None
         self.on_wheel: Callable[[int], bool] = lambda _: False  # takes a turn, but for Ctrl
+        self.on_contrast: Callable[[tuple[float, float] | None], object] = lambda _: None
         self.on_draw: Callable[[], object] = lambda: None  # whatever changed how large it is
         self.shown: Shown | None = None
         self.strength = 0.6
@@ -48,14 +51,19 @@ class PictureView(tk.Canvas):
         self.trouble = False  # whether that is bad news
         self.warning = ""  # a sentence above it
         self._dragged: tuple[int, int, Sight] | None = None
+        self._pressed = (0, 0)  # where the right button was
         self._waiting = False
-        self._cut: dict[object, Image.Image] = {}  # what was cut out for the last drawing
+        self._cut: _Cuts = {}  # what was cut out for the last drawing
         self._photos: list[ImageTk.PhotoImage] = []
         self.bind("<Configure>", lambda _: self.redraw())
         self.bind("<ButtonPress-1>", self._press)
         self.bind("<B1-Motion>", self._drag)
         self.bind("<ButtonRelease-1>", self._release)
         self.bind("<Double-Button-1>", lambda _: self.fit())
+        right = 2 if self.tk.call("tk", "windowingsystem") == "aqua" else 3
+        self.bind(f"<ButtonPress-{right}>", self._press_right)
+        self.bind(f"<B{right}-Motion>", self._drag_right)
+        self.bind(f"<Double-Button-{right}>", lambda _: self.on_contrast(None))
         self.bind("<Motion>", self._point)
         self.bind("<Leave>", lambda _: self.on_point(None))
         for wheel in ("<Button-4>", "<Button-5>", "<MouseWheel>"):
@@ -174,6 +182,16 @@ class PictureView(tk.Canvas):
         self._dragged = None
         self.configure(cursor="")
 
+    def _press_right(self, event: tk.Event[tk.Misc]) -> None:
+        self.focus_set()
+        self._pressed = event.x, event.y
+        self.on_contrast((0.0, 0.0))
+
+    def _drag_right(self, event: tk.Event[tk.Misc]) -> None:
+        """Tell how far the right button was drawn, to the right and down, in parts of the room."""
+        room, (x, y) = self._room(), self._pressed
+        self.on_contrast(((event.x - x) / room[0], (event.y - y) / room[1]))
+
     def _point(self, event: tk.Event[tk.Misc]) -> None:
         self.on_point(self.pixel_at(event.x, event.y))
 
@@ -192,7 +210,7 @@ class PictureView(tk.Canvas):
             self._write_notice()
         elif self.shown:
             room, origins = self._layout()
-            cut: dict[object, Image.Image] = {}
+            cut: _Cuts = {}
             for origin in origins:
                 covered = self.covered and origin is origins[-1]
                 photos += self._draw_view(self.shown, origin, room, cut, covered=covered)
@@ -209,7 +227,7 @@ class PictureView(tk.Canvas):
         shown: Shown,
         origin: tuple[int, int],
         room: tuple[int, int],
-        cut: dict[object, Image.Image],
+        cut: _Cuts,
         *,
         covered: bool,
     ) -> list[ImageTk.PhotoImage]:
@@ -217,16 +235,16 @@ class PictureView(tk.Canvas):
         pane = locate(sight, room, self._size())
         if pane is None:
             return []
-        image = self._cut_out(shown.plain, pane, sight.zoom, cut)
+        image = self._cut_out(shown.drawn.plain, pane, sight.zoom, cut)
         text = "Original"
         if covered and shown.explanation is not None:
             text = caption(shown.explanation)
             if not self.contour:
-                full = self._cut_out(shown.full, pane, sight.zoom, cut)
+                full = self._cut_out(shown.drawn.full, pane, sight.zoom, cut)
                 # The overlay is linear in its strength: what lies between is a mixture.
                 image = Image.blend(image, full, self.strength)
             elif not shown.explanation.flat:
-                heat = self._cut_out(shown.heat, pane, sight.zoom, cut)
+                heat = self._cut_out(shown.drawn.heat, pane, sight.zoom, cut)
                 image = draw_contour(image, heat, self.strength, px(1.5))
         photo = ImageTk.PhotoImage(image, master=self)
         left, top = origin
@@ -240,11 +258,12 @@ class PictureView(tk.Canvas):
         levels: tuple[Image.Image, ...],
         pane: Pane,
         zoom: float,
-        cut: dict[object, Image.Image],
+        cut: _Cuts,
     ) -> Image.Image:
         """Cut a part out of a picture, in the size of the screen."""
         key = (id(levels), pane, self.smooth)
-        image = cut.get(key) or self._cut.get(key)
+        known = cut.get(key) or self._cut.get(key)
+        image = known[1] if known else None
         if image is None:
             # The smallest of the halves that still has a pixel for each of the screen.
             level = min(max(int(math.log2(1 / zoom)), 0), len(levels) - 1) if zoom < 1 else 0
@@ -254,14 +273,14 @@ class PictureView(tk.Canvas):
             smooth = self.smooth or zoom < 1
             how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
             image = source.resize((pane.width, pane.height), how, box)
-        cut[key] = image
+        cut[key] = levels, image
         return image
 
     def _draw_legend(self, shown: Shown) -> list[ImageTk.PhotoImage]:
         """Say below the slice what the overlay's colours mean, or why there are none."""
         px, right = self._theme.px, self.winfo_width() - self._theme.px(10)
         middle = self.winfo_height() - px(_STRIP) // 2
-        if shown.explanation is None or shown.ramp is None:
+        if shown.explanation is None or shown.drawn.ramp is None:
             return []
         if text := say_flat(shown.explanation):
             self._write(right, middle, text, anchor="e")
@@ -270,7 +289,7 @@ class PictureView(tk.Canvas):
             self._write(right, middle, f"line: {LEVEL:.0%} of the most evidence", anchor="e")
             return []
         size = (px(96), px(8))
-        photo = ImageTk.PhotoImage(shown.ramp.resize(size), master=self)
+        photo = ImageTk.PhotoImage(shown.drawn.ramp.resize(size), master=self)
         x = self.bbox(self._write(right, middle, "most", anchor="e"))[0] - px(6) - size[0]
         y = middle - size[1] // 2
         self.create_rectangle(

@@ -49,17 +49,17 @@ class SliceBar(ttk.Frame):
         self.line = tk.Canvas(
             self, height=px(34), background=theme.palette.panel, highlightthickness=0, borderwidth=0
         )
-        self.place = ttk.Label(self, style="Faint.TLabel", width=18, anchor="e", justify="right")
+        self.where = ttk.Label(self, style="Faint.TLabel", width=18, anchor="e", justify="right")
         self.plane.grid(row=0, column=0, padx=(0, px(10)))
         self.line.grid(row=0, column=1, sticky="ew")
-        self.place.grid(row=0, column=2, padx=(px(6), 0))
+        self.where.grid(row=0, column=2, padx=(px(6), 0))
         self.columnconfigure(1, weight=1)
         self.line.bind("<Configure>", lambda _: self.show())
         self.line.bind("<Button-1>", self._go)
         self.line.bind("<B1-Motion>", self._go)
         for wheel, by in (("<Button-4>", -1), ("<Button-5>", 1)):
             self.line.bind(wheel, lambda _, by=by: self._run(volumes.step, by))
-        self.line.bind("<MouseWheel>", lambda e: self._run(volumes.step, -1 if e.delta > 0 else 1))
+        self.line.bind("<MouseWheel>", self._wheel)
 
     def show(self) -> None:
         """Show the slices as they are known now; nothing without a volume."""
@@ -70,7 +70,7 @@ class SliceBar(ttk.Frame):
         turning = self._volumes.turning
         if self.plane.get() != (turning or stack.plane):
             self.plane.set(turning or stack.plane)
-        self.place.configure(text=f"cutting {turning} …" if turning else self._say_place(stack))
+        self.where.configure(text=f"cutting {turning} …" if turning else self._say_place(stack))
         self._draw(stack.cut, stack.index)
 
     def _say_place(self, stack: Stack) -> str:
@@ -124,6 +124,9 @@ class SliceBar(ttk.Frame):
             self.line.focus_set()
             count = len(stack.cut)
             self._run(self._volumes.go_to, int(event.x * count / max(self.line.winfo_width(), 1)))
+
+    def _wheel(self, event: tk.Event[tk.Misc]) -> None:
+        self._run(self._volumes.step, -1 if event.delta > 0 else 1)
 
     def _choose(self, _: tk.Event[tk.Misc]) -> None:
         self.plane.selection_clear()

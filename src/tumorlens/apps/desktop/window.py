@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tumorlens.apps.desktop.answer_panel import AnswerPanel
 from tumorlens.apps.desktop.bars import StatusBar, Toolbar, ZoomBar
+from tumorlens.apps.desktop.contrast_bar import ContrastBar
 from tumorlens.apps.desktop.dialogs import Dialogs, show_keys, show_model
 from tumorlens.apps.desktop.exchange import DragAndDrop
 from tumorlens.apps.desktop.explain_panel import ExplainPanel
@@ -163,11 +164,14 @@ class Window(Looks):
     def _build_middle(self, parent: tk.Misc) -> ttk.Frame:
         frame = ttk.Frame(parent)
         self.picture = PictureView(frame, self.theme)
-        self.zoom_bar = ZoomBar(frame, self.theme, self.picture)
+        self.zoom_bar = ZoomBar(frame, self.theme, self.picture, self.toggle_contrast)
+        self.contrast = ContrastBar(frame, self.theme, self.model.view, self.reset_contrast)
+        self.picture.on_contrast = self.drag_contrast
         self.slices = SliceBar(frame, self.theme, self.model.volumes, self.do)
         self.picture.on_wheel = self._turn_wheel
         self.picture.grid(row=0, column=0, sticky="nsew")
-        self.zoom_bar.grid(row=2, column=0, sticky="ew")
+        self.zoom_bar.grid(row=3, column=0, sticky="ew")
+        self._show_contrast()
         frame.rowconfigure(0, weight=1)
         frame.columnconfigure(0, weight=1)
         return frame
@@ -205,7 +209,7 @@ class Window(Looks):
             self.list.update_rows(list(changes.rows), changes.gone)
         if "selection" in parts:
             self.list.select(model.selected)
-        if parts & {"shown", "selection"} or changes.gone:
+        if parts & {"shown", "look", "selection"} or changes.gone:
             self._show_slice()
         if parts & {"slices", "selection"} or changes.gone:
             self._show_slices()
@@ -249,8 +253,10 @@ class Window(Looks):
         if answer is not None and not answer.assessable:
             picture.warning = f"⚠  Not assessable: {answer.reason}"
             if shown is not None:  # a map would lend weight to an answer that has none
-                shown = replace(shown, explanation=None, full=(), heat=(), ramp=None)
+                plain = replace(shown.drawn, full=(), heat=(), ramp=None)
+                shown = replace(shown, explanation=None, drawn=plain)
         picture.show(shown)
+        self.contrast.show()
 
     def _show_slices(self) -> None:
         """Show the slices of a volume, and the bar with them only where there is one."""

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tumorlens.apps.session.drawing import draw
 from tumorlens.apps.session.opening import Reader
 from tumorlens.apps.session.results import (
     Computing,
     Explained,
     Loaded,
     Packed,
+    Redrawn,
     Request,
     Saved,
     Seen,
@@ -29,19 +31,16 @@ from tumorlens.errors import OutputError, UnreadableImageError
 from tumorlens.files import free_folder, write_whole
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
+    from tumorlens.apps.session.contrast import Look
     from tumorlens.apps.session.keras_process import KerasProcess
     from tumorlens.apps.session.worker import Report
     from tumorlens.classifier import Classifier
     from tumorlens.explain.explanation import Explanation
+    from tumorlens.images.slice import Slice
 
 __all__ = [
-    "colour", "explain", "halves", "load_model", "pack", "save_overlay", "save_record",
-    "save_table", "see",
+    "explain", "load_model", "pack", "redraw", "save_overlay", "save_record", "save_table", "see",
 ]  # fmt: skip
-
-_SMALLEST = 1024  # pixels of the longer side below which a picture is not halved again
 
 
 def load_model(load: Callable[[], Classifier], report: Report) -> None:
@@ -49,19 +48,14 @@ def load_model(load: Callable[[], Classifier], report: Report) -> None:
     report(Loaded(load()))
 
 
-def see(reader: Reader, row: Row, request: Request, report: Report) -> None:
+def see(reader: Reader, row: Row, request: Request, look: Look, report: Report) -> None:
     """Read a row's slice."""
-    from PIL import Image  # noqa: PLC0415
-
-    from tumorlens.images.display import display_grey  # noqa: PLC0415
-
     try:
         picture = reader.read(row, request)
     except UnreadableImageError as error:
         report(_unreadable(row, request, str(error)))
     else:
-        grey = Image.fromarray(display_grey(picture)).convert("RGB")
-        report(Seen(request, picture, halves(grey)))
+        report(Seen(request, picture, draw(picture, None, look)))
 
 
 def explain(
@@ -70,7 +64,7 @@ def explain(
     reader: Reader,
     row: Row,
     request: Request,
-    colormap: str,
+    look: Look,
     report: Report,
 ) -> None:
     """Read a row's slice and explain it; how far it is is reported, too."""
@@ -88,7 +82,7 @@ def explain(
     (explanation,) = explain_slices(
         classifier, [picture], question, network=network, progress=progress
     )
-    colour(explanation, request, colormap, report)
+    report(Explained(request, explanation, draw(picture, explanation, look)))
 
 
 def _unreadable(row: Row, request: Request, message: str) -> Unreadable | SliceUnreadable:
@@ -97,47 +91,33 @@ def _unreadable(row: Row, request: Request, message: str) -> Unreadable | SliceU
     return SliceUnreadable(row.id, request.plane, request.index, message)
 
 
-def colour(explanation: Explanation, request: Request, colormap: str, report: Report) -> None:
-    """Draw an explanation."""
-    import numpy as np  # noqa: PLC0415
-    from PIL import Image  # noqa: PLC0415
-
-    from tumorlens.explain.overlay import blend  # noqa: PLC0415
-
-    plain, full = (halves(explanation.overlay(strength, colormap)) for strength in (0.0, 1.0))
-    heat = halves(Image.fromarray(explanation.map))
-    scale = np.linspace(0, 1, 256, dtype=np.float32)[None]
-    ramp = blend(np.zeros(scale.shape, np.uint8), scale, 1.0, colormap)
-    report(Explained(request, explanation, colormap, plain, full, heat, ramp))
-
-
-def halves(picture: Image) -> tuple[Image, ...]:
-    """Give a picture, its half, the half of that and so on: a large one is shown from a small."""
-    levels = [picture]
-    while max(levels[-1].size) > 2 * _SMALLEST:
-        levels.append(levels[-1].reduce(2))
-    return tuple(levels)
+def redraw(picture: Slice, explanation: Explanation | None, look: Look, report: Report) -> None:
+    """Draw what stands there already in another look."""
+    report(Redrawn(picture, explanation, draw(picture, explanation, look)))
 
 
 def save_overlay(
-    explanation: Explanation, look: tuple[float, str, bool], path: str, report: Report
+    explanation: Explanation,
+    look: Look,
+    strength: float,
+    path: str,
+    report: Report,
+    *,
+    contour: bool = False,
 ) -> None:
-    """Save the overlay as it is shown, in the slice's own size, as PNG.
+    """Save the overlay as it is shown, in the slice's own size, as PNG."""
+    from PIL import Image  # noqa: PLC0415
 
-    `look` is its strength, its colour map, and whether it is a contour instead.
-    """
-    strength, colormap, contour = look
     if Path(path).suffix.lower() != ".png":
         raise OutputError(f"{path} does not end in .png, and overlays are saved as PNG; rename it")
     content = io.BytesIO()
-    drawn = explanation.overlay(0.0 if contour else strength, colormap)
+    drawn = draw(explanation.picture, explanation, look)
+    picture = Image.blend(drawn.plain[0], drawn.full[0], strength)
     if contour:
-        from PIL import Image  # noqa: PLC0415
-
         from tumorlens.apps.session.contour import draw_contour  # noqa: PLC0415
 
-        drawn = draw_contour(drawn, Image.fromarray(explanation.map), strength)
-    drawn.save(content, "PNG")
+        picture = draw_contour(drawn.plain[0], drawn.heat[0], strength)
+    picture.save(content, "PNG")
     write_whole(path, content.getvalue())
     report(Saved("the overlay", path))
 

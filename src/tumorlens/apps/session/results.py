@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from tumorlens.apps.session.contrast import Look, Range
     from tumorlens.apps.session.stack import Stack
     from tumorlens.classifier import Classifier
     from tumorlens.explain.explanation import Explanation
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = [
-    "Answered", "Computing", "Done", "Explained", "Found", "FoundVolume", "Loaded", "Noted",
-    "Packed", "Pasted", "Request", "Saved", "Seen", "SliceAnswered", "SliceUnreadable", "Summed",
-    "Turned", "Unreadable",
+    "Answered", "Computing", "Done", "Drawn", "Explained", "Found", "FoundVolume", "Loaded",
+    "Noted", "Packed", "Pasted", "Redrawn", "Request", "Saved", "Seen", "SliceAnswered",
+    "SliceUnreadable", "Summed", "Turned", "Unreadable",
 ]  # fmt: skip
 
 
@@ -149,6 +150,33 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """Pictures of a slice. Of each there are halves, too; see `tumorlens.apps.session.drawing`.
+
+    Parameters
+    ----------
+    look
+        How it is drawn.
+    usual
+        The values that are black and white where the look says nothing else.
+    plain, full
+        The slice without and with the overlay at full strength. Every strength lies
+        between the two.
+    heat
+        The map itself, from which its contour is drawn.
+    ramp
+        The overlay's colours on black, from none on the left to most on the right.
+    """
+
+    look: Look
+    usual: Range
+    plain: tuple[Image, ...]
+    full: tuple[Image, ...] = ()
+    heat: tuple[Image, ...] = ()
+    ramp: Image | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Seen:
     """A slice as it is.
 
@@ -158,13 +186,13 @@ class Seen:
         For which it was read.
     picture
         The slice.
-    plain
-        What to show: the slice in grey, and halves of it; see `halves`.
+    drawn
+        What to show: the slice in grey.
     """
 
     request: Request
     picture: Slice
-    plain: tuple[Image, ...]
+    drawn: Drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,24 +222,22 @@ class Explained:
         What was asked for.
     explanation
         The answer.
-    plain, full
-        The slice without and with the overlay at full strength, and halves of them;
-        see `halves`. Every strength lies between the two.
-    colormap
-        What it is coloured with.
-    heat
-        The map itself, and halves of it, from which its contour is drawn.
-    ramp
-        The overlay's colours on black, from none on the left to most on the right.
+    drawn
+        What to show.
     """
 
     request: Request
     explanation: Explanation
-    colormap: str
-    plain: tuple[Image, ...]
-    full: tuple[Image, ...]
-    heat: tuple[Image, ...]
-    ramp: Image
+    drawn: Drawn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Redrawn:
+    """A slice that stands there already, as it looks now."""
+
+    picture: Slice
+    explanation: Explanation | None
+    drawn: Drawn
 
 
 @dataclass(frozen=True, slots=True)

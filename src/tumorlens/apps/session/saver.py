@@ -52,8 +52,9 @@ class Saver:
     def save_overlay(self, path: str) -> None:
         """Save the overlay as it is shown, as PNG."""
         if shown := self._shown():
-            look = self._view.strength, self._view.colormap, self._view.contour
-            self._worker.do(partial(jobs.save_overlay, shown[0], look, path))
+            view = self._view
+            job = partial(jobs.save_overlay, shown[0], view.look, view.strength, path)
+            self._worker.do(partial(job, contour=view.contour))
 
     def save_record(self, folder: str) -> None:
         """Save map, overlay and manifest in a new folder below `folder`."""

@@ -9,9 +9,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from tumorlens.apps.session import jobs
+from tumorlens.apps.session.contrast import Look, Range, moved
 from tumorlens.apps.session.keras_process import KerasProcess
 from tumorlens.apps.session.opening import Reader
-from tumorlens.apps.session.results import Computing, Explained, Request, Seen
+from tumorlens.apps.session.results import Computing, Explained, Redrawn, Request, Seen
 from tumorlens.apps.session.rows import Row
 from tumorlens.apps.session.state import Choice, Shown
 from tumorlens.apps.session.worker import Worker
@@ -43,12 +44,13 @@ class SliceView:
         changed: Callable[..., None],
     ) -> None:
         self.choice = Choice()
-        self.colormap = "inferno"
+        self.look = Look()
         self.strength = 0.6
         self.contour = False  # a line instead of colour
         self.shown: Shown | None = None
         self.busy = False
         self.computing: Computing | None = None  # while it takes its time
+        self._drawing = False  # in another look
         self._selected = selected
         self._changed = changed
         self._classifier: Classifier | None = None
@@ -79,6 +81,7 @@ class SliceView:
             return
         if self.shown is not None and self.shown.request.row != row.id:
             self.shown = None  # another slice of one volume stays until this one is there
+            self.look = replace(self.look, greys=None)  # its greys are not those of another
         self._changed("shown", "options")
         self.computing = None
         readable = row.error is None
@@ -89,10 +92,11 @@ class SliceView:
             return
         request = self._request(row)
         if self._is_late():
-            self._seeing.do_instead(partial(jobs.see, self.reader, row, request))
+            self._drawing = False
+            self._seeing.do_instead(partial(jobs.see, self.reader, row, request, self.look))
         if self._classifier is not None and self._keras is not None:
             with_what = self._classifier, self._keras, self.reader
-            job = partial(jobs.explain, *with_what, row, request, self.colormap)
+            job = partial(jobs.explain, *with_what, row, request, self.look)
             self._explaining.do_instead(job)
 
     def choose(self, choice: Choice) -> None:
@@ -120,9 +124,22 @@ class SliceView:
 
     def set_colormap(self, colormap: str) -> None:
         """Colour the evidence differently; nothing is explained again."""
-        self.colormap = colormap
-        if not self.busy:  # or it is coloured when it is there
-            self._colour()
+        self._change_look(replace(self.look, colormap=colormap))
+
+    @property
+    def greys(self) -> Range | None:
+        """The values that are black and white, once there is a slice."""
+        return self.look.greys or (self.shown.drawn.usual if self.shown else None)
+
+    def move_greys(self, start: Range, wider: float, higher: float) -> None:
+        """Change window and level from `start`; see `tumorlens.apps.session.contrast.moved`."""
+        if self.shown is not None:
+            greys = moved(start, self.shown.drawn.usual, wider, higher)
+            self._change_look(replace(self.look, greys=greys))
+
+    def reset_greys(self) -> None:
+        """Show the values that are usually black and white as such."""
+        self._change_look(replace(self.look, greys=None))
 
     def drop(self, row: int) -> None:
         """Show nothing of a row whose slice turns out to be unreadable."""
@@ -135,6 +152,7 @@ class SliceView:
         """Show nothing, and keep nothing of what was read."""
         self._seeing.cancel()
         self._explaining.cancel()
+        self._drawing = False
         self.reader = Reader()
         self.shown = None
         self.end()
@@ -156,8 +174,19 @@ class SliceView:
         """Show the slice as it is."""
         row = self._selected()
         if row is not None and result.request.place == self._request(row).place and self._is_late():
-            self.shown = Shown(result.request, result.picture, result.plain)
+            self.shown = Shown(result.request, result.picture, result.drawn)
             self._changed("shown", "options")
+            self._catch_up()
+
+    def redraw(self, result: Redrawn) -> None:
+        """Show a slice in another look, if it still stands there."""
+        self._drawing = False
+        shown = self.shown
+        if shown is not None and shown.picture is result.picture:
+            if shown.explanation is result.explanation:
+                self.shown = replace(shown, drawn=result.drawn)
+                self._changed("shown")
+            self._catch_up()
 
     def follow(self, result: Computing) -> None:
         """Say how far the explanation is."""
@@ -171,18 +200,9 @@ class SliceView:
         if row is None or result.request != self._request(row):
             return False  # something else has been asked for meanwhile
         explanation = result.explanation
-        self.shown = Shown(
-            request=result.request,
-            picture=explanation.picture,
-            plain=result.plain,
-            explanation=explanation,
-            full=result.full,
-            heat=result.heat,
-            ramp=result.ramp,
-        )
+        self.shown = Shown(result.request, explanation.picture, result.drawn, explanation)
         self.end()
-        if result.colormap != self.colormap:
-            self._colour()
+        self._catch_up()
         return True
 
     def end(self) -> None:
@@ -192,10 +212,18 @@ class SliceView:
 
     # Small steps
 
-    def _colour(self) -> None:
-        if self.shown and self.explanation:
-            job = partial(jobs.colour, self.explanation, self.shown.request, self.colormap)
-            self._seeing.do_instead(job)
+    def _change_look(self, look: Look) -> None:
+        if look != self.look:
+            self.look = look
+            self._changed("look")
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Draw what is shown as it is wanted now; what is being drawn is not stopped for it."""
+        shown = self.shown
+        if shown is not None and shown.drawn.look != self.look and not self._drawing:
+            self._drawing = True
+            self._seeing.do(partial(jobs.redraw, shown.picture, shown.explanation, self.look))
 
     def _request(self, row: Row) -> Request:
         # What is left to the model is not named.

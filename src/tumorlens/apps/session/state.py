@@ -6,11 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tumorlens.apps.session.results import Request
+from tumorlens.apps.session.results import Drawn, Request
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from tumorlens.classifier import Classifier
     from tumorlens.explain.explanation import Explanation
     from tumorlens.images.slice import Slice
@@ -53,7 +51,7 @@ class Options:
     of_no_layer
         Those that look at the picture itself and at no layer.
     layers
-        Layers that can be explained, early to late.
+        Layers to be explained, early to late: some of the model's, by their depth.
     classes
         The model's classes.
     colormaps
@@ -72,12 +70,13 @@ def options_of(classifier: Classifier) -> Options:
     """List what a model offers to choose from."""
     from tumorlens.explain.cam import METHODS  # noqa: PLC0415
     from tumorlens.explain.colormaps import COLORMAPS  # noqa: PLC0415
+    from tumorlens.explain.stops import depth_stops  # noqa: PLC0415
 
     return Options(
         methods={name: method.title for name, method in METHODS.items()},
         of_no_class=frozenset(n for n, method in METHODS.items() if not method.of_class),
         of_no_layer=frozenset({"occlusion"}),
-        layers=classifier.layers,
+        layers=depth_stops(classifier.layers),
         classes=classifier.card.classes,
         colormaps=tuple(COLORMAPS),
     )
@@ -93,25 +92,16 @@ class Shown:
         What was asked for.
     picture
         The slice.
-    plain
-        It in grey, and halves of it, largest first.
+    drawn
+        Its pictures.
     explanation
         Its explanation, once it is there.
-    full
-        Its overlay at full strength, and halves of it, largest first.
-    heat
-        The map itself, and halves of it, largest first.
-    ramp
-        The overlay's colours, from none to most.
     """
 
     request: Request
     picture: Slice
-    plain: tuple[Image, ...]
+    drawn: Drawn
     explanation: Explanation | None = None
-    full: tuple[Image, ...] = ()
-    heat: tuple[Image, ...] = ()
-    ramp: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +134,8 @@ class Changes:
     gone
         Numbers of the rows that are no more.
     parts
-        Any of ``"selection"``, ``"shown"``, ``"slices"``, ``"options"``, ``"computing"``,
-        ``"progress"``, ``"message"``.
+        Any of ``"selection"``, ``"shown"``, ``"slices"``, ``"look"``, ``"options"``,
+        ``"computing"``, ``"progress"``, ``"message"``.
     """
 
     rows: dict[int, None] = field(default_factory=dict)

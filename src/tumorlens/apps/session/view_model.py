@@ -97,6 +97,7 @@ class ViewModel:
             results.Summed: self.volumes.sum_up,
             results.Turned: self.volumes.turned,
             results.Seen: self.view.see,
+            results.Redrawn: self.view.redraw,
             results.Computing: self.view.follow,
             results.Explained: self._show_explanation,
             results.Saved: self._tell_saved,

@@ -195,6 +195,6 @@ class Volumes:
     def _sync(self, row: Row) -> None:
         """Let a row say what is known of the slice that is looked at."""
         if (stack := row.stack) is not None:
-            found = {"index": stack.index, "prediction": stack.prediction, "error": stack.error}
-            self._change(replace(row, **found))
+            here, answer, error = stack.index, stack.prediction, stack.error
+            self._change(replace(row, index=here, prediction=answer, error=error))
             self._changed("slices")
