@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from screen import Hands, middle, pump
+from PIL import Image
+from screen import Hands, middle, pump, ttk
 
 from dicoms import SECRETS
 from tumorlens.apps.desktop.commands import list_commands
@@ -146,3 +147,37 @@ def test_the_right_button_and_sliders_change_the_greys(
     assert view.look.greys is None
     window.do(window.model.volumes.go_to, 1)
     settle(window)
+
+
+def test_the_list_is_filtered_by_answer_and_sorted_by_what_is_assessable(
+    window: Window, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.png").write_text("no picture")
+    Image.new("L", (120, 100), 90).save(tmp_path / "blank.png")
+    window.model.open([str(tmp_path / "broken.png"), str(tmp_path / "blank.png")])
+    pump(window.root, lambda: len(window.model.rows) == 5 and window.model.progress is None)
+    window.root.update()
+    files = window.list
+
+    def names() -> list[str]:
+        return [window.model.rows[number].name for number in files.numbers()]
+
+    choose(files.kind, "glioma")
+    assert names() == ["brain.nii.gz", "series (6 slices)"]
+    choose(files.kind, "no tumour")
+    assert names() == ["slice.png"]
+    choose(files.kind, "unreadable")
+    assert names() == ["broken.png"]
+    files.show_all()
+    assert len(names()) == 5
+    files.sort_by("assessable")
+    assert names()[-2:] == ["blank.png", "broken.png"]
+    files.sort_by("assessable")
+    assert names()[:2] == ["broken.png", "blank.png"]
+    files.sort_by("assessable")
+
+
+def choose(box: ttk.Combobox, value: str) -> None:
+    box.set(value)
+    box.event_generate("<<ComboboxSelected>>")
+    box.update()

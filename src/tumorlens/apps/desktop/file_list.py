@@ -14,7 +14,14 @@ from PIL import Image
 
 from tumorlens.apps.desktop import drawn
 from tumorlens.apps.session.rows import Row, RowList, State
-from tumorlens.apps.session.words import answer_in_short, answer_text, is_assessable
+from tumorlens.apps.session.words import (
+    NO_ANSWER,
+    answer_in_short,
+    answer_text,
+    is_assessable,
+    kind_of_answer,
+)
+from tumorlens.data.folder import class_name
 from tumorlens.report.style import class_colour
 
 if TYPE_CHECKING:
@@ -27,6 +34,9 @@ __all__ = ["FileList"]
 _COLUMNS: Final[Mapping[str, tuple[str, Literal["w", "e"]]]] = MappingProxyType(
     {"#0": ("Slice", "w"), "answer": ("Answer", "w"), "confidence": ("Conf.", "e")}
 )
+
+_ALL: Final = "all answers"
+_OTHERS: Final = ("not assessable", "unreadable", NO_ANSWER)
 
 _Key: TypeAlias = tuple[Any, tuple[int, int], int]
 """What a row is sorted by, its place among all, its number."""
@@ -63,7 +73,11 @@ class FileList(ttk.Frame):
         search = ttk.Frame(self, padding=(px(8), px(3), px(2), 0))
         ttk.Label(search, text="Filter", style="Faint.TLabel").pack(side="left")
         self.filter = ttk.Entry(search, textvariable=self._wanted, width=8)
-        self.filter.pack(side="left", fill="x", expand=True, padx=(px(8), 0))
+        self.filter.pack(side="left", fill="x", expand=True, padx=px(8))
+        self.kind = ttk.Combobox(search, state="readonly", width=13, values=[_ALL])
+        self.kind.set(_ALL)
+        self.kind.pack(side="left")
+        self.kind.bind("<<ComboboxSelected>>", lambda _: self._choose_kind())
         self.filter.bind("<Escape>", lambda _: self.show_all())
         self.filter.bind("<Return>", lambda _: self.tree.focus_set())
         self.tree: ttk.Treeview = ttk.Treeview(
@@ -92,7 +106,11 @@ class FileList(ttk.Frame):
         self.tree.bind("<Leave>", lambda _: self._hint.place_forget())
 
     def set_classes(self, classes: Sequence[str]) -> None:
-        """Draw a mark for each class."""
+        """Draw a mark for each class, and offer to show its slices alone."""
+        names = [class_name(name) for name in classes]
+        self.kind.configure(values=[_ALL, *names, *_OTHERS])
+        if self.kind.get() not in self.kind["values"]:
+            self.kind.set(_ALL)
         if set(classes) <= set(self._marks):
             return
         px = self._theme.px
@@ -116,7 +134,7 @@ class FileList(ttk.Frame):
             self._fill(row)
 
     def sort_by(self, column: str) -> None:
-        """Sort by a column, then the other way round, then not at all."""
+        """Sort by a column, or what is assessable; then the other way round, then not at all."""
         if column != self._by:
             self._by, self._down = column, False
         elif not self._down:
@@ -137,6 +155,7 @@ class FileList(ttk.Frame):
 
     def show_all(self) -> None:
         """Filter no more."""
+        self.kind.set(_ALL)
         self._wanted.set("")
         self.tree.focus_set()
 
@@ -179,13 +198,21 @@ class FileList(ttk.Frame):
             value = [int(part) if i % 2 else part for i, part in enumerate(parts)]
         elif self._by == "answer":
             value = answer_text(row)
+        elif self._by == "assessable":
+            value = _OTHERS.index(kind) if (kind := kind_of_answer(row)) in _OTHERS else -1
         elif self._by:
             answer = row.answer
             sure = answer is not None and is_assessable(answer)
             value = answer.confidence if answer is not None and sure else -1.0
         return value, row.place, row.id
 
+    def _choose_kind(self) -> None:
+        self.kind.selection_clear()
+        self.arrange()
+
     def _is_wanted(self, row: Row) -> bool:
+        if self.kind.get() not in (_ALL, kind_of_answer(row)):
+            return False
         text = f"{row.name} {answer_text(row)}".lower()
         return all(word in text for word in self._wanted.get().lower().split())
 

@@ -57,9 +57,8 @@ class SliceBar(ttk.Frame):
         self.line.bind("<Configure>", lambda _: self.show())
         self.line.bind("<Button-1>", self._go)
         self.line.bind("<B1-Motion>", self._go)
-        for wheel, by in (("<Button-4>", -1), ("<Button-5>", 1)):
-            self.line.bind(wheel, lambda _, by=by: self._run(volumes.step, by))
-        self.line.bind("<MouseWheel>", self._wheel)
+        for wheel in ("<Button-4>", "<Button-5>", "<MouseWheel>"):
+            self.line.bind(wheel, self._wheel)
 
     def show(self) -> None:
         """Show the slices as they are known now; nothing without a volume."""
@@ -126,7 +125,8 @@ class SliceBar(ttk.Frame):
             self._run(self._volumes.go_to, int(event.x * count / max(self.line.winfo_width(), 1)))
 
     def _wheel(self, event: tk.Event[tk.Misc]) -> None:
-        self._run(self._volumes.step, -1 if event.delta > 0 else 1)
+        up = event.num == 4 or event.delta > 0  # X11 has buttons for it
+        self._run(self._volumes.step, -1 if up else 1)
 
     def _choose(self, _: tk.Event[tk.Misc]) -> None:
         self.plane.selection_clear()

@@ -106,17 +106,21 @@ def save_overlay(
     contour: bool = False,
 ) -> None:
     """Save the overlay as it is shown, in the slice's own size, as PNG."""
-    from PIL import Image  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    from tumorlens.explain.overlay import blend  # noqa: PLC0415
 
     if Path(path).suffix.lower() != ".png":
         raise OutputError(f"{path} does not end in .png, and overlays are saved as PNG; rename it")
     content = io.BytesIO()
     drawn = draw(explanation.picture, explanation, look)
-    picture = Image.blend(drawn.plain[0], drawn.full[0], strength)
     if contour:
         from tumorlens.apps.session.contour import draw_contour  # noqa: PLC0415
 
         picture = draw_contour(drawn.plain[0], drawn.heat[0], strength)
+    else:
+        grey = np.asarray(drawn.plain[0].convert("L"))
+        picture = blend(grey, explanation.shown_map(), strength, look.colormap)
     picture.save(content, "PNG")
     write_whole(path, content.getvalue())
     report(Saved("the overlay", path))

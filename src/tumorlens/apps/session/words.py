@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = [
+    "NO_ANSWER",
     "answer_in_short",
     "answer_text",
     "caption",
     "count_files",
     "is_assessable",
+    "kind_of_answer",
     "say_flat",
     "say_summary",
     "slice_name",
@@ -27,9 +29,12 @@ __all__ = [
     "time_left",
 ]
 
+NO_ANSWER: Final = "not classified"
+"""What has no answer, or none yet."""
+
 _STATES: Final = {
     State.WAITING: "…",
-    State.STOPPED: "not classified",
+    State.STOPPED: NO_ANSWER,
     State.UNREADABLE: "unreadable",
 }
 _FEW: Final = 2  # classes that have room in a list
@@ -44,6 +49,14 @@ def answer_text(row: Row) -> str:
     if not is_assessable(answer):
         return "not assessable"
     return " or ".join(class_name(name) for name in answer.prediction_set)
+
+
+def kind_of_answer(row: Row) -> str:
+    """Sort a row under one word: the most probable class, or why there is none."""
+    answer = row.answer
+    if answer is not None:
+        return class_name(str(answer.label)) if is_assessable(answer) else "not assessable"
+    return "unreadable" if row.state is State.UNREADABLE else NO_ANSWER
 
 
 def is_assessable(answer: Prediction | VolumeAnswer) -> bool:
