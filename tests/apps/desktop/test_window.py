@@ -712,6 +712,19 @@ def test_everything_has_room_in_the_smallest_window(
     assert window.picture.winfo_width() >= 300 * scale
 
 
+def test_no_control_lies_beyond_a_small_screen(
+    make_window: MakeWindow, hands: Hands, heads: list[Path]
+) -> None:
+    window = make_window(2.0)  # on 1280 x 800
+    open_and_wait(window, heads[0])
+    window.root.update()
+    for control in (window.explain.versus, window.explain.beside, window.toolbar.drag):
+        assert 0 < control.winfo_rootx() + control.winfo_width() <= 1280
+        assert control.winfo_rooty() + control.winfo_height() <= 800
+    hands.key("ctrl+plus")
+    pump(window.root, lambda: "no room" in window.status.message.cget("text"))
+
+
 def test_names_of_all_kinds_push_nothing_out_of_the_window(
     window: Window, heads: list[Path], tmp_path: Path, display: str
 ) -> None:

@@ -20,7 +20,7 @@ def facts(card: Card) -> list[tuple[str, str]]:
     """List what a person should know of a model before using it: titles and texts."""
     found = [
         ("model", f"{card.id} ({card.network}, {card.precision})"),
-        ("classes", ", ".join(card.classes)),
+        ("classes", ", ".join(map(class_name, card.classes))),
         ("input", f"{card.input.size} × {card.input.size}, {card.input.preparation}"),
     ]
     training = card.training

@@ -7,7 +7,12 @@ import sys
 import tkinter as tk
 from typing import Final
 
-__all__ = ["make_root", "make_sharp", "screen_scale"]
+__all__ = ["LEAST", "largest_scale", "make_root", "make_sharp", "screen_scale"]
+
+LEAST: Final = (1024, 580)
+"""Width and height of the smallest window in which everything has room, at 100 %."""
+
+_AROUND: Final = 60  # pixels at 100 % for what stands around a window: title and menu
 
 _DOTS_AT_100: Final = 96.0
 _CLASS: Final = "Tumorlens"
@@ -44,6 +49,12 @@ def screen_scale(root: tk.Tk) -> float:
         return 1.0  # macOS counts in points itself
     dots = _desktop_dots(root) or root.winfo_fpixels("1i")
     return min(max(round(dots / _DOTS_AT_100 * 4) / 4, 1.0), 4.0)
+
+
+def largest_scale(root: tk.Misc, wanted: float) -> float:
+    """Give the scale that is wanted, or less where controls would lie beyond the screen."""
+    width, height = root.winfo_screenwidth(), root.winfo_screenheight()
+    return max(1.0, min(wanted, width / LEAST[0], height / (LEAST[1] + _AROUND)))
 
 
 def _desktop_dots(root: tk.Tk) -> float | None:

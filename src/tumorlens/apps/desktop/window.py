@@ -20,6 +20,7 @@ from tumorlens.apps.desktop.explain_panel import ExplainPanel
 from tumorlens.apps.desktop.file_list import FileList
 from tumorlens.apps.desktop.looks import Looks
 from tumorlens.apps.desktop.picture_view import PictureView
+from tumorlens.apps.desktop.screen import LEAST, largest_scale
 from tumorlens.apps.desktop.shortcuts import Command, Shortcuts, add_menu, shown_keys
 from tumorlens.apps.desktop.slice_bar import SliceBar
 from tumorlens.apps.desktop.theme import DARK, LIGHT, Theme
@@ -65,7 +66,7 @@ class Window(Looks):
     ) -> None:
         self.root = root
         self.model = model
-        self.scale = model.settings.scale or scale
+        self.scale = largest_scale(root, model.settings.scale or scale)
         self._screen_scale = scale
         self._list_commands = list_commands
         self._tick_id = ""
@@ -119,7 +120,7 @@ class Window(Looks):
         self.theme = Theme(root, palette, self.scale)
         px = self.theme.px
         root.configure(background=palette.ground)
-        root.minsize(*self._fitting(1024, 580))
+        root.minsize(*self._fitting(*LEAST))
         self.commands = self._list_commands(self)
         self.menu = add_menu(root, self.commands)
         self.toolbar = Toolbar(root, self.theme, self.dialogs, self.about)
@@ -373,6 +374,9 @@ class Window(Looks):
         place = min(range(len(_SCALES)), key=lambda i: abs(_SCALES[i] - self.scale))
         scale = _SCALES[min(max(place + by, 0), len(_SCALES) - 1)] if by else self._screen_scale
         self.model.settings.scale = scale if by else None
+        scale = largest_scale(self.root, wanted := scale)
+        if scale < wanted:
+            self.do(self.model.tell, "larger than this has no room on this screen", passing=True)
         if scale != self.scale:
             self.scale = scale
             self._rebuild()
