@@ -149,6 +149,32 @@ def test_the_right_button_and_sliders_change_the_greys(
     settle(window)
 
 
+def test_two_methods_stand_side_by_side(window: Window) -> None:
+    go(window, "brain")
+    box = window.explain.second
+    choose(box, box["values"][2])
+    pump(window.root, lambda: window.model.view.shown.second)
+    assert window.picture.beside
+    pump(window.root, lambda: captions(window)[0].startswith(f"{box.get()} for"))
+    assert captions(window)[1].startswith("Grad-CAM for")
+    window.do(window.model.volumes.step, 1)  # and so they do on the next slice
+    settle(window)
+    pump(window.root, lambda: window.model.view.shown.second)
+    assert window.model.view.shown.second.explanation.picture.index == window.model.row.index
+    window.do(window.change_contrast, -0.2, 0)
+    look = window.model.view.look
+    pump(window.root, lambda: window.model.view.shown.second.drawn.look == look)
+    choose(box, box["values"][0])
+    pump(window.root, lambda: captions(window)[0] == "Original")
+    window.toggle_beside()
+
+
+def captions(window: Window) -> list[str]:
+    picture = window.picture
+    texts = [item for item in picture.find_all() if picture.type(item) == "text"]
+    return [picture.itemcget(item, "text") for item in texts]
+
+
 def test_the_list_is_filtered_by_answer_and_sorted_by_what_is_assessable(
     window: Window, tmp_path: Path
 ) -> None:

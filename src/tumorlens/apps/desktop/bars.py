@@ -8,6 +8,7 @@ from tkinter import ttk
 from typing import TYPE_CHECKING
 
 from tumorlens.apps.session.words import time_left
+from tumorlens.images.volume import in_space, space_of
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.dialogs import Dialogs
@@ -105,6 +106,10 @@ class ZoomBar(ttk.Frame):
         if pixel and shown:
             column, row = pixel
             text = f"x {column}  y {row}   value {shown.picture.pixels[row, column]:.5g}"
+            if shown.picture.geometry is not None:
+                point = shown.picture.geometry.point(row, column)
+                x, y, z = in_space(point, space_of(shown.picture.origin))
+                text = f"{x:.0f}, {y:.0f}, {z:.0f} mm   {text}"
             if shown.explanation:
                 text += f"   evidence {shown.explanation.map[row, column]:.2f}"
         self.point.configure(text=text)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ExplainPanel"]
 
 _NOTHING = "nothing"
+_ORIGINAL = "the original"
 
 
 class ExplainPanel(ttk.Frame):
@@ -68,18 +69,17 @@ class ExplainPanel(ttk.Frame):
         row = ttk.Frame(self)
         row.grid(row=5, column=1, sticky="ew")
         row.columnconfigure(0, weight=1)
-        self._on_strength = on_strength
+        self._on_strength, self._on_beside = on_strength, on_beside
         self.strength = ttk.Scale(row, from_=0, to=100, command=self._slide)
         self.strength.grid(row=0, column=0, sticky="ew")
         self.percent = ttk.Label(row, width=5, anchor="e")
         self.percent.grid(row=0, column=1)
-        ticks = ttk.Frame(self)
-        ticks.grid(row=6, column=0, columnspan=2, sticky="w", pady=(px(2), 0))
-        self.beside = _Tick(ticks, "Original beside", on_beside)
-        self.contour = _Tick(ticks, "As contour", on_contour)
+        self.beside = _Tick(self, "Beside", on_beside)
+        self.beside.grid(row=6, column=0, sticky="w")
+        self.second = self._add_choice(6, "", px, self._choose_second)
+        self.contour = _Tick(self, "As contour", on_contour)
         self.contour.set(model.view.contour)
-        for tick in (self.beside, self.contour):
-            tick.pack(side="left", padx=(0, px(14)))
+        self.contour.grid(row=7, column=0, columnspan=2, sticky="w")
         self.strength.set(model.view.strength * 100)
 
     def show(self) -> None:
@@ -112,6 +112,8 @@ class ExplainPanel(ttk.Frame):
         others = [class_name(name) for name in options.classes if name != wanted]
         versus = class_name(choice.versus) if choice.versus else _NOTHING
         self._fill(self.versus, [_NOTHING, *others] if names else [], versus if names else "")
+        second = methods.get(model.view.second or "", _ORIGINAL)
+        self._fill(self.second, [_ORIGINAL, *methods.values()], second)
         self.show_progress()
 
     def show_progress(self) -> None:
@@ -145,7 +147,9 @@ class ExplainPanel(ttk.Frame):
     def _add_choice(
         self, row: int, label: str, px: Callable[[float], int], chosen: Callable[[], None]
     ) -> ttk.Combobox:
-        ttk.Label(self, text=label).grid(row=row, column=0, sticky="w", padx=(0, px(10)))
+        if label:
+            name = ttk.Label(self, text=label)
+            name.grid(row=row, column=0, sticky="w", padx=(0, px(10)))
         box = ttk.Combobox(self, state="disabled", width=12)
         box.grid(row=row, column=1, sticky="ew", pady=px(2))
 
@@ -169,6 +173,12 @@ class ExplainPanel(ttk.Frame):
     def _choose_method(self) -> None:
         name = list(self._model.options.methods)[self.method.current()]
         self._model.view.choose(replace(self._model.view.choice, method=name))
+
+    def _choose_second(self) -> None:
+        place = self.second.current()
+        self._model.view.compare(list(self._model.options.methods)[place - 1] if place else None)
+        self.beside.set(True)
+        self._on_beside(True)  # noqa: FBT003  # as Tk calls it
 
     def _choose_layer(self) -> None:
         place = self.layer.current()

@@ -16,7 +16,9 @@ from tumorlens.apps.session.words import caption, say_flat
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.theme import Theme
+    from tumorlens.apps.session.results import Drawn
     from tumorlens.apps.session.state import Shown
+    from tumorlens.explain.explanation import Explanation
 
 __all__ = ["PictureView"]
 
@@ -26,6 +28,8 @@ _WORTH: Final = 1.1  # so much larger, and slices stand one below the other
 _STRIP: Final = 26  # high, at 100 %: words stand above and below the slice, never on it
 _Cuts: TypeAlias = dict[object, tuple[tuple[Image.Image, ...], Image.Image]]
 """What was cut out of which pictures: these are kept, so that no other has their `id`."""
+_Layer: TypeAlias = "tuple[Drawn, Explanation | None]"
+"""Pictures of a slice, and the explanation whose map is laid over it."""
 
 
 class PictureView(tk.Canvas):
@@ -212,8 +216,7 @@ class PictureView(tk.Canvas):
             room, origins = self._layout()
             cut: _Cuts = {}
             for origin in origins:
-                covered = self.covered and origin is origins[-1]
-                photos += self._draw_view(self.shown, origin, room, cut, covered=covered)
+                photos += self._draw_view(self._layer(origin is origins[-1]), origin, room, cut)
             self._cut = cut
             if self.covered:
                 photos += self._draw_legend(self.shown)
@@ -222,29 +225,39 @@ class PictureView(tk.Canvas):
         self._photos = photos  # and the old ones go now that they are seen no more
         self.on_draw()
 
+    def _layer(self, last: bool) -> _Layer:  # noqa: FBT001
+        """Say what a view shows: the last one the overlay, the other one what is beside it."""
+        if self.shown is None:
+            raise ValueError("`shown` is not there, and nothing is drawn without it")
+        if not self.covered:
+            return self.shown.drawn, None
+        if last:
+            return self.shown.drawn, self.shown.explanation
+        second = self.shown.second
+        return (second.drawn, second.explanation) if second else (self.shown.drawn, None)
+
     def _draw_view(
         self,
-        shown: Shown,
+        layer: _Layer,
         origin: tuple[int, int],
         room: tuple[int, int],
         cut: _Cuts,
-        *,
-        covered: bool,
     ) -> list[ImageTk.PhotoImage]:
         sight, px = self._sight(), self._theme.px
         pane = locate(sight, room, self._size())
         if pane is None:
             return []
-        image = self._cut_out(shown.drawn.plain, pane, sight.zoom, cut)
+        drawn, explanation = layer
+        image = self._cut_out(drawn.plain, pane, sight.zoom, cut)
         text = "Original"
-        if covered and shown.explanation is not None:
-            text = caption(shown.explanation)
+        if explanation is not None:
+            text = caption(explanation)
             if not self.contour:
-                full = self._cut_out(shown.drawn.full, pane, sight.zoom, cut)
+                full = self._cut_out(drawn.full, pane, sight.zoom, cut)
                 # The overlay is linear in its strength: what lies between is a mixture.
                 image = Image.blend(image, full, self.strength)
-            elif not shown.explanation.flat:
-                heat = self._cut_out(shown.drawn.heat, pane, sight.zoom, cut)
+            elif not explanation.flat:
+                heat = self._cut_out(drawn.heat, pane, sight.zoom, cut)
                 image = draw_contour(image, heat, self.strength, px(1.5))
         photo = ImageTk.PhotoImage(image, master=self)
         left, top = origin

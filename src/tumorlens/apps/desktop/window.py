@@ -255,7 +255,7 @@ class Window(Looks):
             picture.warning = f"⚠  Not assessable: {answer.reason}"
             if shown is not None:  # a map would lend weight to an answer that has none
                 plain = replace(shown.drawn, full=(), heat=(), ramp=None)
-                shown = replace(shown, explanation=None, drawn=plain)
+                shown = replace(shown, explanation=None, drawn=plain, second=None)
         picture.show(shown)
         self.contrast.show()
 

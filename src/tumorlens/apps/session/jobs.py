@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,10 @@ from tumorlens.files import free_folder, write_whole
 if TYPE_CHECKING:
     from tumorlens.apps.session.contrast import Look
     from tumorlens.apps.session.keras_process import KerasProcess
+    from tumorlens.apps.session.state import Shown
     from tumorlens.apps.session.worker import Report
     from tumorlens.classifier import Classifier
     from tumorlens.explain.explanation import Explanation
-    from tumorlens.images.slice import Slice
 
 __all__ = [
     "explain", "load_model", "pack", "redraw", "save_overlay", "save_record", "save_table", "see",
@@ -91,9 +92,13 @@ def _unreadable(row: Row, request: Request, message: str) -> Unreadable | SliceU
     return SliceUnreadable(row.id, request.plane, request.index, message)
 
 
-def redraw(picture: Slice, explanation: Explanation | None, look: Look, report: Report) -> None:
+def redraw(shown: Shown, look: Look, report: Report) -> None:
     """Draw what stands there already in another look."""
-    report(Redrawn(picture, explanation, draw(picture, explanation, look)))
+    picture, second = shown.picture, shown.second
+    if second is not None:
+        second = replace(second, drawn=draw(picture, second.explanation, look))
+    drawn = draw(picture, shown.explanation, look)
+    report(Redrawn(picture, shown.explanation, drawn, second))
 
 
 def save_overlay(

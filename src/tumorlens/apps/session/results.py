@@ -233,11 +233,12 @@ class Explained:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Redrawn:
-    """A slice that stands there already, as it looks now."""
+    """A slice that stands there already, as it looks now, and what another method says of it."""
 
     picture: Slice
     explanation: Explanation | None
     drawn: Drawn
+    second: Explained | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class SliceView:
         self.look = Look()
         self.strength = 0.6
         self.contour = False  # a line instead of colour
+        self.second: str | None = None  # another method, to be held beside
         self.shown: Shown | None = None
         self.busy = False
         self.computing: Computing | None = None  # while it takes its time
@@ -111,12 +112,21 @@ class SliceView:
     def stop(self) -> None:
         """Compute no more; go back to what is shown, or else to what takes no time."""
         self._explaining.cancel()
+        self.second = None
         self.end()
         if self.shown is not None and self.explanation is not None:
             self.choice = Choice(**self.shown.request.options)
         elif self.choice.method or self.choice.layer:
             self.choice = replace(self.choice, method=None, layer=None)
             self.ask()
+
+    def compare(self, method: str | None) -> None:
+        """Explain by a second method, too; ``None`` for one alone."""
+        self.second = method
+        if self.shown is not None:
+            self.shown = replace(self.shown, second=None)
+        self._changed("shown", "options")
+        self._ask_second()
 
     def set_strength(self, strength: float) -> None:
         """Change the density of the overlay, from 0 to 1; nothing is computed again."""
@@ -185,6 +195,9 @@ class SliceView:
         if shown is not None and shown.picture is result.picture:
             if shown.explanation is result.explanation:
                 self.shown = replace(shown, drawn=result.drawn)
+            if shown.second is not None and result.second is not None:
+                if shown.second.explanation is result.second.explanation:
+                    self.shown = replace(self.shown or shown, second=result.second)
                 self._changed("shown")
             self._catch_up()
 
@@ -197,13 +210,24 @@ class SliceView:
     def show(self, result: Explained) -> bool:
         """Show the explanation; say whether it is the one that is wanted."""
         row = self._selected()
-        if row is None or result.request != self._request(row):
-            return False  # something else has been asked for meanwhile
+        if row is None:
+            return False
+        if result.request != self._request(row):
+            self._show_second(result, row)
+            return False  # or something else has been asked for meanwhile
         explanation = result.explanation
         self.shown = Shown(result.request, explanation.picture, result.drawn, explanation)
         self.end()
         self._catch_up()
+        self._ask_second()
         return True
+
+    def _show_second(self, result: Explained, row: Row) -> None:
+        wanted = self.second is not None and result.request == self._request(row, self.second)
+        if wanted and self.shown is not None and self.explanation is not None:
+            self.shown = replace(self.shown, second=result)
+            self._changed("shown")
+            self._catch_up()
 
     def end(self) -> None:
         """Wait for nothing any more."""
@@ -223,11 +247,23 @@ class SliceView:
         shown = self.shown
         if shown is not None and shown.drawn.look != self.look and not self._drawing:
             self._drawing = True
-            self._seeing.do(partial(jobs.redraw, shown.picture, shown.explanation, self.look))
+            self._seeing.do(partial(jobs.redraw, shown, self.look))
 
-    def _request(self, row: Row) -> Request:
+    def _ask_second(self) -> None:
+        """Ask what the second method says of the slice that stands there with its map."""
+        row, classifier, keras = self._selected(), self._classifier, self._keras
+        if row is None or self.second is None or self.explanation is None:
+            return
+        if classifier is not None and keras is not None:
+            with_what = classifier, keras, self.reader
+            request = self._request(row, self.second)
+            self._explaining.do(partial(jobs.explain, *with_what, row, request, self.look))
+
+    def _request(self, row: Row, method: str | None = None) -> Request:
         # What is left to the model is not named.
         options = {name: value for name, value in asdict(self.choice).items() if value is not None}
+        if method is not None:
+            options["method"] = method
         if row.stack is None:
             return Request(row.id, options)
         return Request(row.id, options, row.stack.plane, row.stack.index)

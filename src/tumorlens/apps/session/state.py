@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tumorlens.apps.session.results import Drawn, Request
+from tumorlens.apps.session.results import Drawn, Explained, Request
 
 if TYPE_CHECKING:
     from tumorlens.classifier import Classifier
@@ -96,12 +96,15 @@ class Shown:
         Its pictures.
     explanation
         Its explanation, once it is there.
+    second
+        What another method says of it, once it is there.
     """
 
     request: Request
     picture: Slice
     drawn: Drawn
     explanation: Explanation | None = None
+    second: Explained | None = None
 
 
 @dataclass(frozen=True, slots=True)
