@@ -4,7 +4,8 @@
     python scripts/desktop_screenshots.py --all FOLDER    # every state, light, dark, 200 %
 
 Starts a screen of its own (apt install xvfb). All heads are Matplotlib's sample slice, moved,
-mirrored and dimmed, most with a tumour drawn into it.
+mirrored and dimmed, most with a tumour drawn into it. So is the volume: one slice again and
+again, dimmer to both sides, a tumour in some.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageGrab
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from tumorlens.apps.demo import demo_slice
 from tumorlens.apps.demo_lesion import draw_lesion
@@ -65,6 +68,31 @@ def write_pictures(folder: Path) -> None:
         Image.fromarray(grey).save(folder / f"drawn-{i + 1:02}.png")
     Image.new("L", (160, 160), 60).save(folder / "blank.png")
     (folder / "broken.png").write_text("no picture")
+
+
+def write_series(folder: Path, count: int = 24) -> None:
+    """Write a DICOM series without a patient: sagittal, 4 mm apart."""
+    folder.mkdir()
+    plain = demo_slice().pixels.astype(np.float32)
+    ill = draw_lesion(plain)[0]
+    for i in range(count):
+        aside = abs(i - count / 2) / (count / 2)
+        shown = (ill if aside < 0.3 else plain) * (1 - 0.35 * aside**2)
+        one = Dataset()
+        one.file_meta = FileMetaDataset()
+        one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        one.SOPClassUID, one.SOPInstanceUID = MRImageStorage, generate_uid()
+        one.StudyInstanceUID, one.SeriesInstanceUID = "1.2.3", "1.2.3.4"
+        one.Modality, one.InstanceNumber = "MR", i + 1
+        one.Rows, one.Columns = shown.shape
+        one.SamplesPerPixel, one.PhotometricInterpretation = 1, "MONOCHROME2"
+        one.BitsAllocated = one.BitsStored = 16
+        one.HighBit, one.PixelRepresentation = 15, 0
+        one.PixelSpacing, one.SliceThickness = [1.0, 1.0], 4.0
+        one.ImagePositionPatient = [(i - count // 2) * 4.0, -128.0, 128.0]
+        one.ImageOrientationPatient = [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]
+        one.PixelData = (shown / plain.max() * 900).astype(np.uint16).tobytes()
+        one.save_as(folder / f"{i:03}.dcm", enforce_file_format=True)
 
 
 class Photographer:
@@ -150,7 +178,31 @@ def states(one: Photographer, folder: Path) -> Iterator[str]:
     one.until(one.explained)
     yield "beside"
     yield from looks(one)
+    yield from volume(one, folder.parent / "a head")
     yield from troubles(one)
+
+
+def volume(one: Photographer, folder: Path) -> Iterator[str]:
+    """Look at a volume: a slice to look at first, its greys, another plane."""
+    model, window = one.model, one.window
+    model.view.choose(replace(model.view.choice, method=None, target=None, versus=None))
+    model.open([str(folder)])
+    one.until(lambda: any(row.stack for row in model.rows))
+    model.select(next(row.id for row in model.rows if row.stack))
+    one.until(lambda: model.volumes.stack and model.volumes.stack.summary and one.explained())
+    model.volumes.look_first()
+    window.toggle_contrast()
+    one.until(one.explained)
+    yield "volume"
+    window.toggle_contrast()
+    window.toggle_contour()
+    model.view.compare("eigencam")
+    window.toggle_beside()
+    one.until(lambda: model.view.shown and model.view.shown.second)
+    yield "methods"
+    model.view.compare(None)
+    window.toggle_beside()
+    window.toggle_contour()
 
 
 def looks(one: Photographer) -> Iterator[str]:
@@ -209,11 +261,14 @@ def main() -> None:
     parser.add_argument("--all", type=Path, metavar="FOLDER", help="every state, into a folder")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, open_screen() as display:
-        folder = Path(temporary)
+        folder = Path(temporary) / "heads"
+        folder.mkdir()
         write_pictures(folder)
+        write_series(folder.parent / "a head")
         wanted = {
             ("dark", 1.0, "overlay"): "desktop-dark",
             ("light", 1.0, "beside"): "desktop-light",
+            ("dark", 1.0, "volume"): "desktop-volume",
         }
         scales = (1.0, 2.0) if arguments.all else (1.0,)
         for appearance in ("dark", "light"):

@@ -189,7 +189,7 @@ def test_the_list_is_filtered_by_answer_and_sorted_by_what_is_assessable(
         return [window.model.rows[number].name for number in files.numbers()]
 
     choose(files.kind, "glioma")
-    assert names() == ["brain.nii.gz", "series (6 slices)"]
+    assert names() == ["brain.nii.gz", "series"]
     choose(files.kind, "no tumour")
     assert names() == ["slice.png"]
     choose(files.kind, "unreadable")

@@ -82,7 +82,7 @@ def _name_volume(volume: Volume, given: dict[str, str]) -> str:
     folder, path = Path(volume.path or first), given.get(first, first)
     inside = first != path and folder != Path(path)
     name = str(folder.relative_to(path)) if inside else folder.absolute().name
-    return printable(f"{name or folder} ({len(volume)} slices)")
+    return printable(name or str(folder))
 
 
 def _open_volume(path: str) -> Volume | None:
