@@ -16,7 +16,7 @@ from PIL import Image
 
 from dicoms import content, draw
 from tumorlens.apps.cli.main import cli
-from tumorlens.apps.session import jobs
+from tumorlens.apps.session import answering, opening, results
 from tumorlens.apps.session.rows import Row
 from tumorlens.classifier import load
 from tumorlens.errors import UnreadableImageError
@@ -82,20 +82,22 @@ def test_the_window_gives_each_member_a_row(folder: Path, spot_bundle: Callable[
     paths = sorted(map(str, folder.iterdir()))
     rows = [Row(i, Path(path).name, path, file=i) for i, path in enumerate(paths)]
     told: list[Any] = []
-    jobs.answer(load(spot_bundle(), threads=1), rows, told.append)
+    answering.answer(load(spot_bundle(), threads=1), rows, told.append)
     places = [
-        (one.row, one.prediction.slice) if isinstance(one, jobs.Answered) else (one.row, one.index)
+        (one.row, one.prediction.slice)
+        if isinstance(one, results.Answered)
+        else (one.row, one.index)
         for one in told
-        if not isinstance(one, jobs.Done)
+        if not isinstance(one, results.Done)
     ]
     assert places == [(0, 0), *((1, i) for i in range(7)), (2, 0)]
-    assert [one.index for one in told if isinstance(one, jobs.Unreadable)] == [1, 3]
-    assert [one.row for one in told if isinstance(one, jobs.Done)] == [0, 1, 2]
-    reader = jobs.Reader()
+    assert [one.index for one in told if isinstance(one, results.Unreadable)] == [1, 3]
+    assert [one.row for one in told if isinstance(one, results.Done)] == [0, 1, 2]
+    reader = opening.Reader()
     for i in range(7):
         row = Row(9, "b.zip", paths[1], i, 1)
         if i in (1, 3):
             with pytest.raises(UnreadableImageError):
-                reader.read(row)
+                reader.read(row, results.Request(9, {}))
         else:
-            assert str(reader.read(row).path).startswith(f"{paths[1]}/")
+            assert str(reader.read(row, results.Request(9, {})).path).startswith(f"{paths[1]}/")

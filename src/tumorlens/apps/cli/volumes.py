@@ -57,18 +57,23 @@ slices_option: Callable[[Any], Any] = click.option(
 def units_of(files: Sequence[str], plane: str | None) -> Iterator[Unit]:
     """Give files, series and volumes in order, and say in notes what their user should know."""
     from tumorlens.images.volume import Volume
-    from tumorlens.sources.failure import Failure, open_or_fail
+    from tumorlens.sources.failure import Failure, parts_or_fail
     from tumorlens.sources.series import find_units, in_planes
 
     for unit in find_units(files, lambda text: tell_notes([text])):
-        found: Any = unit
+        parts: Sequence[Any] = [unit]
         if isinstance(unit, str) and _is_volume_file(unit):
-            found = open_or_fail(unit)
-        if isinstance(found, Volume):
-            tell_notes(f"{found.path}: {text}" for text in found.notes)
-            yield from in_planes(found, plane)
-        else:
-            yield found if isinstance(found, Failure) else unit  # a ZIP of pictures
+            parts = parts_or_fail(unit)
+        scans = [part for part in parts if isinstance(part, Volume)]
+        if not scans or len(scans) + sum(isinstance(x, Failure) for x in parts) < len(parts):
+            yield unit  # a picture, or a ZIP that holds some
+            continue
+        for part in parts:
+            if isinstance(part, Volume):
+                tell_notes(f"{part.path}: {text}" for text in part.notes)
+                yield from in_planes(part, plane)
+            else:
+                yield part
 
 
 def _is_volume_file(path: str) -> bool:
