@@ -83,8 +83,9 @@ def test_the_prior_is_a_bell_at_the_middle_of_the_head() -> None:
 
 
 def test_intervals_draw_whole_groups() -> None:
-    values, groups = [1.0] * 50 + [0.0] * 50, ["a"] * 50 + ["b"] * 50
-    assert map_measures.group_interval(values, groups) == (0, 1)  # two patients prove little
-    low, high = map_measures.group_interval(values, [""] * 100)
-    assert (low, high) == pytest.approx((0.4, 0.6), abs=0.03)
-    assert map_measures.group_interval([0.4, 0.4], ["a", "b"]) == pytest.approx((0.4, 0.4))
+    values = {"alike": [1.0] * 50 + [0.0] * 50, "same": [0.4] * 100}
+    found = map_measures.group_intervals(values, ["a"] * 50 + ["b"] * 50)
+    assert found["alike"] == (0, 1)  # two patients prove little
+    assert found["same"] == pytest.approx((0.4, 0.4))
+    alone = map_measures.group_intervals(values, [""] * 100)
+    assert alone["alike"] == pytest.approx((0.4, 0.6), abs=0.03)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tumorlens.evaluate.faithful import area
 from tumorlens.evaluate.localise import CENTRE, CHANCE, Case, Hidden, Localisation
-from tumorlens.evaluate.map_measures import FIXED, THRESHOLDS, group_interval
+from tumorlens.evaluate.map_measures import FIXED, THRESHOLDS, group_intervals
 
 __all__ = ["quartiles", "summarise"]
 
@@ -99,7 +99,7 @@ def _means(cases: Sequence[Case], name: str, best: int) -> dict[str, Any]:
         "n": len(cases),
         "flat": float(np.mean([s.flat for s in scores])),
         **{key: float(np.mean(some)) for key, some in values.items()},
-        "intervals": {key: list(group_interval(some, groups)) for key, some in values.items()},
+        "intervals": {key: [*ends] for key, ends in group_intervals(values, groups).items()},
     }
 
 
@@ -116,23 +116,22 @@ def _hidden(cases: Sequence[Case]) -> dict[str, Any]:
         if not pairs:
             continue
         stayed = [float(hidden.label == case.label) for case, hidden in pairs]
+        far = [
+            float(s and (h.away or 0) > _ELSEWHERE) for s, (_, h) in zip(stayed, pairs, strict=True)
+        ]
+        ends = group_intervals(
+            {"stayed": stayed, "elsewhere": far}, [case.group for case, _ in pairs]
+        )
         result[name] = {
             "n": len(pairs),
             "stayed": float(np.mean(stayed)),
-            "interval": list(group_interval(stayed, [case.group for case, _ in pairs])),
+            "interval": [*ends["stayed"]],
             "called_no_tumour": float(np.mean([h.label == _NO_TUMOUR for _, h in pairs])),
             "probability_lost": float(np.mean([c.probability - h.probability for c, h in pairs])),
         }
         if name == "tumour":
-            result[name] |= _elsewhere(pairs)
+            # That the class stays is no shortcut by itself: oedema and shift are left around an
+            # outline. That its evidence is far from the tumour is one.
+            result[name]["elsewhere"] = float(np.mean(far))
+            result[name]["elsewhere_interval"] = [*ends["elsewhere"]]
     return result
-
-
-def _elsewhere(pairs: Sequence[tuple[Case, Hidden]]) -> dict[str, Any]:
-    """Say how often the class stays with its evidence far from the tumour: a shortcut.
-
-    That it stays is none by itself: oedema and shift are left around an outline.
-    """
-    far = [float(h.label == c.label and (h.away or 0) > _ELSEWHERE) for c, h in pairs]
-    ends = group_interval(far, [case.group for case, _ in pairs])
-    return {"elsewhere": float(np.mean(far)), "elsewhere_interval": list(ends)}

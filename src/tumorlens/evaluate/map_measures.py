@@ -6,7 +6,7 @@ bool and of the same shape. A flat map points nowhere and scores 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -20,7 +20,7 @@ __all__ = [
     "FIXED",
     "THRESHOLDS",
     "centre_prior",
-    "group_interval",
+    "group_intervals",
     "iou_curve",
     "mass_in_mask",
     "points_at",
@@ -99,10 +99,14 @@ def rank_correlation(one: Map, other: Map) -> float:
     return float(stats.spearmanr(one.ravel(), other.ravel()).statistic)
 
 
-def group_interval(
-    values: Sequence[float], groups: Sequence[str], *, draws: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """Give a 95 % interval of a mean by the cluster bootstrap.
+def group_intervals(
+    values: Mapping[str, Sequence[float]],
+    groups: Sequence[str],
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Give 95 % intervals of means by the cluster bootstrap.
 
     Whole groups are drawn with replacement, because slices of one patient are alike
     (Field and Welsh, "Bootstrapping clustered data", JRSS B 2007).
@@ -110,14 +114,14 @@ def group_interval(
     Parameters
     ----------
     values
-        One a picture.
+        By name, one a picture.
     groups
         Of each picture; the empty group means one of its own.
     draws, seed
         Of the bootstrap.
     """
     _, units = np.unique(own_groups(groups), return_inverse=True)
-    above = np.asarray(values, dtype=np.float64)[:, None]
+    above = np.array([*values.values()], dtype=np.float64).T
     means = resample_ratios(above, np.ones_like(above), units, resamples=draws, seed=seed)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return float(low), float(high)
+    ends = np.percentile(means, (2.5, 97.5), axis=0).T.tolist()
+    return {name: (low, high) for name, (low, high) in zip(values, ends, strict=True)}

@@ -9,7 +9,7 @@ D. V. Hinkley, "Bootstrap Methods and their Application" (1997), section 3.8.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -71,15 +71,12 @@ def resample(
         where a draw leaves it undefined.
     """
     compute = figures_by_weight(labels, probabilities, units, classes)
-    count = int(units.max()) + 1
-    random = np.random.default_rng(seed)
-    block = max(1, _BLOCK // labels.size)
     found: list[dict[str, _Floats]] = []
-    for start in range(0, resamples, block):
-        drawn = random.integers(count, size=(min(block, resamples - start), count))
-        weights = np.stack([np.bincount(row, minlength=count) for row in drawn])
-        found.append(compute(weights.astype(np.float64)))
-        progress("resampling", min(start + block, resamples), resamples)
+    done = 0
+    for weights in _draws(units, resamples, seed):
+        found.append(compute(weights))
+        done += len(weights)
+        progress("resampling", done, resamples)
     return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
@@ -104,12 +101,22 @@ def resample_ratios(
     sums = np.zeros((2, count, above.shape[1]))
     np.add.at(sums[0], units, above)
     np.add.at(sums[1], units, below)
+    found = [np.empty((0, above.shape[1]))]
+    for weights in _draws(units, resamples, seed):
+        found.append(_divide(weights @ sums[0], weights @ sums[1]))  # noqa: PERF401
+    return np.concatenate(found)
+
+
+def _draws(units: NDArray[np.int64], resamples: int, seed: int) -> Iterator[_Floats]:
+    """Give blocks of draws, ``(block, units)``: how often each unit was drawn."""
+    count = int(units.max()) + 1
     random = np.random.default_rng(seed)
-    found = []
-    for _ in range(resamples):
-        drawn = np.bincount(random.integers(count, size=count), minlength=count)
-        found.append(_divide(drawn @ sums[0], drawn @ sums[1]))
-    return np.array(found).reshape(resamples, above.shape[1])
+    block = max(1, _BLOCK // units.size)
+    for start in range(0, resamples, block):
+        drawn = random.integers(count, size=(min(block, resamples - start), count))
+        own = drawn + count * np.arange(len(drawn))[:, None]  # each draw has places of its own
+        weights = np.bincount(own.ravel(), minlength=drawn.size).reshape(drawn.shape)
+        yield weights.astype(np.float64)
 
 
 def figures_by_weight(
