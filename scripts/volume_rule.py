@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import Example
-from tumorlens.data.manifest import find_labelled
+from tumorlens.data.manifest import read_manifest
 from tumorlens.data.table import read_table
 from tumorlens.images.prepare import prepare
 from tumorlens.images.read import read_slices
@@ -70,7 +70,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.fold == 0:
         parser.error("fold 0 is for the final test; the rule is not chosen by it")
-    examples = [e for e in find_labelled(given.data)[1] if e.fold == given.fold]
+    manifest = read_manifest(given.data)
+    examples = [e for e in manifest.examples(manifest.counted) if e.fold == given.fold]
     stacks = find_stacks(examples, given.slices, given.table)
     heads = sorted((e for e in examples if e.label == NONE), key=lambda e: e.path)
     classifier = load(given.model)
