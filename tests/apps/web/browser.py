@@ -11,13 +11,15 @@ from playwright.sync_api import Browser, sync_playwright
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*options: str) -> Iterator[Browser]:
     """Run the system's Chromium as long as the block."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("the page is tested in Chromium, which is not installed: apt install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", *options]
+        )
         try:
             yield browser
         finally:
