@@ -47,7 +47,7 @@ def main(out: Path) -> None:
             shot = out / f"{name}.png"
             page.screenshot(path=shot)
             with Image.open(shot) as image:
-                image.quantize(256).save(shot, optimize=True)
+                image.quantize(256, Image.Quantize.MAXCOVERAGE).save(shot, optimize=True)
             print(shot, shot.stat().st_size)
             page.close()
 

@@ -29,6 +29,7 @@ _PICTURES: Final = 0.62 * _WIDTH  # of it, for a slice and its map; the answer h
 _GAP: Final = 2 * _MM  # between a slice and its map
 _GUTTER: Final = 5 * _MM  # between columns
 _HIGHEST: Final = 62 * _MM  # of a picture
+_FONT: Final = ("FONTNAME", (0, 0), (-1, -1), REGULAR)  # or tables ask for one that is not inside
 _DRAWING: Final = threading.Lock()  # ReportLab keeps fonts and settings for the whole process
 
 
@@ -117,7 +118,12 @@ class _Pdf:
             ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
         ]
         return self._flow.Table(
-            rows, colWidths=[_WIDTH], style=look, spaceBefore=4, spaceAfter=6, splitInRow=1
+            rows,
+            colWidths=[_WIDTH],
+            style=[_FONT, *look],
+            spaceBefore=4,
+            spaceAfter=6,
+            splitInRow=1,
         )
 
     def _facts(self, facts: Sequence[tuple[str, str]]) -> list[Any]:
@@ -165,7 +171,9 @@ class _Pdf:
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ]
         widths = [0.52 * _WIDTH, 0.32 * _WIDTH, 0.16 * _WIDTH]
-        yield self._flow.Table(table, colWidths=widths, style=look, repeatRows=1, spaceAfter=8)
+        yield self._flow.Table(
+            table, colWidths=widths, style=[_FONT, *look], repeatRows=1, spaceAfter=8
+        )
 
     def _entry(self, number: int, entry: Entry) -> Iterator[Any]:
         rule = self._flow.HRFlowable(
@@ -239,7 +247,9 @@ class _Pdf:
             ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
         ]
         widths = [0.28 * width, bar + 3, 0.17 * width, 0.25 * width - 3]
-        return self._flow.Table(rows, colWidths=widths, style=look, hAlign="LEFT", spaceAfter=3)
+        return self._flow.Table(
+            rows, colWidths=widths, style=[_FONT, *look], hAlign="LEFT", spaceAfter=3
+        )
 
     def _meter(self, share: Share, width: float) -> Any:
         colour = _BLUE if share.in_set else FAINT
@@ -268,7 +278,7 @@ class _Pdf:
         small = _style("end", 7, colour=FAINT)
         right = _style("end-right", 7, colour=FAINT, alignment=2)
         ends = [self._text("slice 1", small), self._text(f"slice {len(bar.values)}", right)]
-        yield self._flow.Spacer(1, 6)
+        yield self._flow.Spacer(1, 10)
         yield _rectangles(_WIDTH, high + 10, drawn)
         yield self._columns([[end] for end in ends], [_WIDTH / 2, _WIDTH / 2])
         text = (
@@ -313,7 +323,9 @@ class _Pdf:
             ("BOTTOMPADDING", (0, 0), (-1, -1), 0),
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ]
-        return self._flow.Table([list(cells)], colWidths=widths, style=look, hAlign="LEFT")
+        return self._flow.Table(
+            [list(cells)], colWidths=widths, style=[_FONT, *look], hAlign="LEFT"
+        )
 
     def _canvas(self) -> Any:
         """Make a kind of canvas that writes the foot of each page once their number is known."""

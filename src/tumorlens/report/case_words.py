@@ -232,12 +232,12 @@ def volume_facts(found: VolumeAnswer, volume: Volume) -> Iterator[tuple[str, str
 
 def bar_in_words(values: Sequence[float | None], first: Sequence[int]) -> str:
     """Say what the bar of a volume shows, for those who do not see it."""
-    known = [(value, i) for i, value in enumerate(values) if value is not None]
+    known = [(value, -i) for i, value in enumerate(values) if value is not None]
     if not known:
         return "None of the slices is assessable."
     most, at = max(known)
     likely = sum(value >= _STRONG for value, _ in known)
-    text = f"A tumour is most probable in slice {at + 1} ({most:.0%}), and more likely than not in "
+    text = f"A tumour is most probable in slice {1 - at} ({most:.0%}), and more likely than not in "
     text += f"{likely} of {len(values)} slices; {len(values) - len(known)} are not assessable."
     return text + (f" To look at first: {_slices(first)}." if first else "")
 
