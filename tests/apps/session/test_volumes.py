@@ -16,6 +16,7 @@ from tumorlens.apps.session.rows import to_csv
 from tumorlens.apps.session.state import Changes
 from tumorlens.apps.session.view_model import ViewModel
 from tumorlens.apps.session.words import answer_text
+from tumorlens.models.store import DEFAULT_MODEL
 
 Wait = Callable[..., Changes]
 
@@ -92,3 +93,31 @@ def test_a_slice_that_cannot_be_read_leaves_the_others(
     model.volumes.step(1)
     wait(lambda: model.view.shown and not model.row.error)
     assert len(model.rows) == 1
+
+
+def test_a_volume_is_stopped_taken_up_again_answered_anew_and_removed(
+    model: ViewModel, wait: Wait, scans: Path
+) -> None:
+    model.start()
+    model.open([str(scans / "brain.nii.gz")])
+    wait(lambda: model.volumes.stack and model.volumes.stack.cut.looked_at)
+    stack = model.volumes.stack
+    assert stack is not None
+    assert model.row is not None
+    model.cancel()
+    assert answer_text(model.row) == "not classified"
+    model.resume()
+    wait(lambda: model.progress is None)
+    first = stack.summary
+    assert first is not None
+    model.choose_model(DEFAULT_MODEL)
+    wait(lambda: stack.summary is None)
+    wait(lambda: model.progress is None and model.explanation)
+    assert stack.summary is not first
+    assert model.row.answer is stack.summary
+    model.open([str(scans / "series")])
+    wait(lambda: len(model.rows) == 2)
+    model.clear()
+    wait(lambda: model.progress is None)
+    assert model.volumes.stack is None
+    assert not list(model.rows)

@@ -214,7 +214,7 @@ class Window(Looks):
             self._show_slice()
         if parts & {"slices", "selection"} or changes.gone:
             self._show_slices()
-        if parts & {"shown", "slices", "options"}:
+        if parts & {"shown", "options"}:
             self.answer.show(model)
             self.explain.show()
         elif "computing" in parts:
@@ -266,6 +266,7 @@ class Window(Looks):
         else:
             self.slices.grid(row=1, column=0, sticky="ew")
             self.slices.show()
+            self.answer.show(self.model)
 
     def _say_empty(self) -> str:
         mac = self.root.tk.call("tk", "windowingsystem") == "aqua"

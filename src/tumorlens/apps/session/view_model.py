@@ -80,7 +80,7 @@ class ViewModel:
         self.view = SliceView(self._results, selected, changed)
         warn = partial(self.tell, trouble=True)
         self.volumes = Volumes(
-            self._results, self.rows, self.view, selected, self._change, changed, warn
+            self._results, self.rows, self.view, selected, self._change, self._touch, changed, warn
         )
         self.saver = Saver(self._results, self.view, selected, warn)
         self._takers: dict[type, Callable[[Any], None]] = {
@@ -390,8 +390,11 @@ class ViewModel:
         self._changes.parts.add("progress")
         return sum(row.answer is None for row in rows)
 
+    def _touch(self, number: int) -> None:
+        self._changes.rows[number] = None
+
     def _change(self, row: Row) -> None:
         self.rows.put(row)
-        self._changes.rows[row.id] = None
+        self._touch(row.id)
         if row.id == self.selected:
             self._changes.parts.add("shown")

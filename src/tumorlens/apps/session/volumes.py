@@ -38,8 +38,9 @@ class Volumes:
         The slice that is shown.
     selected
         Gives the row that is looked at.
-    change
-        Takes a row as it is now.
+    change, touch
+        The one takes a row of which something else is shown now; the other is told of one
+        that only the list has to say something new of.
     changed
         Called with the parts that have changed, as `Changes` names them.
     tell
@@ -53,6 +54,7 @@ class Volumes:
         view: SliceView,
         selected: Callable[[], Row | None],
         change: Callable[[Row], None],
+        touch: Callable[[int], None],
         changed: Callable[..., None],
         tell: Callable[[str], None],
     ) -> None:
@@ -61,6 +63,7 @@ class Volumes:
         self._view = view
         self._selected = selected
         self._change = change
+        self._touch = touch
         self._changed = changed
         self._tell = tell
         self._classifier: Classifier | None = None
@@ -196,5 +199,11 @@ class Volumes:
         """Let a row say what is known of the slice that is looked at."""
         if (stack := row.stack) is not None:
             here, answer, error = stack.index, stack.prediction, stack.error
-            self._change(replace(row, index=here, prediction=answer, error=error))
-            self._changed("slices")
+            new = replace(row, index=here, prediction=answer, error=error)
+            if (here, answer, error) == (row.index, row.prediction, row.error):
+                self._rows.put(new)  # what is shown of it stays as it is
+                self._touch(row.id)
+            else:
+                self._change(new)
+            if self.stack is stack:
+                self._changed("slices")
