@@ -102,7 +102,7 @@ def main() -> None:
         if not done.is_dir():
             calibrate(
                 bare, given.data, done, folds=(MEASURED,), looks=True, version=given.version,
-                limitations=given.limitations or None, progress=meter,
+                limitations=given.limitations or None, refuse=("CT",), progress=meter,
             )  # fmt: skip
         print(f"wrote {done}")
 
