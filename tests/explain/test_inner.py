@@ -130,12 +130,14 @@ def test_the_gradient_is_that_of_differences(pair: dict[str, Classifier], layer:
             x = one(x, training=False)
         return float((np.asarray(x) * weights).sum())
 
-    direction = np.random.default_rng(0).normal(size=look.activations.shape).astype(np.float32)
-    step = 1e-3
+    # Uphill at every cell: no large parts cancel, and few units change sides on so short a way.
+    length = np.random.default_rng(0).random(look.activations.shape, np.float32)
+    direction = length * np.sign(look.gradients)
+    step = 3e-4
     slope = (
         score(look.activations + step * direction) - score(look.activations - step * direction)
     ) / (2 * step)
-    assert slope == pytest.approx(float((look.gradients * direction).sum()), rel=0.03)
+    assert slope == pytest.approx(float((look.gradients * direction).sum()), rel=0.01)
 
 
 def centre_of(heat: NDArray[np.float32]) -> NDArray[np.float64]:
