@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,44 @@ from tumorlens.train.recipe import Augmentation, Recipe
 from tumorlens.train.run import load_run
 
 pytest_plugins = ("evaluations",)  # labelled sets and evaluations, for two rooms
+
+SLOWEST = (
+    "archive/test_ray.py",
+    "train/test_fit.py",
+    "apps/desktop/test_window.py",
+    "apps/cli/test_main.py",
+    "apps/session/test_view_model.py",
+    "checkpoint/test_import_keras.py",
+    "networks/test_network.py",
+    "train/test_kill.py",
+    "apps/cli/test_data.py",
+    "apps/cli/test_streams.py",
+    "apps/session/test_keras_process.py",
+    "checkpoint/test_attacks.py",
+    "networks/test_geometry.py",
+    "apps/desktop/test_gui_command.py",
+    "evaluate/test_localise.py",
+    "evaluate/test_epochs.py",
+    "report/test_evaluation.py",
+    "data/test_audit.py",
+    "data/test_download.py",
+    "report/test_data_set_figures.py",
+)
+"""Files of ten seconds and more, longest first: ``pytest --durations=40`` says which they are."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each process one thread, where there are several: they would wait for each other."""
+    if (config.getoption("numprocesses", 0) or 0) > 1:  # before they start, and read this
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+            os.environ.setdefault(name, "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no long file is left to one process at the end."""
+    folder = Path(__file__).parent
+    places = {folder / name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")
