@@ -29,6 +29,7 @@ from tumorlens.train.run import load_run
 pytest_plugins = ("evaluations",)  # labelled sets and evaluations, for two rooms
 
 SLOWEST = (
+    "test_notebook.py",
     "archive/test_ray.py",
     "train/test_fit.py",
     "apps/desktop/test_window.py",

@@ -30,7 +30,7 @@ def test_runs_and_models_are_known(tiny_run: Path, tiny_bundle: Path, phantom_da
 
 
 def test_reports_are_known(heads: Path, tiny_bundle: Path, tmp_path: Path) -> None:
-    write_audit(audit_data(heads), heads, tmp_path / "audit")
+    write_audit(audit_data(heads, sample=2), heads, tmp_path / "audit")
     plot_data(heads, tmp_path / "plot")
     (tmp_path / "evaluation").mkdir()
     found = evaluate(heads, model=tiny_bundle, bootstrap=0)

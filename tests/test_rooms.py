@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,7 @@ def imports(path: Path) -> Iterator[str]:
                     yield whole if whole.removeprefix("tumorlens.") in FILES else node.module
 
 
+@functools.cache
 def arrows() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for name, path in FILES.items():

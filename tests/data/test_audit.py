@@ -151,6 +151,17 @@ def test_the_report_is_json_and_one_page(audit: Audit, planted: Path, tmp_path: 
         write_audit(audit, planted, tmp_path / "report")
 
 
+@pytest.fixture
+def no_forests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the shortcuts out, which have tests of their own."""
+
+    def too_few(*_: object, **__: object) -> None:
+        raise DataError("left out")
+
+    monkeypatch.setattr("tumorlens.data.audit.measure_shortcuts", too_few)
+
+
+@pytest.mark.usefixtures("no_forests")
 def test_names_of_files_cannot_write_the_page(tmp_path: Path) -> None:
     root = write_heads(tmp_path / "data", training=2, testing=0)
     evil = root / "Training" / "glioma" / "<script>alert(1)<x>&.png"
@@ -160,6 +171,7 @@ def test_names_of_files_cannot_write_the_page(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in page
 
 
+@pytest.mark.usefixtures("no_forests")
 def test_a_plain_folder_has_no_splits_to_cross(tmp_path: Path) -> None:
     root = write_heads(tmp_path / "data", training=2, testing=0) / "Training"
     audit = audit_data(root, sample=2)
@@ -168,6 +180,7 @@ def test_a_plain_folder_has_no_splits_to_cross(tmp_path: Path) -> None:
     assert "across the splits" not in draw_page(audit, root)
 
 
+@pytest.mark.usefixtures("no_forests")
 def test_a_manifest_says_what_crosses_its_folds(planted: Path, tmp_path: Path) -> None:
     manifest = make_manifest(planted)
     clean = split_manifest(manifest, folds=2)

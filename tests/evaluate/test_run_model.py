@@ -138,10 +138,13 @@ def test_only_rows_stay_in_memory(tmp_path: Path, classifier_of_one_answer: Clas
             alive.append(sum(isinstance(thing, Slice | Prepared) for thing in gc.get_objects()))
 
     run_model(classifier_of_one_answer, replace(data, cases=data.cases[:1]))  # what loads once
+    gc.collect()
+    gc.freeze()  # what other tests left is not counted each time
     tracemalloc.start()
     found = run_model(classifier_of_one_answer, data, progress=count)
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+    gc.unfreeze()
     assert len(found.names) == 200
     assert len(alive) == 8
     assert max(alive) <= 2 * (16 + 8 + 2)  # a batch, and what is read ahead
