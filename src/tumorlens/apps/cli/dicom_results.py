@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tumorlens.apps.cli.output import is_forced, tell_notes
 from tumorlens.errors import UnreadableImageError
-from tumorlens.explain.batch import Saved
 from tumorlens.explain.explanation import Explanation
 from tumorlens.explain.volume_batch import SavedVolume
 from tumorlens.sources.failure import Failure
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from tumorlens.dicom_out.folder import DicomFolder
+    from tumorlens.explain.batch import Saved
     from tumorlens.models.card import Card
 
     Result: TypeAlias = Saved | Failure | SavedVolume
@@ -69,7 +69,7 @@ def _each(results: Iterator[Result], folder: DicomFolder) -> Iterator[Result]:
             except UnreadableImageError as error:
                 folder.miss()
                 yield Failure(error.source, error)
-        elif isinstance(result, Saved) and isinstance(result.record, Explanation):
+        elif isinstance(result.record, Explanation):
             try:
                 folder.add(result.record)
             except UnreadableImageError as error:
