@@ -257,8 +257,7 @@ class Classifier:
         Returns
         -------
         VolumeExplanation
-            The map on one scale for all slices, with the answer for the volume. It holds 4
-            bytes a voxel; slices are read one after the other.
+            The map on one scale for all slices, with the answer for the volume.
 
         Raises
         ------

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.explain.lattice import Lattice
 from tumorlens.extras import require
 from tumorlens.images.geometry import VolumeGeometry
 
@@ -48,19 +50,19 @@ def affine_of(grid: VolumeGeometry, form: Any = None) -> NDArray[np.float64]:
 
 def write_nifti(
     path: Path,
-    values: NDArray[np.float32],
+    lattice: Lattice,
     affine: NDArray[np.float64],
     form: Any = None,
     about: str = "",
 ) -> None:
-    """Write a map beside the scan it belongs to.
+    """Write a map beside the scan it belongs to, compressed, some of it at a time.
 
     Parameters
     ----------
     path
-        The file; ``.nii.gz`` is compressed.
-    values
-        float32, three axes.
+        The file, ``.nii.gz``.
+    lattice
+        The map.
     affine
         From indices to mm, RAS.
     form
@@ -74,9 +76,11 @@ def write_nifti(
         When nibabel is not installed.
     """
     nib = require_nifti()
-    header = nib.Nifti1Header() if form is None else form.copy()
+    two = form is not None and form["sizeof_hdr"] == nib.Nifti2Header.sizeof_hdr
+    kind = nib.Nifti2Header if two else nib.Nifti1Header  # and no header of a pair
+    header = kind(endianness="<") if form is None else kind.from_header(form)
     header.set_data_dtype(np.float32)
-    header.set_data_shape(values.shape)
+    header.set_data_shape(lattice.grid.shape)
     if form is None:
         header.set_xyzt_units("mm")
         header.set_qform(affine, code=_SCANNER)
@@ -85,8 +89,11 @@ def write_nifti(
         header.set_sform(affine, code=_SCANNER)
     elif not np.array_equal(header.get_best_affine(), affine):
         header.set_sform(affine, code=_SCANNER)
-    header["cal_max"] = max(float(values.max()), 1e-6)  # one scale for every slice
+    header["cal_max"] = max(lattice.largest, 1e-6)  # one scale for every slice
     header["descrip"] = about.encode("ascii", "replace")[:79]
-    two = header["sizeof_hdr"] == nib.Nifti2Header.sizeof_hdr
-    image = (nib.Nifti2Image if two else nib.Nifti1Image)(values, None, header)
-    nib.save(image, path)
+    header.set_slope_inter(1, 0)
+    header.set_data_offset(kind.sizeof_hdr + 4)  # 4: there are no extensions
+    with path.open("wb") as file, gzip.GzipFile("", "wb", 1, file, mtime=0) as packed:
+        packed.write(header.binaryblock + bytes(4))
+        for block in lattice.blocks():
+            packed.write(block.astype("<f4", copy=False).T)  # the first axis runs fastest

@@ -72,7 +72,6 @@ def explain_counted(
                 done.append(explained.picture.index)
                 progress("evidence", len(done), len(answer.counted))
     return VolumeExplanation(
-        map=lattice.values,
         affine=affine_of(lattice.grid, volume.form),
         method=question.method,
         layer=layer_of(question, classifier),
@@ -80,6 +79,7 @@ def explain_counted(
         versus=question.versus,
         answer=answer,
         explained=tuple(done),
+        _lattice=lattice,
         _form=volume.form,
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.explain.lattice import Lattice
 from tumorlens.explain.nifti_file import require_nifti, write_nifti
 from tumorlens.files import new_folder, write_text
 from tumorlens.versions import versions_of
@@ -27,12 +28,6 @@ class VolumeExplanation:
 
     Parameters
     ----------
-    map
-        float32, three axes in the order of the source's own voxels: of NIfTI and MGH those of
-        the file, of DICOM column, row and slice, with room for slices that are missing. All
-        slices are on one scale: of Grad-CAM the evidence in logits above the bias, as
-        `Explanation.evidence` has it. 0 where nothing speaks for the class, and in slices
-        that are missing, are not assessable or show no brain.
     affine
         float64, ``(4, 4)``: from indices of `map` to mm, RAS, as NIfTI has it.
     method, layer
@@ -48,7 +43,6 @@ class VolumeExplanation:
         The slices that hold evidence, in the volume's own order.
     """
 
-    map: NDArray[np.float32]
     affine: NDArray[np.float64]
     method: str
     layer: str
@@ -56,16 +50,29 @@ class VolumeExplanation:
     versus: str | None
     answer: VolumeAnswer
     explained: tuple[int, ...]
+    _lattice: Lattice = field(repr=False)
     _form: Any = field(default=None, repr=False)
+
+    @property
+    def map(self) -> NDArray[np.float32]:
+        """The evidence of each voxel, float32, three axes in the order of the source's own.
+
+        Of NIfTI and MGH those of the file, of DICOM column, row and slice, with room for slices
+        that are missing. All slices are on one scale: of Grad-CAM the evidence in logits above
+        the bias, as `Explanation.evidence` has it. 0 where nothing speaks for the class, and in
+        slices that are missing, are not assessable or show no brain. It is held packed, and
+        made anew each time it is asked for: 4 bytes a voxel.
+        """
+        return self._lattice.array()
 
     def manifest(self) -> dict[str, Any]:
         """Describe it as its record does."""
         return {
             **volume_manifest(self.answer, self.method, self.layer, self.target, self.versus),
             "explained": list(self.explained),
-            "shape": list(self.map.shape),
+            "shape": list(self._lattice.grid.shape),
             "affine": self.affine.tolist(),
-            "largest": float(self.map.max()),
+            "largest": self._lattice.largest,
         }
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
@@ -94,7 +101,7 @@ class VolumeExplanation:
         require_nifti()
         about = f"tumorlens {self.method} {self.target}, research use only"
         with new_folder(folder) as work:
-            write_nifti(work / EVIDENCE_NAME, self.map, self.affine, self._form, about)
+            write_nifti(work / EVIDENCE_NAME, self._lattice, self.affine, self._form, about)
             write_text(work / "manifest.json", json.dumps(self.manifest(), indent=2) + "\n")
         return Path(folder)
 
