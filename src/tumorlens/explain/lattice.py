@@ -54,7 +54,7 @@ class Lattice:
         across = _picked(picture, self._rows)
         plane = np.ascontiguousarray(_picked(across.T, self._columns).T, dtype=np.float32)
         self.largest = max(self.largest, float(plane.max()))
-        self._packed[index] = zlib.compress(plane, 1)
+        self._packed[index] = zlib.compress(plane.tobytes(), 1)
 
     def array(self) -> NDArray[np.float32]:
         """Unpack all voxels: float32, axes as the source has them, 0 where nothing was put."""

@@ -96,4 +96,4 @@ def write_nifti(
     with path.open("wb") as file, gzip.GzipFile("", "wb", 1, file, mtime=0) as packed:
         packed.write(header.binaryblock + bytes(4))
         for block in lattice.blocks():
-            packed.write(block.astype("<f4", copy=False).T)  # the first axis runs fastest
+            packed.write(block.astype("<f4", copy=False).tobytes("F"))  # first axis fastest

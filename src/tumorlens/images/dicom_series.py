@@ -182,7 +182,9 @@ def _volume(
     )
 
     def recut(plane: Plane) -> Volume:
-        whole = np.stack([last(i) for i in range(len(ordered))])
+        whole = np.empty((len(ordered), header.rows, header.columns), dtype=np.float32)
+        for i in range(len(ordered)):
+            whole[i] = last(i)
         turned, read_plane = cut(whole, geometry.affine, plane)
         origin = {**found.origin, "plane": plane}
         return Volume(
