@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
@@ -242,7 +241,8 @@ class _Asking:
         view = _view(explained, "", _LARGE)
         facts = [("Prediction set", words.in_set(answer.prediction_set, answer.label))]
         if answer.assessable:
-            facts.append(("Where", view.where))
+            nowhere = f"Nowhere: {words.why_empty(explained)}."
+            facts.append(("Where", view.where or nowhere))
         if answer.position_mm is not None:
             facts.append(("First pixel", words.millimetres(answer.position_mm, explained.picture)))
         return Entry(
@@ -277,8 +277,7 @@ class _Asking:
         name = answer.path or "<memory>"
         bar = _bar(rows, answer, len(volume))
         if answer.label is None:
-            reasons = Counter(str(row.reason) for row in rows if not row.assessable)
-            reason = words.reason(reasons.most_common(1)[0][0] if reasons else "no brain is seen")
+            reason = words.none_assessable(rows)
             middle = rows[len(rows) // 2].slice
             views = tuple(self._views(volume, [middle], None, rows))
             return Entry(name, kind, words.NOT_ASSESSABLE, reason, (), (), views, bar)
@@ -344,9 +343,7 @@ def _view(explained: Explanation, title: str, sides: tuple[int, int]) -> View:
         _jpeg(explained.overlay(), size) if shown else None,
         size,
         words.map_caption(explained),
-        (words.where_briefly if title else words.where)(explained)
-        if shown
-        else words.no_place(explained),
+        (words.where_briefly if title else words.where)(explained) if shown else "",
     )
 
 

@@ -163,7 +163,8 @@ class _Pdf:
             link = self._flow.Paragraph(
                 f'<a href="#entry-{number}" color="{_BLUE}">{self._fonts.marked(name)}</a>', cell
             )
-            table.append([link, self._text(answer, cell), self._text(sure, cell)])
+            said = self._text(answer, cell if sure else _style("cell-bold", 8.5, bold=True))
+            table.append([link, said, self._text(sure, cell)])
         look = [
             ("LINEBELOW", (0, 0), (-1, 0), 0.6, FAINT),
             ("LINEBELOW", (0, 1), (-1, -1), 0.4, _LINE),
@@ -309,16 +310,21 @@ class _Pdf:
         wide, high = (factor * side for side in view.size)
         pictures = [x for x in (view.plain, view.overlay) if x is not None]
         images = [self._flow.Image(io.BytesIO(x), wide, high) for x in pictures]
-        yield self._columns([[image] for image in images], [wide + _GAP] * len(images))
+        widths = [wide + _GAP] * (len(images) - 1) + [wide]
+        yield self._columns([[image] for image in images], widths, _GAP)
 
     def _caption(self, view: View) -> Any:
         text = f"{view.caption} {view.where}".strip()
         return self._text(text, _style("under", 7.5, colour=FAINT, spaceBefore=2))
 
-    def _columns(self, cells: Sequence[Sequence[Any]], widths: Sequence[float]) -> Any:
+    def _columns(
+        self, cells: Sequence[Sequence[Any]], widths: Sequence[float], gap: float = _GUTTER
+    ) -> Any:
+        """Put things side by side; the widths have the gap in them."""
         look = [
             ("LEFTPADDING", (0, 0), (-1, -1), 0),
-            ("RIGHTPADDING", (0, 0), (-1, -1), 0),
+            ("RIGHTPADDING", (0, 0), (-2, -1), gap),
+            ("RIGHTPADDING", (-1, 0), (-1, -1), 0),
             ("TOPPADDING", (0, 0), (-1, -1), 0),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 0),
             ("VALIGN", (0, 0), (-1, -1), "TOP"),

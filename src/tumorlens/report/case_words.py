@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -32,7 +33,7 @@ __all__ = [
     "map_caption",
     "millimetres",
     "name_of",
-    "no_place",
+    "none_assessable",
     "picture_kind",
     "reason",
     "slice_title",
@@ -40,6 +41,7 @@ __all__ = [
     "volume_facts",
     "where",
     "where_briefly",
+    "why_empty",
 ]
 
 NOT_ASSESSABLE: Final = "not assessable"
@@ -101,6 +103,14 @@ def reason(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+def none_assessable(rows: Sequence[Prediction]) -> str:
+    """Say why a volume is not assessable."""
+    reasons = Counter(str(row.reason) for row in rows if not row.assessable)
+    if not reasons:
+        return "None of its slices shows a brain."
+    return f"None of its slices is. Of most is said: {reasons.most_common(1)[0][0]}."
+
+
 def picture_kind(picture: Slice) -> str:
     """Say what a picture is."""
     size = f"{picture.width} × {picture.height} pixels"
@@ -109,8 +119,8 @@ def picture_kind(picture: Slice) -> str:
 
 def slice_title(row: Prediction, count: int) -> str:
     """Say which slice of a volume it is, and what it is by itself."""
-    said = f"{name_of(row.label)} {row.confidence:.0%}" if row.assessable else NOT_ASSESSABLE
-    return f"Slice {row.slice + 1} of {count}: {said} by itself"
+    said = f"{name_of(row.label)} {row.confidence:.0%} by itself"
+    return f"Slice {row.slice + 1} of {count}: {said if row.assessable else NOT_ASSESSABLE}"
 
 
 # Places
@@ -173,15 +183,13 @@ def millimetres(place: Sequence[float], picture: Slice) -> str:
     return f"{_directions(place, space_of(picture.origin))}."
 
 
-def no_place(explained: Explanation) -> str:
-    """Say why no place is named."""
-    if not explained.prediction.assessable:
-        return ""
+def why_empty(explained: Explanation) -> str:
+    """Say why a map is empty."""
     if explained.target != _HEALTHY or not METHODS[explained.method].of_class:
-        return f"Nowhere: nothing in the picture speaks for {name_of(explained.target)}."
+        return f"nothing in the picture speaks for {name_of(explained.target)}"
     if explained.prediction.label == _HEALTHY:
-        return "Nowhere: nothing in the picture looked like a tumour."
-    return "Nowhere: nothing in the picture speaks against a tumour."
+        return "nothing in the picture looked like a tumour"
+    return "nothing in the picture speaks against a tumour"
 
 
 def map_caption(explained: Explanation) -> str:
@@ -189,7 +197,7 @@ def map_caption(explained: Explanation) -> str:
     if not explained.prediction.assessable:
         return "No map is shown: it would lend weight to an answer that has none."
     if explained.flat:
-        return "No map is shown, for it is empty."
+        return f"No map is shown, for it is empty: {why_empty(explained)}."
     return f"{_what(explained)}: dark is little, bright yellow the most of this slice."
 
 
@@ -238,7 +246,9 @@ def bar_in_words(values: Sequence[float | None], first: Sequence[int]) -> str:
     most, at = max(known)
     likely = sum(value >= _STRONG for value, _ in known)
     text = f"A tumour is most probable in slice {1 - at} ({most:.0%}), and more likely than not in "
-    text += f"{likely} of {len(values)} slices; {len(values) - len(known)} are not assessable."
+    text += f"{likely} of {len(values)} slices"
+    lost = len(values) - len(known)
+    text += f"; {lost} {'is' if lost == 1 else 'are'} not assessable." if lost else "."
     return text + (f" To look at first: {_slices(first)}." if first else "")
 
 
