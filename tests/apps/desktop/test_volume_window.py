@@ -175,6 +175,29 @@ def captions(window: Window) -> list[str]:
     return [picture.itemcget(item, "text") for item in texts]
 
 
+def test_the_report_of_what_is_selected_is_written(
+    window: Window, hands: Hands, tmp_path: Path
+) -> None:
+    pytest.importorskip("jinja2")
+    go(window, "series")
+    window.list.tree.focus_set()
+    path = tmp_path / "report.html"
+    acts = (("key", "Home", "shift+End"), ("type", "--delay", "1", str(path)), ("key", "Return"))
+    typing = hands.in_dialog("Write the report", *acts)
+    hands.key("ctrl+a", "ctrl+r")
+    pump(window.root, path.exists)
+    typing.join(10)
+    pump(window.root, lambda: "3 entries" in window.status.message.cget("text"))
+    page = path.read_text()
+    assert "brain.nii.gz" in page
+    assert "series" in page
+    assert not [secret for secret in SECRETS if secret in page]
+    window.model.saver.save_report([window.model.row], str(tmp_path / "report.doc"))
+    pump(window.root, window.strip.winfo_ismapped)
+    assert "html" in window.strip_text.cget("text")
+    window.do(window.model.tell, "")
+
+
 def test_the_list_is_filtered_by_answer_and_sorted_by_what_is_assessable(
     window: Window, tmp_path: Path
 ) -> None:

@@ -41,6 +41,11 @@ def list_commands(window: Window) -> list[Command]:
 def _file_commands(window: Window) -> list[Command]:
     some, explained = _some(window), _explained(window)
     ask = window.dialogs
+
+    def report() -> None:
+        rows = window.model.rows
+        ask.save_report([rows[number] for number in window.list.selected()])
+
     return [
         Command("File", "Open files …", ("Ctrl+o",), ask.open_files),
         Command("File", "Open folder …", ("Ctrl+Shift+o",), ask.open_folder),
@@ -48,6 +53,7 @@ def _file_commands(window: Window) -> list[Command]:
         Command("File", "-Save overlay …", ("Ctrl+s",), ask.save_overlay, explained),
         Command("File", "Save record …", ("Ctrl+Shift+s",), ask.save_record, explained),
         Command("File", "Save list as CSV …", ("Ctrl+e",), ask.save_table, some),
+        Command("File", "Report of what is selected …", ("Ctrl+r",), report, some),
         Command("File", "-Quit", ("Ctrl+q",), window.close),
     ]
 
@@ -58,9 +64,13 @@ def _list_commands(window: Window) -> list[Command]:
     def sort(column: str) -> None:
         window.list.sort_by(column)  # another one after every change of look
 
+    def every() -> None:
+        window.list.select_all()
+
     return [
         Command("List", "Next slice", ("Ctrl+Down",), lambda: window.list.step(1), some),
         Command("List", "Slice before", ("Ctrl+Up",), lambda: window.list.step(-1), some),
+        Command("List", "Select all", ("Ctrl+a",), every, some),
         Command("List", "Find in the list", ("Ctrl+f",), window.find),
         *(Command("List", label, (), partial(sort, column), some) for label, column in _SORTS),
         Command("List", "-Stop", ("Escape",), window.escape),

@@ -13,6 +13,7 @@ from tumorlens.apps.desktop.shortcuts import Command, shown_keys
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.theme import Theme
+    from tumorlens.apps.session.rows import Row
     from tumorlens.apps.session.view_model import ViewModel
 
 __all__ = ["Dialogs", "show_keys", "show_model"]
@@ -129,6 +130,23 @@ class Dialogs:
         if path:
             self._save_folder = str(Path(path).parent)
             self._do(self.model.save_table, path)
+
+    def save_report(self, rows: Sequence[Row]) -> None:
+        """Ask where, and write the case report of rows."""
+        path = ""
+        if rows:
+            path = filedialog.asksaveasfilename(
+                parent=self.root,
+                title="Write the report",
+                initialdir=self._save_folder or _there(self.model.settings.folder),
+                initialfile="report.html",
+                defaultextension=".html",
+                filetypes=[("Page", "*.html"), ("PDF", "*.pdf")],
+            )
+            if not path:
+                return
+            self._save_folder = str(Path(path).parent)
+        self._do(self.model.saver.save_report, rows, path)
 
     def _stem(self) -> str:
         from tumorlens.explain.batch import folder_name  # noqa: PLC0415

@@ -168,6 +168,10 @@ class FileList(ttk.Frame):
             self.tree.focus(item)
             self.tree.see(item)
 
+    def select_all(self) -> None:
+        """Select all rows that are shown."""
+        self.tree.selection_set(*self.tree.get_children())
+
     def numbers(self) -> list[int]:
         """Numbers of the rows that are shown, in order."""
         return [int(item) for item in self.tree.get_children()]

@@ -105,7 +105,7 @@ class Shortcuts:
         key = event.keysym.lower()
         shift = bool(state & _SHIFT) and (len(key) > 1 or key.isalpha())
         pressed = (bool(state & control), shift and key not in _SHIFTED, key)
-        if event.widget.winfo_class() == "TEntry" and (not pressed[0] or key == "v"):
+        if event.widget.winfo_class() == "TEntry" and (not pressed[0] or key in ("a", "v")):
             return None  # somebody writes
         command = self._commands.get(pressed)
         if command is None or (not self._mac and state & _ALT):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from tumorlens.apps.session import jobs
+from tumorlens.apps.session.reporting import write_report
 from tumorlens.apps.session.results import Packed
 from tumorlens.apps.session.rows import Row, RowList, to_csv
 from tumorlens.apps.session.slice_view import SliceView
@@ -45,6 +46,7 @@ class Saver:
         self._selected = selected
         self._tell = tell
         self._worker = Worker("saver", results)
+        self._reporter = Worker("report", results)  # which may take long
         self._dragging: tempfile.TemporaryDirectory[str] | None = None
         self._packing: Explanation | None = None
         self._packed: Packed | None = None
@@ -64,6 +66,14 @@ class Saver:
     def save_table(self, rows: RowList, classes: tuple[str, ...], path: str) -> None:
         """Save the list as CSV."""
         self._worker.do(partial(jobs.save_table, to_csv(rows, classes), len(rows), path))
+
+    def save_report(self, rows: Sequence[Row], path: str) -> None:
+        """Write the case report of rows, as the path ends: ``.html`` or ``.pdf``."""
+        classifier = self._view.classifier
+        if classifier is None or not rows:
+            self._tell("nothing to report yet: select rows, and wait until the model is loaded")
+            return
+        self._reporter.do(partial(write_report, classifier, rows, path))
 
     def prepare_drag(self) -> None:
         """Write the record of what is shown where it can be dragged from."""
@@ -89,7 +99,8 @@ class Saver:
 
     def finish(self, timeout: float) -> bool:
         """Save what waits, take away what was to be dragged; say whether it is done."""
-        done = self._worker.finish(timeout)
+        self._reporter.close(0)
+        done = self._worker.finish(timeout) and self._reporter.close(timeout)
         if self._dragging is not None:
             self._dragging.cleanup()
         return done

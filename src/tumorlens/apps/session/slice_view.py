@@ -54,7 +54,7 @@ class SliceView:
         self._drawing = False  # in another look
         self._selected = selected
         self._changed = changed
-        self._classifier: Classifier | None = None
+        self.classifier: Classifier | None = None
         self._keras: KerasProcess | None = None
         self.reader = Reader()
         self._seeing = Worker("reader", results)
@@ -71,7 +71,7 @@ class SliceView:
         """Explain from now on, with a model that was just loaded."""
         if self._keras is not None:
             self._keras.close()
-        self._classifier = classifier
+        self.classifier = classifier
         self._keras = KerasProcess(classifier.place.folder, classifier.card)
         self.ask()
 
@@ -86,7 +86,7 @@ class SliceView:
         self._changed("shown", "options")
         self.computing = None
         readable = row.error is None
-        self.busy = readable and self._classifier is not None
+        self.busy = readable and self.classifier is not None
         if not readable:
             self._explaining.cancel()
             self.shown = None
@@ -95,8 +95,8 @@ class SliceView:
         if self._is_late():
             self._drawing = False
             self._seeing.do_instead(partial(jobs.see, self.reader, row, request, self.look))
-        if self._classifier is not None and self._keras is not None:
-            with_what = self._classifier, self._keras, self.reader
+        if self.classifier is not None and self._keras is not None:
+            with_what = self.classifier, self._keras, self.reader
             job = partial(jobs.explain, *with_what, row, request, self.look)
             self._explaining.do_instead(job)
 
@@ -251,7 +251,7 @@ class SliceView:
 
     def _ask_second(self) -> None:
         """Ask what the second method says of the slice that stands there with its map."""
-        row, classifier, keras = self._selected(), self._classifier, self._keras
+        row, classifier, keras = self._selected(), self.classifier, self._keras
         if row is None or self.second is None or self.explanation is None:
             return
         if classifier is not None and keras is not None:
