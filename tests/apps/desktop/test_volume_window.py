@@ -15,6 +15,7 @@ from tumorlens.apps.desktop.screen import make_root
 from tumorlens.apps.desktop.window import Window
 from tumorlens.apps.session.view_model import ViewModel
 from tumorlens.classifier import load
+from tumorlens.models.store import bundled_models
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,10 @@ def test_a_plane_is_chosen_and_the_bar_goes_with_the_volume(window: Window, hand
     hands.key("x")
     pump(window.root, lambda: stack.plane == "coronal" and stack.cut.answers)
     assert window.slices.plane.get() == "coronal"
+    assert window.model.volumes.busy
+    hands.key("Escape")
+    pump(window.root, lambda: not window.model.volumes.busy)
+    assert stack.cut.summary is None
     hands.key("ctrl+d")  # and it stays so in another look
     pump(window.root, lambda: window.slices.plane.get() == "coronal")
     go(window, "slice.png")
@@ -167,6 +172,12 @@ def test_two_methods_stand_side_by_side(window: Window) -> None:
     choose(box, box["values"][0])
     pump(window.root, lambda: captions(window)[0] == "Original")
     window.toggle_beside()
+
+
+def test_the_model_that_answers_is_marked_among_those_to_choose(window: Window) -> None:
+    titles = {one.title for one in window.commands if one.menu == "Model"}
+    assert {"✓ efficientnet-lite0-evidence", "Model in a folder …"} < titles
+    assert set(bundled_models()) - titles == {"efficientnet-lite0-evidence"}
 
 
 def captions(window: Window) -> list[str]:

@@ -186,8 +186,12 @@ def _explain_commands(window: Window) -> list[Command]:
 
 def _view_commands(window: Window) -> list[Command]:
     model, ask = window.model, window.dialogs
+
+    def mark(name: str) -> Callable[[], str]:
+        return lambda: f"✓ {name}" if model.card and model.card.name == name else name
+
     models = [
-        Command("Model", name, (), partial(window.do, model.choose_model, name))
+        Command("Model", name, (), partial(window.do, model.choose_model, name), says=mark(name))
         for name in bundled_models()
     ]
     return [

@@ -322,7 +322,7 @@ class Window(Looks):
 
     def escape(self) -> None:
         """Stop the batch, or else the explanation; without either, take the message away."""
-        if self.model.progress:
+        if self.model.progress or self.model.volumes.busy:
             self.do(self.model.cancel)
         elif self.model.view.computing:
             self.stop_explaining()

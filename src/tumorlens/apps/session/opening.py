@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from tumorlens.images.slice import Slice
     from tumorlens.images.volume import Volume
     from tumorlens.sources.failure import Failure
+    from tumorlens.sources.series import Unit
 
 __all__ = ["Reader", "find", "paste"]
 
 _CHUNK: Final = 64  # files named to the window at once
+_MANY: Final = 1024  # files found between two words of it
 _HEAD: Final = 2**16  # bytes that tell the kind, gzip included
 
 
@@ -32,12 +34,10 @@ def find(paths: Sequence[str], report: Report) -> None:
 
     DICOM files of one series are one volume, and so is a NIfTI or MGH file.
     """
-    from tumorlens.files import find_files  # noqa: PLC0415
     from tumorlens.images.volume import Volume  # noqa: PLC0415
-    from tumorlens.sources.failure import Failure  # noqa: PLC0415
     from tumorlens.sources.series import find_units  # noqa: PLC0415
 
-    given = {file: path for path in paths for file in find_files([path])}
+    given = _walk(paths, report)
     found: list[tuple[str, str]] = []
     names: dict[str, int] = {}
 
@@ -47,24 +47,49 @@ def find(paths: Sequence[str], report: Report) -> None:
             found.clear()
 
     for unit in find_units(list(given), lambda text: report(Noted(printable(text)))):
-        if isinstance(unit, Failure):  # listed by itself, and whoever reads it says why
-            found.append((_name(unit.path, given), unit.path))
-            continue
-        volume = unit if isinstance(unit, Volume) else _open_volume(unit)
-        if volume is None or len(volume) < 2:
-            path = unit if isinstance(unit, str) else unit.paths[0] if unit.paths else unit.path
-            found.append((_name(str(path), given), str(path)))
+        volume = _volume_of(unit)
+        if volume is None:
+            path = _path_of(unit)
+            found.append((_name(path, given), path))
         else:
             hand_over()
             name = _name_volume(volume, given)
             names[name] = names.get(name, 0) + 1
             several = f" ({names[name]})" if names[name] > 1 else ""
             source = unit if isinstance(unit, Volume) else str(volume.path)
-            path = volume.paths[0] if volume.paths else str(volume.path)
-            report(FoundVolume(name + several, path, stack_of(source, volume)))
+            report(FoundVolume(name + several, _path_of(volume), stack_of(source, volume)))
         if len(found) >= _CHUNK:
             hand_over()
     hand_over()
+
+
+def _walk(paths: Sequence[str], report: Report) -> dict[str, str]:
+    """List the files of paths, with the path that each was found by."""
+    from tumorlens.files import find_files  # noqa: PLC0415
+
+    given: dict[str, str] = {}
+    for path in paths:
+        for file in find_files([path]):
+            given[file] = path
+            if len(given) % _MANY == 0:  # who cancels does not wait for the last
+                report(Noted(f"{len(given):,} files found …"))
+    return given
+
+
+def _volume_of(unit: Unit) -> Volume | None:
+    """Give what is a volume of several slices; a failure is said by whoever reads its file."""
+    from tumorlens.images.volume import Volume  # noqa: PLC0415
+
+    volume = _open_volume(unit) if isinstance(unit, str) else unit
+    return volume if isinstance(volume, Volume) and len(volume) > 1 else None
+
+
+def _path_of(unit: Unit) -> str:
+    """Tell a file, or the first of a series, from all others."""
+    if isinstance(unit, str):
+        return unit
+    paths = getattr(unit, "paths", ())  # a failure has but one
+    return str(paths[0] if paths else unit.path)
 
 
 def _name(file: str, given: dict[str, str]) -> str:

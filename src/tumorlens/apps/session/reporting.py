@@ -11,7 +11,7 @@ from tumorlens.apps.session.rows import Row
 if TYPE_CHECKING:
     from tumorlens.apps.session.worker import Report
     from tumorlens.classifier import Classifier
-    from tumorlens.report.case import Source
+    from tumorlens.report.case_entries import Source
 
 __all__ = ["write_report"]
 

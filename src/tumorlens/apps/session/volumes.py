@@ -59,6 +59,7 @@ class Volumes:
         tell: Callable[[str], None],
     ) -> None:
         self.turning: Plane | None = None  # the plane that is wanted and not there yet
+        self.busy = False  # with another plane
         self._rows = rows
         self._view = view
         self._selected = selected
@@ -132,13 +133,13 @@ class Volumes:
         plane = self.turning or stack.plane
         missing = plane != stack.own and stack.cut.summary is None
         if self.turning or (missing and self._classifier is not None):
-            reader = self._view.reader
+            self.busy, reader = True, self._view.reader
             self._turner.do_instead(partial(answering.turn, self._classifier, reader, row, plane))
 
     def leave(self) -> None:
         """Answer no more of another plane; what is answered stays."""
         self._turner.cancel()
-        self.turning = None
+        self.turning, self.busy = None, False
 
     def close(self, timeout: float) -> bool:
         """Stop; say whether it has."""
@@ -185,6 +186,8 @@ class Volumes:
         row.stack.cuts[result.plane].summary = result.answer
         if result.plane == row.stack.own:
             row = replace(row, state=State.ANSWERED)
+        else:
+            self.busy = False
         self._sync(row)
 
     # Small steps
