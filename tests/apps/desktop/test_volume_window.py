@@ -154,6 +154,27 @@ def test_the_right_button_and_sliders_change_the_greys(
     settle(window)
 
 
+def test_a_volume_has_room_in_the_smallest_window(window: Window, hands: Hands) -> None:
+    go(window, "brain")
+    window.root.geometry("1024x580")
+    pump(window.root, lambda: window.root.winfo_width() == 1024)
+    hands.key("g")
+    pump(window.root, window.contrast.winfo_ismapped)
+    window.root.update()
+    line = window.answer.bars.winfo_rooty() + window.answer.bars.winfo_height()
+    assert line <= window.explain.winfo_rooty()
+    for control in (window.slices.line, window.contrast.level):
+        assert control.winfo_width() > 80
+    right = window.picture.winfo_rootx() + window.picture.winfo_width()
+    for control in (window.slices.where, window.contrast.values, window.zoom_bar.zoom):
+        assert control.winfo_width() >= control.winfo_reqwidth()
+        assert control.winfo_rootx() + control.winfo_width() <= right
+    hands.key("g")
+    window.root.geometry("1280x740")
+    pump(window.root, lambda: window.root.winfo_width() == 1280)
+    assert window.answer.agreement.winfo_ismapped()
+
+
 def test_two_methods_stand_side_by_side(window: Window) -> None:
     go(window, "brain")
     box = window.explain.second

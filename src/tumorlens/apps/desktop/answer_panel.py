@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["AnswerPanel"]
 
 _MOST_BARS: Final = 8
+_ROOM: Final = 258  # high, at 100 %, is what there is to say of a volume and its slice
 
 
 class AnswerPanel(ttk.Frame):
@@ -48,6 +49,7 @@ class AnswerPanel(ttk.Frame):
             widget.grid(row=row, column=0, sticky="ew", pady=(0, px(4)))
         self.columnconfigure(0, weight=1)
         self._answer: Prediction | None = None
+        self._short = False  # of room
         self.bars.bind("<Configure>", lambda _: self._draw_bars())
         self.bind("<Configure>", lambda event: self._wrap(event.width))
 
@@ -85,6 +87,14 @@ class AnswerPanel(ttk.Frame):
         self._answer = answer
         self._draw_bars()
 
+    def fit(self, room: int) -> None:
+        """Leave out what a volume's answer rests on where it would hide the bars."""
+        self._short = room < self._theme.px(_ROOM)
+        if self._short:
+            self.agreement.grid_remove()
+        elif self.agreement.cget("text") and self.volume.winfo_manager():
+            self.agreement.grid()
+
     def _show_volume(self, row: Row | None) -> None:
         """Say what came out for the volume, apart from what is said of the slice."""
         labels = (self.volume, self.agreement)
@@ -102,8 +112,11 @@ class AnswerPanel(ttk.Frame):
         detail = "\n".join([*said, *row.stack.notes])
         self.volume.configure(text=text)
         self.agreement.configure(text=detail)
-        for label in labels:
-            label.grid()
+        self.volume.grid()
+        if detail and not self._short:
+            self.agreement.grid()
+        else:
+            self.agreement.grid_remove()
 
     def _say_set(self, answer: Prediction, model: ViewModel) -> str:
         level = f"{model.card.set_level:.0%}" if model.card else ""
@@ -137,7 +150,7 @@ class AnswerPanel(ttk.Frame):
         names = list(kinds)
         if len(names) > _MOST_BARS:
             names = sorted(names, key=lambda n: -answer.probabilities[n])[:_MOST_BARS]
-        high, width = px(32), canvas.winfo_width()
+        high, width = px(28), canvas.winfo_width()
         canvas.configure(height=high * len(names))
         side = px(10)
         for place, name in enumerate(names):
@@ -149,14 +162,14 @@ class AnswerPanel(ttk.Frame):
             font = self._theme.strong if best else self._theme.body
             ink = colours.ink if plain else colours.faint
             photo = self._mark(kinds[name], colour, side)
-            middle = top + px(10)
+            middle = top + px(9)
             canvas.create_image(0, middle, image=photo, anchor="w")
             text = class_name(name)
             canvas.create_text(side + px(8), middle, text=text, anchor="w", font=font, fill=ink)
             canvas.create_text(
                 width - 1, middle, text=f"{value:.1%}", anchor="e", font=font, fill=ink
             )
-            line, thick = top + px(21), px(6)
+            line, thick = top + px(19), px(5)
             canvas.create_rectangle(0, line, width, line + thick, fill=colours.raised, outline="")
             if value * width >= 1:
                 canvas.create_rectangle(

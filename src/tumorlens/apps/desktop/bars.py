@@ -86,13 +86,13 @@ class ZoomBar(ttk.Frame):
             ("+", lambda: picture.zoom(1.25)),
             ("Fit", picture.fit),
             ("1 : 1", picture.true_pixels),
-            ("Contrast", on_contrast),
+            ("Greys", on_contrast),
         ):
             width = 2 if len(text) == 1 else 0
             button = ttk.Button(self, text=text, width=width, command=run, style="Bare.TButton")
             button.pack(side="left")
-        self.zoom = ttk.Label(self, style="Faint.TLabel", width=8, anchor="w")
-        self.zoom.pack(side="left", padx=px(6))
+        self.zoom = ttk.Label(self, style="Faint.TLabel", anchor="w")
+        self.zoom.pack(side="left", padx=px(4))
         self.point = ttk.Label(self, style="Faint.TLabel", anchor="e")
         self.point.pack(side="right", padx=px(6))
         picture.on_draw, picture.on_point = self._show_zoom, self._show_point

@@ -91,6 +91,9 @@ def _volume_commands(window: Window) -> list[Command]:
     def walk(move: Callable[..., object], by: int) -> Callable[[], object]:
         return lambda: window.do(move, by)
 
+    def turn() -> None:
+        window.slices.next_plane()  # another one after every change of look
+
     first = walk(volumes.look_first, 1)
     return [
         Command("Volume", "One slice on", ("period",), walk(volumes.step, 1), stack),
@@ -98,7 +101,7 @@ def _volume_commands(window: Window) -> list[Command]:
         Command("Volume", "Ten slices on", ("Ctrl+period",), walk(volumes.step, 10), stack),
         Command("Volume", "Ten slices back", ("Ctrl+comma",), walk(volumes.step, -10), stack),
         Command("Volume", "-Slices to look at first", ("n",), first, stack),
-        Command("Volume", "-Next plane", ("x",), window.next_plane, stack),
+        Command("Volume", "-Next plane", ("x",), turn, stack),
     ]
 
 

@@ -36,11 +36,12 @@ class ContrastBar(ttk.Frame):
         self._view = view
         self._setting = False  # the sliders are moved by us
         self.window = self._add_slider(0, "Window", _NARROWEST, _WIDEST, px)
-        self.level = self._add_slider(2, "Level", -50.0, 150.0, px)
-        self.values = ttk.Label(self, style="Faint.TLabel", width=14, anchor="e")
-        self.values.grid(row=0, column=4, padx=(px(6), 0))
+        self.level = self._add_slider(1, "Level", -50.0, 150.0, px)
         self.reset = ttk.Button(self, text="Reset", style="Bare.TButton", command=on_reset)
-        self.reset.grid(row=0, column=5, padx=(px(6), 0))
+        self.reset.grid(row=0, column=2, sticky="e", padx=(px(6), 0))
+        self.values = ttk.Label(self, style="Faint.TLabel", width=14, anchor="e")
+        self.values.grid(row=1, column=2, padx=(px(6), 0))
+        self.columnconfigure(1, weight=1)
 
     def show(self) -> None:
         """Show what is chosen."""
@@ -60,12 +61,11 @@ class ContrastBar(ttk.Frame):
         self.values.configure(text=f"{greys[0]:.4g} to {greys[1]:.4g}")
 
     def _add_slider(
-        self, column: int, name: str, least: float, most: float, px: Callable[[float], int]
+        self, row: int, name: str, least: float, most: float, px: Callable[[float], int]
     ) -> ttk.Scale:
-        ttk.Label(self, text=name, style="Faint.TLabel").grid(row=0, column=column, padx=px(4))
+        ttk.Label(self, text=name, style="Faint.TLabel").grid(row=row, column=0, sticky="w")
         slider = ttk.Scale(self, from_=least, to=most, command=lambda _: self._slide())
-        slider.grid(row=0, column=column + 1, sticky="ew")
-        self.columnconfigure(column + 1, weight=1)
+        slider.grid(row=row, column=1, sticky="ew", padx=px(6))
         return slider
 
     def _slide(self) -> None:

@@ -151,7 +151,7 @@ class ExplainPanel(ttk.Frame):
             name = ttk.Label(self, text=label)
             name.grid(row=row, column=0, sticky="w", padx=(0, px(10)))
         box = ttk.Combobox(self, state="disabled", width=12)
-        box.grid(row=row, column=1, sticky="ew", pady=px(2))
+        box.grid(row=row, column=1, sticky="ew", pady=px(1))
 
         def choose(_: tk.Event[tk.Misc]) -> None:
             box.selection_clear()

@@ -49,10 +49,10 @@ class SliceBar(ttk.Frame):
         self.line = tk.Canvas(
             self, height=px(34), background=theme.palette.panel, highlightthickness=0, borderwidth=0
         )
-        self.where = ttk.Label(self, style="Faint.TLabel", width=18, anchor="e", justify="right")
-        self.plane.grid(row=0, column=0, padx=(0, px(10)))
-        self.line.grid(row=0, column=1, sticky="ew")
-        self.where.grid(row=0, column=2, padx=(px(6), 0))
+        self.where = ttk.Label(self, style="Faint.TLabel", anchor="e", justify="right")
+        self.line.grid(row=0, column=0, columnspan=2, sticky="ew")
+        self.plane.grid(row=1, column=0, padx=(0, px(10)))
+        self.where.grid(row=1, column=1, sticky="e")
         self.columnconfigure(1, weight=1)
         self.line.bind("<Configure>", lambda _: self.show())
         self.line.bind("<Button-1>", self._go)
@@ -71,6 +71,13 @@ class SliceBar(ttk.Frame):
             self.plane.set(turning or stack.plane)
         self.where.configure(text=f"cutting {turning} …" if turning else self._say_place(stack))
         self._draw(stack.cut, stack.index)
+
+    def next_plane(self) -> None:
+        """Look at the next plane of a volume."""
+        if (stack := self._volumes.stack) is not None:
+            names = PLANES[::-1]
+            here = names.index(self._volumes.turning or stack.plane)
+            self._do(self._volumes.turn, names[(here + 1) % len(names)])
 
     def _say_place(self, stack: Stack) -> str:
         where = f"{_AXES[stack.plane]} {stack.position(stack.index):.1f} mm ({stack.space})"

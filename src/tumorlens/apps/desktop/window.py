@@ -25,7 +25,6 @@ from tumorlens.apps.desktop.shortcuts import Command, Shortcuts, add_menu, shown
 from tumorlens.apps.desktop.slice_bar import SliceBar
 from tumorlens.apps.desktop.theme import DARK, LIGHT, Theme
 from tumorlens.errors import TumorLensError
-from tumorlens.images.geometry import PLANES
 
 if TYPE_CHECKING:
     from tumorlens.apps.session.state import Changes
@@ -179,7 +178,7 @@ class Window(Looks):
 
     def _build_right(self, parent: tk.Misc) -> ttk.Frame:
         px, model = self.theme.px, self.model
-        frame = ttk.Frame(parent, padding=(px(16), px(12)), width=px(318))
+        frame = ttk.Frame(parent, padding=(px(16), px(8)), width=px(318))
         frame.grid_propagate(flag=False)
         self.answer = AnswerPanel(frame, self.theme)
         self.explain = ExplainPanel(
@@ -198,6 +197,10 @@ class Window(Looks):
         )
         self.explain.grid(row=2, column=0, sticky="ew")
         frame.columnconfigure(0, weight=1)
+        frame.bind(
+            "<Configure>",
+            lambda e: self.answer.fit(e.height - self.explain.winfo_reqheight() - px(38)),
+        )
         return frame
 
     # Showing
@@ -249,7 +252,8 @@ class Window(Looks):
         if row is None:
             picture.notice, picture.detail = "No slice yet", self._say_empty()
         elif picture.trouble:
-            picture.notice, picture.detail = "This file cannot be read", row.error or ""
+            what = "slice" if row.stack else "file"
+            picture.notice, picture.detail = f"This {what} cannot be read", row.error or ""
         answer = row.prediction if row else None
         if answer is not None and not answer.assessable:
             picture.warning = f"⚠  Not assessable: {answer.reason}"
@@ -328,13 +332,6 @@ class Window(Looks):
             self.stop_explaining()
         elif self.model.message.trouble:
             self.do(self.model.tell, "")
-
-    def next_plane(self) -> None:
-        """Look at the next plane of a volume."""
-        if (stack := self.model.volumes.stack) is not None:
-            names = PLANES[::-1]
-            here = names.index(self.model.volumes.turning or stack.plane)
-            self.do(self.model.volumes.turn, names[(here + 1) % len(names)])
 
     def find(self) -> None:
         """Write what the list is to show."""
