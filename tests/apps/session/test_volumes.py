@@ -13,7 +13,7 @@ import pytest
 
 from dicoms import PATIENT, write_series
 from tumorlens.apps.session.rows import to_csv
-from tumorlens.apps.session.state import Changes
+from tumorlens.apps.session.state import Changes, Choice
 from tumorlens.apps.session.view_model import ViewModel
 from tumorlens.apps.session.words import answer_text
 from tumorlens.models.store import DEFAULT_MODEL
@@ -121,3 +121,23 @@ def test_a_volume_is_stopped_taken_up_again_answered_anew_and_removed(
     wait(lambda: model.progress is None)
     assert model.volumes.stack is None
     assert not list(model.rows)
+
+
+def test_a_slow_second_method_says_how_far_it_is_and_is_stopped(
+    model: ViewModel, wait: Wait, scans: Path
+) -> None:
+    model.start()
+    model.open([str(scans / "slice.png")])
+    wait(lambda: model.explanation and model.progress is None)
+    model.view.compare("scorecam")
+    wait(lambda: model.view.computing and model.view.computing.done)
+    assert not model.view.busy
+    model.stop_explaining()
+    assert model.view.second is None
+    assert model.view.computing is None
+    model.view.compare("gradcam++")
+    wait(lambda: model.view.shown and model.view.shown.second)
+    model.view.choose(Choice("gradcam++"))  # the same is not asked for twice
+    wait(lambda: model.explanation and model.explanation.method == "gradcam++")
+    assert model.view.shown is not None
+    assert model.view.shown.second is None

@@ -119,7 +119,9 @@ class ExplainPanel(ttk.Frame):
     def show_progress(self) -> None:
         """Say how far the explanation is, and offer to stop what takes its time."""
         view = self._model.view
-        self.busy.configure(text=_say_progress(view.computing) if view.busy else "")
+        self.busy.configure(
+            text=_say_progress(view.computing) if view.busy or view.computing else ""
+        )
         if view.computing is None:
             self.stop.pack_forget()
         elif not self.stop.winfo_manager():

@@ -122,11 +122,15 @@ class SliceView:
 
     def compare(self, method: str | None) -> None:
         """Explain by a second method, too; ``None`` for one alone."""
-        self.second = method
+        self._explaining.cancel()
+        self.second, self.computing = method, None
         if self.shown is not None:
             self.shown = replace(self.shown, second=None)
         self._changed("shown", "options")
-        self._ask_second()
+        if self.busy:
+            self.ask()  # for what was cancelled
+        else:
+            self._ask_second()
 
     def set_strength(self, strength: float) -> None:
         """Change the density of the overlay, from 0 to 1; nothing is computed again."""
@@ -203,7 +207,8 @@ class SliceView:
 
     def follow(self, result: Computing) -> None:
         """Say how far the explanation is."""
-        if self.busy:
+        awaited = self.second is not None and self.shown is not None and not self.shown.second
+        if self.busy or awaited:
             self.computing = result
             self._changed("computing")
 
@@ -226,7 +231,8 @@ class SliceView:
         wanted = self.second is not None and result.request == self._request(row, self.second)
         if wanted and self.shown is not None and self.explanation is not None:
             self.shown = replace(self.shown, second=result)
-            self._changed("shown")
+            self.computing = None
+            self._changed("shown", "computing")
             self._catch_up()
 
     def end(self) -> None:
@@ -257,6 +263,8 @@ class SliceView:
         if classifier is not None and keras is not None:
             with_what = classifier, keras, self.reader
             request = self._request(row, self.second)
+            if request == self._request(row):
+                return  # it stands there already
             self._explaining.do(partial(jobs.explain, *with_what, row, request, self.look))
 
     def _request(self, row: Row, method: str | None = None) -> Request:

@@ -215,7 +215,7 @@ class ViewModel:
 
     def stop_explaining(self) -> None:
         """Stop what is computed of the selected slice; see `SliceView.stop`."""
-        if self.view.busy:
+        if self.view.busy or self.view.computing:
             self.view.stop()
             self.tell("explanation stopped", passing=True)
 
