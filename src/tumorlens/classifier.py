@@ -283,10 +283,12 @@ class Classifier:
         self, batch: Sequence[Slice], prepared: Sequence[Prepared]
     ) -> list[Prediction]:
         """Classify slices that are prepared already, all in one go."""
-        if self._novelty is not None:
-            return self.features(batch, prepared)[0]
-        logits = self._session.logits(np.stack([p.pixels for p in prepared]))
-        return self._answers(batch, logits, self._reasons(batch, prepared))
+        pixels, vectors = np.stack([p.pixels for p in prepared]), None
+        if self._novelty is None:
+            logits = self._session.logits(pixels)
+        else:
+            logits, vectors = self._session.logits_and_vectors(pixels)
+        return self._answers(batch, logits, self._reasons(batch, prepared, vectors))
 
     def explain(
         self,

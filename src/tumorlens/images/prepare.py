@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tumorlens.images.head import Box, find_head_box, find_tissue_box, widen
+from tumorlens.images.head import Box, find_head_box, find_tissue_box, framed, widen
 from tumorlens.images.outliers import leave_out, thin
 from tumorlens.images.percentiles import count_levels, percentiles, percentiles_of_levels
 from tumorlens.images.slice import Slice
@@ -204,9 +204,9 @@ def _in_box(
     x = np.floor((box[0] + middles) / step).astype(np.int64)
     y = np.floor((box[1] + middles) / step).astype(np.int64)
     # One cell wider: tissue at the head's rim shares its cell with air.
-    wide = widen(np.pad(head, 1))
+    wide = widen(framed(head, beyond=False))
     y, x = np.clip(y + 1, 0, wide.shape[0] - 1), np.clip(x + 1, 0, wide.shape[1] - 1)
-    return np.asarray(wide[np.ix_(y, x)])
+    return wide.take(y, axis=0).take(x, axis=1)
 
 
 def _white(pixels: NDArray[np.float32], head: NDArray[np.bool_]) -> float:

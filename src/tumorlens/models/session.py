@@ -181,12 +181,33 @@ class Session:
             )
         if self.card.features.layout == "NCHW":
             features = np.moveaxis(features, 1, -1)
-        vectors = rest[0] if rest else pool_features(features)
+        return logits, features, self._vectors(rest[0] if rest else pool_features(features), pixels)
+
+    def logits_and_vectors(
+        self, pixels: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Do the same without the last feature maps, which are not copied where nobody needs them.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Logits ``(n, classes)`` and vectors ``(n, channels)``.
+        """
+        if not self._own_vectors:
+            logits, _, vectors = self.logits_features_and_vectors(pixels)
+            return logits, vectors
+        logits, vectors = self._run(["logits", OUTPUT], pixels)
+        return logits, self._vectors(vectors, pixels)
+
+    def _vectors(
+        self, vectors: NDArray[np.float32], pixels: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Refuse vectors that are not one a picture."""
         if vectors.ndim != 2 or len(vectors) != len(pixels):
             raise ModelError(
                 f"{self.card.id} gave {OUTPUT} {vectors.shape} for {len(pixels)} pictures"
             )
-        return logits, features, vectors
+        return vectors
 
     def _run(self, outputs: list[str], pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         wanted = self.card.input
