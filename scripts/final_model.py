@@ -34,15 +34,19 @@ from scipy.special import logsumexp
 
 from tumorlens.apps.cli.meter import Meter
 from tumorlens.classifier import load
+from tumorlens.data.split import select
 from tumorlens.evaluate.calibrate import calibrate
 from tumorlens.evaluate.cases import find_cases
 from tumorlens.evaluate.run import run_model
+from tumorlens.explain.inner import open_float_network
 from tumorlens.files import new_folder
+from tumorlens.models.store import open_bundle
 from tumorlens.networks.network import training_view
 from tumorlens.networks.weights import save_weights
 from tumorlens.progress import Progress
-from tumorlens.train.export import export_run
+from tumorlens.train.export import export_run, write_bundle
 from tumorlens.train.fit import train
+from tumorlens.train.pictures import load_pictures
 from tumorlens.train.recipe import Recipe, replaced
 from tumorlens.train.run import checkpoint_path, epochs_done, load_run
 
@@ -52,6 +56,8 @@ LOOKS: Final = (
 )  # fmt: skip
 FEW: Final = ("hide=0.12", "control=0.1", "paste=0.25", "swap=0.05", "decoy=0.08")
 MORE: Final = ("none=0.4", "hide=0.12", "control=0.08", "paste=0.33", "swap=0.08", "decoy=0.05")
+
+CALIBRATED: Final = 320  # training pictures that say how far int8 has to reach
 
 STAGES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("looks", ("size=128", "epochs=1", *LOOKS)),
@@ -68,6 +74,7 @@ def main() -> None:
     add_data_options(parser)
     parser.add_argument("--weights", type=Path, help="starting weights of the first stage")
     parser.add_argument("--run", type=Path, help="a trained run; nothing is trained then")
+    parser.add_argument("--bundle", help="a bundle, whose float weights are quantised anew")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--name", default="efficientnet-lite0-evidence", help="of the bundles")
     parser.add_argument("--version", default="1", help="of the bundles")
@@ -77,10 +84,16 @@ def main() -> None:
     parser.add_argument("--description", default="")
     parser.add_argument("--limitations", default="")
     given = parser.parse_args()
-    if (given.run is None) == (given.weights is None):
-        parser.error("give --weights to train, or --run")
+    if sum(x is not None for x in (given.run, given.weights, given.bundle)) != 1:
+        parser.error("give --weights to train, or --run, or --bundle")
     given.out.mkdir(parents=True, exist_ok=True)
     meter = Meter()
+    if given.bundle is not None:
+        bare = given.out / "int8-bare"
+        if not bare.is_dir():
+            quantised(given, bare, meter)
+        finish(bare, given.out / "int8", given, meter)
+        return
     run = given.run or trained(given, meter)
     balanced = given.out / "run-balanced"
     if not balanced.is_dir():
@@ -93,18 +106,43 @@ def main() -> None:
         print(f"adding {constant:.3f} to the evidence of every tumour")
         add_evidence(run, balanced, constant)
     for precision in given.precision:
-        bare, done = given.out / f"{precision}-bare", given.out / precision
+        bare = given.out / f"{precision}-bare"
         if not bare.is_dir():
             export_run(
                 balanced, bare, name=given.name, precision=precision, data=given.data,
                 description=given.description, progress=meter,
             )  # fmt: skip
-        if not done.is_dir():
-            calibrate(
-                bare, given.data, done, folds=(MEASURED,), looks=True, version=given.version,
-                limitations=given.limitations or None, refuse=("CT",), progress=meter,
-            )  # fmt: skip
-        print(f"wrote {done}")
+        finish(bare, given.out / precision, given, meter)
+
+
+def finish(bare: Path, done: Path, given: argparse.Namespace, progress: Progress) -> None:
+    """Calibrate a bundle on the measured fold, under the looks and with CT to refuse."""
+    if not done.is_dir():
+        calibrate(
+            bare, given.data, done, folds=(MEASURED,), looks=True, version=given.version,
+            limitations=given.limitations or None, refuse=("CT",), progress=progress,
+        )  # fmt: skip
+    print(f"wrote {done}")
+
+
+def quantised(given: argparse.Namespace, out: Path, progress: Progress) -> None:
+    """Make an int8 bundle of another one's float weights, with what its card says of them."""
+    bundle = open_bundle(given.bundle)
+    card = bundle.card
+    model = open_float_network(bundle.folder, card).model
+    examples = select(given.data, test_folds=(CLOSED, MEASURED)).training
+    chosen = np.random.default_rng((card.training["recipe"]["seed"], 4)).permutation(len(examples))
+    some = [examples[i] for i in chosen[:CALIBRATED]]
+    size, preparation = card.input.size, card.input.preparation
+    pictures = load_pictures(some, size, progress, preparation=preparation).pixels
+    with new_folder(out) as folder:
+        write_bundle(
+            model, card.network, folder, calibration=pictures, weights=True,
+            preparation=preparation, name=given.name, version=given.version,
+            classes=card.classes, training=card.training,
+            description=given.description or card.description,
+            limitations=given.limitations or card.limitations,
+        )  # fmt: skip
 
 
 def trained(given: argparse.Namespace, progress: Progress) -> Path:

@@ -1,6 +1,6 @@
 """Kill `tumorlens predict --out` at random moments, again and again, and count its rows.
 
-    python scripts/kill_archive.py FOLDER --model BUNDLE [--times 10] [--seed 0]
+    python scripts/kill_archive.py FOLDER --model BUNDLE [--times 10] [--formats .parquet]
 
 For each format the command is started on the folder, killed (SIGKILL) after a random time, and
 started again, until it was killed so often; then it may end. Every file of the folder must have
@@ -70,11 +70,12 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--formats", nargs="*", default=ENDINGS, choices=ENDINGS)
     arguments = parser.parse_args()
     moments = random.Random(arguments.seed)
     wanted = list(find_files([arguments.folder]))
     with tempfile.TemporaryDirectory() as folder:
-        for ending in ENDINGS:
+        for ending in arguments.formats:
             out = Path(folder, f"out{ending}")
             command = [sys.executable, "-c", CHILD, arguments.folder, arguments.model, str(out)]
             began = time.monotonic()

@@ -9,17 +9,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pyarrow.parquet
 import pytest
 from PIL import Image
 
+from dicoms import write_series
 from tumorlens.archive.parts import State, unfinished_folder
 from tumorlens.archive.run import answer_archive
 from tumorlens.archive.tables import ENDINGS
 from tumorlens.classifier import Classifier, load
 from tumorlens.data.phantom import draw_phantom
 from tumorlens.errors import OutputError
+from tumorlens.explain.scan import predict_scans
 from tumorlens.files import find_files
+from tumorlens.sources.series import find_units
 from tumorlens.sources.stream import predict_files
 
 CHILD = """
@@ -190,3 +195,59 @@ def test_what_is_given_is_done_once_each(spot: Classifier, archive: Path, tmp_pa
             answer_archive(spot, given, out, lanes=1, watch=stop)
         answer_archive(spot, given, out, lanes=1)
         assert [row["path"] for row in rows(out)] == wanted
+
+
+def test_volumes_and_series_have_the_rows_of_predict(spot: Classifier, tmp_path: Path) -> None:
+    root = tmp_path / "scans"
+    root.mkdir()
+    heads = [draw_phantom("glioma", i).pixels for i in range(3)]
+    Image.fromarray(heads[0]).save(root / "a.png")
+    write_series(root / "series", np.stack(heads).astype(np.int16))
+    Image.fromarray(heads[1]).save(root / "series" / "z.png")
+    data = np.stack(heads, axis=-1).astype(np.int16)
+    nibabel.Nifti1Image(data, np.diag([1.0, 1, 4, 1])).to_filename(root / "v.nii.gz")
+    files = find_files([str(root)])
+    wanted = [r.to_dict() for r in predict_scans(spot, find_units(list(files)))]
+    outs = {ending: tmp_path / f"out{ending}" for ending in ENDINGS}
+    for out in outs.values():
+        state = answer_archive(spot, [str(root)], out, lanes=2)
+        assert (state.files, state.failed, state.rows) == (6, 0, 10)
+    assert [x for x in rows(outs[".jsonl"]) if "volume" in x] == [
+        x for x in wanted if "volume" in x
+    ]
+    assert sorted(map(str, rows(outs[".jsonl"]))) == sorted(map(str, wanted))
+    for line, cells, row in zip(
+        *(rows(outs[e]) for e in (".jsonl", ".csv", ".parquet")), strict=True
+    ):
+        assert line["path"] == cells["path"] == row["path"]
+        told = line.get("volume")
+        if isinstance(told, dict):
+            assert json.loads(str(row["volume"])) == told
+            assert cells["slice"] == ""
+            assert row["slice"] is None
+            assert cells["label"] == row["label"] == told["label"]
+        else:
+            assert row["volume"] is None
+
+
+def test_maps_lie_beside_at_places_that_paths_decide(
+    spot: Classifier, archive: Path, tmp_path: Path
+) -> None:
+    out, maps = tmp_path / "out.csv", tmp_path / "maps"
+
+    def stop(state: State) -> None:
+        if state.files == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        answer_archive(spot, [str(archive)], out, lanes=2, explain=maps, watch=stop)
+    with pytest.raises(OutputError, match="was begun with maps"):
+        answer_archive(spot, [str(archive)], out, lanes=1)
+    answer_archive(spot, [str(archive)], out, lanes=2, explain=maps)
+    good = [row for row in rows(out) if not row["error"]]
+    assert len({path.parent for path in maps.rglob("manifest.json")}) == len(good) == 38
+    record = json.loads((maps / "b" / "01.tif-slice0-gradcam" / "manifest.json").read_text())
+    assert record["path"] == str(archive / "b" / "01.tif")
+    plain = tmp_path / "plain.csv"
+    answer_archive(spot, [str(archive)], plain, lanes=1)
+    assert rows(plain) == rows(out)

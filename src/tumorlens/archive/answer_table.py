@@ -12,8 +12,9 @@ from typing import Final, TypeAlias
 from tumorlens.files import new_file
 from tumorlens.prediction import Prediction
 from tumorlens.sources.failure import Failure
+from tumorlens.volume_answer import VolumeAnswer
 
-__all__ = ["answer_table", "table_head", "table_row"]
+__all__ = ["answer_table", "table_head", "table_row", "volume_row"]
 
 Add: TypeAlias = Callable[[Prediction | Failure], None]
 
@@ -97,6 +98,30 @@ def table_row(
         _plain(" ".join(answer.prediction_set)),
         str(answer.assessable).lower(),
         _plain(answer.reason or ""),
+        _plain(answer.model),
+        "",
+    ]
+
+
+def volume_row(answer: VolumeAnswer, classes: Sequence[str]) -> list[str]:
+    """Write the answer for a volume as a line: it has no slice, and all else as slices have it.
+
+    Parameters
+    ----------
+    answer
+        The answer.
+    classes
+        The model's classes.
+    """
+    return [
+        _plain(answer.path or "", "./"),
+        "",
+        _plain(answer.label or ""),
+        "" if answer.confidence is None else repr(answer.confidence),
+        *(repr(answer.probabilities[x]) if x in answer.probabilities else "" for x in classes),
+        _plain(" ".join(answer.prediction_set)),
+        str(answer.assessable > 0).lower(),
+        "",
         _plain(answer.model),
         "",
     ]

@@ -14,28 +14,42 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
+from tumorlens.archive.maps import Maps
+from tumorlens.errors import UnreadableImageError
+from tumorlens.explain.explainer import Explainable
+from tumorlens.explain.scan import predict_scans
 from tumorlens.images.slice import Slice
-from tumorlens.prediction import Prediction, Predictor
-from tumorlens.sources.failure import Failure, read_or_fail
+from tumorlens.images.volume import Volume
+from tumorlens.prediction import Prediction
+from tumorlens.sources.failure import Failure, parts_or_fail, read_or_fail
+from tumorlens.sources.series import Unit, find_units
+from tumorlens.volume_answer import VolumeAnswer
 
-__all__ = ["Answered", "Place", "answer_in_lanes", "answer_read", "answer_some"]
+__all__ = ["Answered", "Place", "Result", "answer_in_lanes", "answer_read", "answer_some"]
 
 _AHEAD: Final = 3  # portions in each lane's hands or waiting for it
 
 
+Result: TypeAlias = Prediction | Failure | VolumeAnswer
+"""What a row says: of a slice, of what could not be read, or of a volume."""
+
+
 class Place(NamedTuple):
-    """A file, and which of the paths that were given it was found by.
+    """A file, or the files of a series, and which of the paths that were given it was found by.
 
     Parameters
     ----------
     root
         Which one, from 0.
     path
-        The file.
+        The file; of several the last, behind which the work goes on.
+    files
+        All of them in order, where they are answered together.
     """
 
     root: int
     path: str
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,7 @@ class Answered:
     """
 
     place: Place
-    results: tuple[Prediction | Failure, ...]
+    results: tuple[Result, ...]
 
 
 _Answer: TypeAlias = Callable[[list[Place]], list[Answered]]
@@ -93,19 +107,69 @@ def answer_in_lanes(
                 future.cancel()
 
 
-def answer_some(classifier: Predictor, places: Iterable[Place], batch: int) -> list[Answered]:
-    """Answer a few files: read and prepare them all, then run the network on batches of slices."""
-    return answer_read(classifier, [(x, read_or_fail(x.path)) for x in places], batch)
+def answer_some(
+    classifier: Explainable, places: Iterable[Place], batch: int, maps: Maps | None = None
+) -> list[Answered]:
+    """Answer a few files: read and prepare them all, then run the network on batches of slices.
+
+    A volume is answered by itself, slice after slice, and then as a whole; so is a DICOM series.
+
+    Parameters
+    ----------
+    classifier
+        The model.
+    places
+        Files and series.
+    batch
+        Slices that go through the network together.
+    maps
+        Where to put maps, or ``None`` for none.
+    """
+    read = [(x, find_units(x.files) if x.files else _opened(x.path)) for x in places]
+    plain = [(x, found) for x, found in read if isinstance(found, list)]
+    answered = iter(answer_read(classifier, plain, batch, maps))
+    done = []
+    for place, found in read:
+        if isinstance(found, list):
+            done.append(next(answered))
+        else:
+            done.append(Answered(place, tuple(_scans(classifier, place, found, batch, maps))))
+    return done
+
+
+def _opened(path: str) -> list[Slice | Failure] | Iterator[Unit | Sequence[Slice]]:
+    """Read a file's pictures; what holds a volume is opened, and read slice by slice."""
+    parts = parts_or_fail(path)
+    if any(isinstance(part, Volume) for part in parts):
+        return iter(parts)
+    return [one for part in parts for one in _listed(part)]
+
+
+def _listed(part: Sequence[Slice] | Failure) -> Iterator[Slice | Failure]:
+    if isinstance(part, Failure):
+        yield part
+        return
+    try:
+        yield from part
+    except UnreadableImageError as error:
+        yield Failure(error.source, error)
 
 
 def answer_read(
-    classifier: Predictor, read: Sequence[tuple[Place, list[Slice | Failure]]], batch: int
+    classifier: Explainable,
+    read: Sequence[tuple[Place, list[Slice | Failure]]],
+    batch: int,
+    maps: Maps | None = None,
 ) -> list[Answered]:
-    """Answer for files that are read already."""
+    """Answer for pictures that are read already."""
     slices = [x for _, found in read for x in found if not isinstance(x, Failure)]
+    roots = [x.root for x, found in read for one in found if not isinstance(one, Failure)]
     answers: list[Prediction] = []
     for start in range(0, len(slices), batch):
         some = slices[start : start + batch]
+        if maps is not None:
+            answers += maps.explain(classifier, some, roots[start : start + batch])
+            continue
         prepared = [classifier.card.input.prepare(picture) for picture in some]
         answers += classifier.predict_prepared(some, prepared)
     rest = iter(answers)
@@ -113,3 +177,23 @@ def answer_read(
         Answered(place, tuple(x if isinstance(x, Failure) else next(rest) for x in found))
         for place, found in read
     ]
+
+
+def _scans(
+    classifier: Explainable,
+    place: Place,
+    units: Iterable[Unit | Sequence[Slice]],
+    batch: int,
+    maps: Maps | None,
+) -> Iterator[Result]:
+    """Answer for volumes, and for what lies among the files of a series."""
+    for unit in units:
+        if not isinstance(unit, Volume):
+            found = read_or_fail(unit) if isinstance(unit, str) else list(_listed(unit))
+            yield from answer_read(classifier, [(place, found)], batch, maps)[0].results
+            continue
+        for result in predict_scans(classifier, [unit]):
+            yield result
+            if maps is not None and isinstance(result, VolumeAnswer):
+                chosen = [unit[index] for index in result.look_first]
+                maps.explain(classifier, chosen, [place.root] * len(chosen))

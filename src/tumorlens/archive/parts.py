@@ -23,7 +23,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from tumorlens.archive.tables import Format, Result
+from tumorlens.archive.lanes import Result
+from tumorlens.archive.tables import Format
 from tumorlens.errors import OutputError
 from tumorlens.files import check_new_file, new_file
 from tumorlens.locks import is_locked, locked

@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 from tumorlens.archive.lanes import Answered, Place, answer_read
 from tumorlens.archive.tables import columns, parquet_schema
 from tumorlens.errors import OutputError, UnreadableImageError
+from tumorlens.explain.explainer import Explainable
 from tumorlens.extras import require
 from tumorlens.files import check_new_folder, find_files, new_folder
 from tumorlens.images.limits import Limits
 from tumorlens.images.slice import Slice
-from tumorlens.prediction import Predictor
 from tumorlens.sources.failure import Failure, read_or_fail
 
 __all__ = ["answer_on_ray"]
@@ -39,7 +39,7 @@ _DONE: Final = "_SUCCESS"  # written last where folders cannot be moved, as othe
 
 
 def answer_on_ray(
-    classifier: Predictor,
+    classifier: Explainable,
     roots: Sequence[str],
     out: str,
     *,
@@ -148,7 +148,7 @@ def _find(roots: Sequence[str], passed: list[str]) -> Iterator[dict[str, Any]]:
 class _Actor:
     """The classifier on a worker: loaded once, asked again and again."""
 
-    def __init__(self, classifier: Predictor) -> None:
+    def __init__(self, classifier: Explainable) -> None:
         self._classifier = classifier
         self._remotes: dict[str, _Remote] = {}
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from tumorlens.archive.lanes import Answered, Place, answer_in_lanes, answer_some
+from tumorlens.archive.lanes import Answered, Place, Result, answer_in_lanes, answer_some
+from tumorlens.archive.maps import Maps
 from tumorlens.archive.parts import State, Unfinished
-from tumorlens.archive.tables import Result, open_format
+from tumorlens.archive.tables import open_format
+from tumorlens.explain.explainer import Explainable
 from tumorlens.models.card import Card
-from tumorlens.prediction import Predictor
 from tumorlens.sources.failure import Failure
+from tumorlens.sources.series import is_dicom
 from tumorlens.walk import walk
 
-__all__ = ["PORTION", "Watch", "answer_archive", "job_of"]
+__all__ = ["PORTION", "Watch", "answer_archive", "job_of", "with_series"]
 
 _PART_ROWS: Final = 20_000  # of a part, at most
 _PART_SECONDS: Final = 30.0  # after which a part is written: what a kill may cost
@@ -39,7 +42,7 @@ def _silent(state: State) -> None:
 
 
 def answer_archive(
-    classifier: Predictor,
+    classifier: Explainable,
     roots: Sequence[str],
     out: str | os.PathLike[str],
     *,
@@ -47,6 +50,7 @@ def answer_archive(
     batch_size: int = PORTION,
     part_rows: int = _PART_ROWS,
     part_seconds: float = _PART_SECONDS,
+    explain: str | os.PathLike[str] | None = None,
     passed: list[str] | None = None,
     watch: Watch = _silent,
 ) -> State:
@@ -68,6 +72,9 @@ def answer_archive(
         Slices that go through the network together.
     part_rows, part_seconds
         After how many rows, or how long, what is done is put on the disk.
+    explain
+        A folder for maps: a record for each slice, as `tumorlens explain` writes it, and of a
+        volume for the slices to look at first. ``None`` for none.
     passed
         Gets what was passed over because this package wrote it.
     watch
@@ -89,14 +96,19 @@ def answer_archive(
     target = Path(out)
     form = open_format(target, classifier.card.classes)
     job = job_of(classifier.card, roots, target)
+    maps = None
+    if explain is not None:
+        maps = Maps(Path(explain).absolute(), tuple(roots))
+        job["maps"] = str(maps.folder)
 
     def answer(places: list[Place]) -> list[Answered]:
-        return answer_some(classifier, places, batch_size)
+        return answer_some(classifier, places, batch_size, maps)
 
     with Unfinished.opened(target, job, form) as table:
         if not table.is_in_place:
             writer = _Writer(table, part_rows, part_seconds)
-            files = _places(roots, table.state, [] if passed is None else passed)
+            found = _places(roots, table.state, [] if passed is None else passed)
+            files = with_series(found)
             try:
                 for answered in answer_in_lanes(answer, files, lanes=lanes, portion=PORTION):
                     writer.add(answered)
@@ -146,6 +158,36 @@ def _places(roots: Sequence[str], state: State, passed: list[str]) -> Iterator[P
             yield Place(number, root)
 
 
+def with_series(places: Iterable[Place]) -> Iterator[Place]:
+    """Take the files of a folder together from its first DICOM file on: they may be a series.
+
+    Parameters
+    ----------
+    places
+        Files, those of each folder one after the other.
+
+    Yields
+    ------
+    Place
+        A file, or the files of one folder.
+    """
+    begun: tuple[int, str] | None = None
+
+    def group(place: Place) -> tuple[int, str, bool]:
+        nonlocal begun
+        root, folder = place.root, os.path.dirname(place.path)  # noqa: PTH120  # as it was given
+        if begun != (root, folder) and is_dicom(place.path):
+            begun = root, folder
+        return root, folder, begun == (root, folder)
+
+    for (root, _, together), some in groupby(places, group):
+        if together:
+            files = tuple(place.path for place in some)
+            yield Place(root, files[-1], files)
+        else:
+            yield from some
+
+
 class _Writer:
     """Gathers rows and writes them as parts, now and then and at the end."""
 
@@ -164,8 +206,9 @@ class _Writer:
             self.state,
             root=answered.place.root,
             path=answered.place.path,
-            files=self.state.files + 1,
-            failed=self.state.failed + any(isinstance(x, Failure) for x in answered.results),
+            files=self.state.files + max(1, len(answered.place.files)),
+            failed=self.state.failed
+            + len({x.path for x in answered.results if isinstance(x, Failure)}),
             rows=self.state.rows + len(answered.results),
         )
         late = time.monotonic() - self._since > self._seconds

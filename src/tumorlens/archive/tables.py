@@ -13,18 +13,17 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
-from tumorlens.archive.answer_table import table_head, table_row
+from tumorlens.archive.answer_table import table_head, table_row, volume_row
+from tumorlens.archive.lanes import Result
 from tumorlens.errors import OutputError
 from tumorlens.extras import require
-from tumorlens.prediction import Prediction
 from tumorlens.records import PARQUET_KEY
 from tumorlens.sources.failure import Failure
+from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = ["ENDINGS", "Format", "columns", "open_format", "parquet_schema"]
-
-Result: TypeAlias = Prediction | Failure
 
 _WRITING: Final = "writing Parquet"
 
@@ -54,6 +53,8 @@ class _Csv:
     def _row(self, result: Result) -> list[str]:
         if isinstance(result, Failure):
             return table_row(result.path, 0, str(result.error), self._classes)
+        if isinstance(result, VolumeAnswer):
+            return volume_row(result, self._classes)
         return table_row(result.path, result.slice, result, self._classes)
 
     def _lines(self, rows: Iterable[list[str]]) -> bytes:
@@ -134,22 +135,36 @@ def parquet_schema(classes: Sequence[str]) -> Any:
             ("model", text),
             ("error_type", text),
             ("error", text),
+            ("volume", text),
         ]
     )
 
 
 def columns(results: Sequence[Result], classes: Sequence[str]) -> dict[str, list[Any]]:
-    """Turn results into columns by name; what a row has nothing to say of is ``None``."""
+    """Turn results into columns by name; what a row has nothing to say of is ``None``.
+
+    The answer for a volume stands in the columns of an answer, and what is known of volumes alone
+    in a column of JSON.
+    """
     rows = [result.to_dict() for result in results]
+    volumes = [row.get("volume") for row in rows]
+    rows = [{**row.get("volume", {}), **row} for row in rows]
+    usable = [None if volume is None else volume["assessable"] > 0 for volume in volumes]
     failures = [row.get("error", {}) for row in rows]
     found: dict[str, list[Any]] = {
         "path": [_text(row["path"]) for row in rows],
         **{name: [row.get(name) for row in rows] for name in ("slice", "label", "confidence")},
         **{f"p_{x}": [row.get("probabilities", {}).get(x) for row in rows] for x in classes},
-        **{x: [row.get(x) for row in rows] for x in ("prediction_set", "assessable", "reason")},
+        "prediction_set": [row.get("prediction_set") for row in rows],
+        "assessable": [
+            row.get("assessable") if whole is None else whole
+            for row, whole in zip(rows, usable, strict=True)
+        ],
+        "reason": [row.get("reason") for row in rows],
         "model": [row.get("model") for row in rows],
         "error_type": [failure.get("type") for failure in failures],
         "error": [failure.get("message") for failure in failures],
+        "volume": [None if volume is None else json.dumps(volume) for volume in volumes],
     }
     return found
 

@@ -48,8 +48,8 @@ def percentiles_of_levels(
     """
     upto = np.cumsum(counts)
     below, above, share = _places(int(upto[-1]), shares)
-    at = (levels[np.searchsorted(upto, place, "right")] for place in (below, above))
-    return _between(*at, share)
+    low, high = (levels[np.searchsorted(upto, place, "right")] for place in (below, above))
+    return _between(low, high, share)
 
 
 def count_levels(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -70,4 +70,4 @@ def _places(size: int, shares: float | Sequence[float]) -> tuple[Any, Any, Any]:
 
 def _between(low: NDArray[Any], high: NDArray[Any], share: Any) -> NDArray[Any]:
     apart = high - low
-    return np.where(share >= 0.5, high - apart * (1 - share), low + apart * share)
+    return np.asarray(np.where(share >= 0.5, high - apart * (1 - share), low + apart * share))

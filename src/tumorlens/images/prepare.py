@@ -206,7 +206,7 @@ def _in_box(
     # One cell wider: tissue at the head's rim shares its cell with air.
     wide = widen(framed(head, beyond=False))
     y, x = np.clip(y + 1, 0, wide.shape[0] - 1), np.clip(x + 1, 0, wide.shape[1] - 1)
-    return wide.take(y, axis=0).take(x, axis=1)
+    return np.asarray(wide.take(y, axis=0).take(x, axis=1))
 
 
 def _white(pixels: NDArray[np.float32], head: NDArray[np.bool_]) -> float:

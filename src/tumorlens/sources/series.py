@@ -25,7 +25,7 @@ from tumorlens.images.read import load_file, open_slices
 from tumorlens.images.volume import Volume
 from tumorlens.sources.failure import Failure
 
-__all__ = ["Unit", "find_units", "in_planes", "read_volume"]
+__all__ = ["Unit", "find_units", "in_planes", "is_dicom", "read_volume"]
 
 Unit: TypeAlias = str | Volume | Failure
 """A file, a series, or a file that would have been part of one and cannot be read."""
@@ -55,7 +55,7 @@ def find_units(
     """
     found: dict[str, list[Unit]] | None = None
     for i, path in enumerate(files):
-        if found is None and _is_dicom(path):
+        if found is None and is_dicom(path):
             found = _gather(list(dict.fromkeys(files[i:])), note, limits)
         if found is None or path not in found:
             yield path
@@ -132,7 +132,8 @@ def in_planes(volume: Volume, plane: str | None) -> Iterator[Volume | Failure]:
             yield Failure(error.source, error)
 
 
-def _is_dicom(path: str) -> bool:
+def is_dicom(path: str) -> bool:
+    """Say whether a file begins as DICOM does; what cannot be read does not."""
     try:
         if not Path(path).is_file():  # no pipe is opened
             return False
@@ -149,7 +150,7 @@ def _gather(
     series: dict[str, list[Header]] = defaultdict(list)
     found: dict[str, list[Unit]] = {}
     for path in files:
-        if not _is_dicom(path):
+        if not is_dicom(path):
             continue
         try:
             header = read_header(load_file(path, limits), path, limits)

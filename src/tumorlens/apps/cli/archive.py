@@ -44,6 +44,11 @@ archive_options: Final = together(
         show_default=True,
         help="With --out: this machine, or a cluster; then FILE is a folder of Parquet files.",
     ),
+    click.option(
+        "--explain",
+        metavar="DIR",
+        help="With --out: put maps there too, a folder for each slice; not with --engine ray.",
+    ),
     click.option("--address", metavar="HOST:PORT", help="Of the Ray cluster; auto finds one here."),
 )
 
@@ -58,6 +63,7 @@ def predict_archive(
     batch: int | None = None,
     engine: str = "local",
     address: str | None = None,
+    explain: str | None = None,
 ) -> None:
     """Answer for an archive; standard output stays empty.
 
@@ -71,6 +77,8 @@ def predict_archive(
         Chosen here when ``None``.
     engine, address
         Which machines do it.
+    explain
+        A folder for maps, or ``None``.
     """
     from tumorlens.archive.cores import usable_cores
     from tumorlens.archive.run import PORTION, answer_archive
@@ -79,6 +87,8 @@ def predict_archive(
         raise click.UsageError("--out writes the one file: leave --json and --csv out")
     if engine == "local" and address is not None:
         raise click.UsageError("--address is of a cluster: add --engine ray")
+    if engine == "ray" and explain is not None:
+        raise click.UsageError("--explain does not go with --engine ray")
     classifier = load_model(model, threads=1)
     passed: list[str] = []
     if engine == "ray":
@@ -95,6 +105,7 @@ def predict_archive(
             out,
             lanes=threads or usable_cores(),
             batch_size=batch or PORTION,
+            explain=explain,
             passed=passed,
             watch=pace,
         )

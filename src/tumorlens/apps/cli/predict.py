@@ -54,11 +54,13 @@ def predict(
     same command goes on with it.
 
     The DICOM files of a series are one volume, in the order of their positions, and so is a
-    NIfTI or MGH file: after its slices comes the answer for all of it. With --out each file is
-    answered by itself.
+    NIfTI or MGH file: after its slices comes the answer for all of it. With --out the files of a
+    series must lie in one folder, and the folder be given.
     """
     if out is not None and plane is not None:
         raise click.UsageError("--plane does not go with --out")
+    if out is None and archive.get("explain") is not None:
+        raise click.UsageError("--explain goes with --out; `tumorlens explain` writes maps alone")
     if out is not None:
         predict_archive(paths, model, out, plain=not (as_json or csv), **archive)
         return

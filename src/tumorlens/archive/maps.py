@@ -1,0 +1,71 @@
+"""Maps beside a table: a record for each slice, at a place that its path decides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from tumorlens.explain.batch import folder_name
+from tumorlens.explain.explainer import Explainable, Question, explain_slices
+from tumorlens.files import replaced_folder
+from tumorlens.images.slice import Slice
+from tumorlens.prediction import Prediction
+
+__all__ = ["Maps"]
+
+
+@dataclass(frozen=True, slots=True)
+class Maps:
+    """Where the records go.
+
+    A record lies where its file lies below the path that was given, so that work that is gone on
+    with finds those of files it does again, and puts new ones in their place.
+
+    Parameters
+    ----------
+    folder
+        The folder for all of them.
+    roots
+        The paths that were given. With several, each has a folder of its own, by its number.
+    """
+
+    folder: Path
+    roots: tuple[str, ...]
+
+    def explain(
+        self, classifier: Explainable, pictures: Sequence[Slice], roots: Sequence[int]
+    ) -> list[Prediction]:
+        """Explain slices at the last layer, save their records, and give the answers.
+
+        Parameters
+        ----------
+        classifier
+            The model.
+        pictures
+            Slices of files.
+        roots
+            By which of the paths that were given each was found, from 0.
+        """
+        explained = explain_slices(classifier, pictures, Question())
+        answers = []
+        for explanation, root in zip(explained, roots, strict=True):
+            place = self.place(root, explanation.picture)
+            if place.exists():
+                with replaced_folder(place) as work:
+                    explanation.save(work)
+            else:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                explanation.save(place)
+            answers.append(explanation.prediction)
+        return answers
+
+    def place(self, root: int, picture: Slice) -> Path:
+        """Say where the record of a slice lies."""
+        path, given = picture.name, self.roots[root]
+        inside = os.path.relpath(path, given) if path != given else PurePath(path).name
+        parents = [folder_name(part + ".x") for part in PurePath(inside).parts[:-1] if part != ".."]
+        number = [f"{root + 1}"] if len(self.roots) > 1 else []
+        name = folder_name(PurePath(inside).name + ".x", f"-slice{picture.index}-gradcam")
+        return self.folder.joinpath(*number, *parents, name)
