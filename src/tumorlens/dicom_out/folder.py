@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from tumorlens import __version__
 from tumorlens.dicom_out.capture import build_capture
+from tumorlens.dicom_out.parametric_map import build_map, placed
 from tumorlens.dicom_out.structured_report import Answer, VolumeReport, build_report
 from tumorlens.dicom_out.study import Source, new_uid, open_source
 from tumorlens.errors import OutputError
 from tumorlens.explain.explanation import Explanation
+from tumorlens.explain.volume_explanation import VolumeExplanation
 from tumorlens.extras import require
 from tumorlens.files import new_folder, write_text
 from tumorlens.images.dicom import explained
@@ -28,7 +32,13 @@ from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = ["DicomFolder", "dicom_folder"]
 
-_NEEDED: Final = ("highdicom", "highdicom.sc", "highdicom.sr", "pydicom.sr.codedict")
+_NEEDED: Final = (
+    "highdicom",
+    "highdicom.pm",
+    "highdicom.sc",
+    "highdicom.sr",
+    "pydicom.sr.codedict",
+)
 
 
 @contextmanager
@@ -126,9 +136,16 @@ class DicomFolder:
         self._save(made, study.folder / f"overlay-{number:04}.dcm", picture.path)
 
     def add_volume(
-        self, volume: Volume, summary: VolumeAnswer, predictions: Sequence[Prediction]
+        self,
+        volume: Volume,
+        summary: VolumeAnswer,
+        predictions: Sequence[Prediction],
+        explanation: VolumeExplanation | None = None,
     ) -> None:
         """Remember the answers for all slices of a volume, in order, and that for the whole.
+
+        Its evidence is written as a parametric map, where its slices have files of their own
+        and a frame of reference.
 
         Parameters
         ----------
@@ -138,6 +155,8 @@ class DicomFolder:
             The answer for it.
         predictions
             Those for its slices.
+        explanation
+            Its evidence.
 
         Raises
         ------
@@ -147,14 +166,23 @@ class DicomFolder:
         if not _is_stored(volume.origin, volume.frames or None):
             return
         answers: list[Answer] = []
+        shown = frozenset(() if explanation is None else explanation.explained)
+        images: dict[int, Any] = {}
         for said in predictions:
             source = self._open(said.path or "")
             answers.append(Answer(said, source.evidence, source.frame(volume.frames[said.slice])))
+            if said.slice in shown and (image := placed(source)) is not None:
+                images[said.slice] = image
         study = self._study(source)
         for answer in answers:  # some have captures and are there, out of order
             study.answers.pop(answer.key, None)
             study.answers[answer.key] = answer
         study.volumes.append(VolumeReport(summary, answers))
+        if explanation is not None and images and len(images) == len(shown):
+            planes = np.stack([explanation.plane(i) for i in images])
+            made = build_map(explanation, planes, list(images.values()), source, self._card)
+            name = f"evidence-{len(study.volumes):04}.dcm"
+            self._save(made, study.folder / name, source.header.path or "")
 
     def miss(self) -> None:
         """Note that a file could not be read, so that the reports are not complete."""

@@ -56,6 +56,11 @@ class Lattice:
         self.largest = max(self.largest, float(plane.max()))
         self._packed[index] = zlib.compress(plane.tobytes(), 1)
 
+    def plane(self, index: int) -> NDArray[np.float32]:
+        """Unpack a slice: float32, rows and columns as the source has them."""
+        plane = np.frombuffer(zlib.decompress(self._packed[index]), dtype=np.float32)
+        return plane.reshape(len(self._rows), len(self._columns))
+
     def array(self) -> NDArray[np.float32]:
         """Unpack all voxels: float32, axes as the source has them, 0 where nothing was put."""
         return self._block(0, self.grid.shape[2])
@@ -75,9 +80,7 @@ class Lattice:
         part[self._axes.index(2)] = slice(start, stop)
         for place, index in enumerate(self._slices[part[0]]):
             if index in self._packed:
-                plane = np.frombuffer(zlib.decompress(self._packed[index]), dtype=np.float32)
-                plane = plane.reshape(len(self._rows), len(self._columns))
-                view[place] = plane[part[1], part[2]]
+                view[place] = self.plane(index)[part[1], part[2]]
         return block
 
 

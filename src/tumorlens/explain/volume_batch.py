@@ -24,7 +24,7 @@ from tumorlens.explain.explainer import Explainable, Question
 from tumorlens.explain.nifti_file import require_nifti
 from tumorlens.explain.scan import answer_volume, read_answers
 from tumorlens.explain.volume_evidence import ask_of, explain_counted, layer_of
-from tumorlens.explain.volume_explanation import volume_manifest
+from tumorlens.explain.volume_explanation import VolumeExplanation, volume_manifest
 from tumorlens.files import free_folder, replaced_folder
 from tumorlens.images.volume import Volume
 from tumorlens.prediction import Prediction
@@ -58,6 +58,8 @@ class SavedVolume:
         Where the evidence is; ``None`` when none was to be written, or no slice counted.
     kept
         True when the same record was there before, so that nothing was written.
+    explanation
+        Its evidence, where the task asks for it.
     """
 
     answer: VolumeAnswer
@@ -65,6 +67,7 @@ class SavedVolume:
     predictions: tuple[Prediction, ...]
     folder: Path | None = None
     kept: bool = False
+    explanation: VolumeExplanation | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +84,8 @@ class VolumeTask:
         Of which slices.
     out
         Folder for the evidence; ``None`` writes none.
+    give
+        Whether the evidence is given too.
     before, overwrite
         As `tumorlens.explain.batch.save_records` takes them.
     progress
@@ -93,6 +98,7 @@ class VolumeTask:
     save: Save
     slices: Wanted = "first"
     out: str | os.PathLike[str] | None = None
+    give: bool = False
     before: Records = ()
     overwrite: bool = False
     progress: Progress = silent
@@ -150,11 +156,8 @@ def _explain_volume(
     chosen = _choose(task, answer, [p.slice for p in predictions])
     yield from task.save([Chosen(volume, chosen)], asked or task.question)
     saved = SavedVolume(answer, volume, predictions)
-    if task.out is not None and asked is not None:
-        try:
-            saved = _save_evidence(classifier, saved, replace(task, question=asked), task.out)
-        except MissingExtraError as error:
-            task.note(f"{volume_name(volume)}: {error}")
+    if asked is not None and (task.out is not None or task.give):
+        saved = _with_evidence(classifier, saved, replace(task, question=asked))
     yield saved
 
 
@@ -171,18 +174,20 @@ def _choose(task: VolumeTask, answer: VolumeAnswer, readable: Sequence[int]) -> 
     return [i for i in readable if i in task.slices]
 
 
-def _save_evidence(
-    classifier: Explainable, saved: SavedVolume, task: VolumeTask, out: str | os.PathLike[str]
-) -> SavedVolume:
+def _with_evidence(classifier: Explainable, saved: SavedVolume, task: VolumeTask) -> SavedVolume:
     """Explain a volume and save its evidence, unless it is there already."""
-    answer, question = saved.answer, task.question
+    answer, question, out = saved.answer, task.question, task.out
     layer = layer_of(question, classifier)
     new = volume_manifest(answer, question.method, layer, question.target, question.versus)
-    old = find_same(new, task.before, answer=not task.overwrite)
-    if old is not None and not task.overwrite:
-        return replace(saved, folder=old, kept=True)
-    require_nifti()  # before the work
-    made = explain_counted(classifier, saved.volume, answer, question, progress=task.progress)
+    old = None if out is None else find_same(new, task.before, answer=not task.overwrite)
+    kept = old is not None and not task.overwrite
+    if out is not None and not kept and not _can_write(saved.volume, task):
+        out = None
+    if task.give or (out is not None and not kept):
+        made = explain_counted(classifier, saved.volume, answer, question, progress=task.progress)
+        saved = replace(saved, explanation=made if task.give else None)
+    if out is None or kept:
+        return replace(saved, folder=old, kept=kept)
     if old is not None:
         with replaced_folder(old) as folder:
             made.save(folder)
@@ -191,3 +196,13 @@ def _save_evidence(
     with free_folder(out, folder_name(volume_name(saved.volume), suffix)) as folder:
         made.save(folder)
     return replace(saved, folder=folder)
+
+
+def _can_write(volume: Volume, task: VolumeTask) -> bool:
+    """Say whether NIfTI can be written, before the work; else note what is missing."""
+    try:
+        require_nifti()
+    except MissingExtraError as error:
+        task.note(f"{volume_name(volume)}: {error}")
+        return False
+    return True

@@ -65,6 +65,10 @@ class VolumeExplanation:
         """
         return self._lattice.array()
 
+    def plane(self, index: int) -> NDArray[np.float32]:
+        """Give the evidence of one of the slices of `explained`, in the source's own pixels."""
+        return self._lattice.plane(index)
+
     def manifest(self) -> dict[str, Any]:
         """Describe it as its record does."""
         return {

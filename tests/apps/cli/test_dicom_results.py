@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tumorlens
 from tumorlens.data.folder import CLASSES
 
 pydicom: Any = pytest.importorskip("pydicom")
@@ -103,6 +104,31 @@ def test_a_series_is_reported_whole_and_pictured_where_to_look_first(
     shown = [pydicom.dcmread(p).SourceImageSequence[0].ReferencedSOPInstanceUID for p in captures]
     assert shown == [uids[i] for i in sorted(answer["volume"]["look_first"])]
     assert len(shown) == 5
+
+
+def test_the_evidence_of_a_series_lies_over_it(run: Run, bundle: Path, tmp_path: Path) -> None:
+    values = np.stack([HEAD - 3 * i for i in range(6)]).astype(np.int16) * 4
+    values[5] = 0
+    files = write_series(tmp_path / "six", values, FrameOfReferenceUID="1.2.77")
+    out, options = tmp_path / "out", ("--target", "glioma", "--model", bundle)
+    assert run("explain", tmp_path / "six", "--dicom-out", out, *options)[0] == 0
+    made = pydicom.dcmread(out / "study-1" / "evidence-0001.dcm")
+    source = pydicom.dcmread(files[0])
+    assert made.SOPClassUID.name == "Parametric Map Storage"
+    assert (made.StudyInstanceUID, made.FrameOfReferenceUID) == ("1.2.3", "1.2.77")
+    assert made.PatientName == source.PatientName
+    assert "Research use only" in made.SeriesDescription
+    why = tumorlens.load(bundle).explain_volume(tmp_path / "six", target="glioma")
+    assert made.NumberOfFrames == len(why.explained) == 5  # the blank one has none
+    frames = zip(made.PerFrameFunctionalGroupsSequence, made.pixel_array, strict=True)
+    for frame, pixels in frames:
+        x, y, z = map(float, frame.PlanePositionSequence[0].ImagePositionPatient)
+        assert (x, y) == (-60.0, -60.0)
+        np.testing.assert_allclose(pixels, why.map[:, :, round(z / 3)].T, rtol=1e-4, atol=1e-6)
+    # Without a frame of reference nothing can lie over anything.
+    write_series(tmp_path / "lost", values, series="1.2.5")
+    assert run("explain", tmp_path / "lost", "--dicom-out", tmp_path / "o", *options)[0] == 0
+    assert not list((tmp_path / "o").rglob("evidence-*"))
 
 
 def test_slices_that_are_cut_another_way_are_in_no_object(

@@ -65,7 +65,8 @@ def _each(results: Iterator[Result], folder: DicomFolder) -> Iterator[Result]:
             folder.miss()
         elif isinstance(result, SavedVolume):
             try:
-                folder.add_volume(result.volume, result.answer, result.predictions)
+                said = result.volume, result.answer, result.predictions
+                folder.add_volume(*said, result.explanation)
             except UnreadableImageError as error:
                 folder.miss()
                 yield Failure(error.source, error)

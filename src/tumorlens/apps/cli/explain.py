@@ -101,7 +101,9 @@ def explain(
     question = Question(method, layer, _class_of(target, classes), _class_of(versus, classes))
     _check_question(classifier, question, layers)
     options = {"before": before, "overwrite": overwrite}
-    task = _task(classifier, question, layers, out, slices=slices, **options)
+    task = _task(
+        classifier, question, layers, out, slices=slices, give=dicom_out is not None, **options
+    )
     results = explain_units(classifier, units_of(files, plane), task)
     with ExitStack() as stack:
         if dicom_out is not None:
@@ -119,6 +121,7 @@ def _task(
     out: str | None,
     *,
     slices: Wanted,
+    give: bool,
     **options: Any,
 ) -> Any:
     """Say what is to be made of slices and volumes."""
@@ -135,7 +138,14 @@ def _task(
 
     evidence = out if layers is None else None
     return VolumeTask(
-        question, save, slices, evidence, progress=meter, note=lambda x: tell_notes([x]), **options
+        question,
+        save,
+        slices,
+        evidence,
+        give,
+        progress=meter,
+        note=lambda x: tell_notes([x]),
+        **options,
     )
 
 
