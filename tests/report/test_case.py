@@ -173,3 +173,19 @@ def test_a_font_of_the_system_is_taken_for_what_ours_lacks(fonts: list[str]) -> 
     names = case_fonts.Fonts()
     assert re.fullmatch(rf'<font name="system-\w+">{char}</font>.png', names.marked(f"{char}.png"))
     assert names.notes() == []
+
+
+def test_no_name_is_wider_than_the_paper(
+    model: Classifier, tmp_path: Path, fonts: list[str]
+) -> None:
+    if shutil.which("pdftotext") is None:
+        pytest.skip("where words stand is read by pdftotext: apt install poppler-utils")
+    fonts.append(str(Path(mpl.get_data_path(), "fonts", "ttf", "STIXGeneralItalic.ttf")))
+    for name in ("A" * 200, "A𝘈" * 40):
+        Image.fromarray(spotted()).save(tmp_path / f"{name}.png")
+    path = tmp_path / "report.pdf"
+    write_case(list(find_files([str(tmp_path)])), path, classifier=model)
+    ran = subprocess.run(["pdftotext", "-bbox", path, "-"], capture_output=True, check=True)
+    ends = [float(x) for x in re.findall(r'<word [^>]*xMax="([\d.]+)"', ran.stdout.decode())]
+    assert ends
+    assert max(ends) < 595.3 - 40

@@ -100,9 +100,14 @@ class _Pdf:
 
     # Texts
 
-    def _text(self, text: str, style: Any, *, before: str = "") -> Any:
+    def _text(self, text: str, style: Any, link: str | None = None) -> Any:
         """Set a text; nothing in it is markup, whoever wrote it."""
-        return self._flow.Paragraph(before + self._fonts.marked(text), style)
+        marked = self._fonts.marked(text)
+        if "<font" in marked:  # a word in several fonts is broken at no other place than anywhere
+            style = style.clone(f"{style.name}-any", wordWrap="CJK")
+        if link is not None:
+            marked = f'<a href="#{link}" color="{_BLUE}">{marked}</a>'
+        return self._flow.Paragraph(marked, style)
 
     def _title(self, text: str) -> Any:
         return self._text(text, _style("h2", 13, bold=True, spaceBefore=14, spaceAfter=4))
@@ -160,9 +165,7 @@ class _Pdf:
         cell, head = _style("cell", 8.5), _style("cell-head", 7.5, colour=FAINT)
         table = [[self._text(text, head) for text in ("file", "answer", "probability")]]
         for number, name, answer, sure in rows:
-            link = self._flow.Paragraph(
-                f'<a href="#entry-{number}" color="{_BLUE}">{self._fonts.marked(name)}</a>', cell
-            )
+            link = self._text(name, cell, f"entry-{number}")
             said = self._text(answer, cell if sure else _style("cell-bold", 8.5, bold=True))
             table.append([link, said, self._text(sure, cell)])
         look = [
@@ -181,9 +184,9 @@ class _Pdf:
             width="100%", thickness=0.8, color=_LINE, spaceBefore=10, spaceAfter=6
         )
         name = _style("name", 11, bold=True)
-        before = f'<a name="entry-{number}"/>'
+        anchor = _lab("platypus.flowables").AnchorFlowable(f"entry-{number}")
         kind = self._text(entry.kind, _style("kind", 7.5, colour=FAINT, spaceAfter=5))
-        head = [rule, self._text(entry.name, name, before=before), kind]
+        head = [rule, anchor, self._text(entry.name, name), kind]
         if entry.reason:
             head.append(self._banner("Not assessable: no class is named.", [entry.reason], _ORANGE))
         together = self._flow.KeepTogether

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from web_server import Server, form, png, running, wait_for
 
 from dicoms import SECRETS, write_series
 from tumorlens.apps.cli.web import web
+from tumorlens.apps.web import reports
 from tumorlens.apps.web.limits import WebLimits
 from tumorlens.classifier import Classifier
 from tumorlens.data.phantom import draw_phantom
@@ -280,3 +282,24 @@ def test_the_command_refuses_what_is_unsafe(arguments: list[str], says: str) -> 
 def test_limits_are_numbers_from_one() -> None:
     with pytest.raises(ValueError, match="`files` must be at least 1"):
         WebLimits(files=0)
+
+
+def test_a_report_that_nobody_waits_for_is_given_up(
+    shipped: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def endless(*_: object, progress: Callable[[str, int, int], None], **__: object) -> None:
+        try:
+            while True:
+                progress("looked at", 1, 0)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(reports, "make_case", endless)
+    with running(shipped, WebLimits(answer_seconds=1)) as server:
+        got = server.send(REPORT, png())
+        assert (got.status, got.headers["retry-after"]) == (503, "30")
+        assert ended.wait(10)
+        assert server.send(PREDICT, png()).status == 200
