@@ -129,7 +129,7 @@ def test_the_right_button_and_sliders_change_the_greys(
     plain = view.shown.drawn.plain[0]
     x, y = middle(picture)
     hands.drag((x, y), (x + 60, y - 40), button=3)
-    pump(window.root, lambda: view.look.greys and view.shown.drawn.look == view.look)
+    pump(window.root, lambda: view.look.greys and window.picture.shown.drawn.look == view.look)
     assert view.greys[1] - view.greys[0] > high - low  # wider
     assert sum(view.greys) < low + high  # and brighter
     assert view.shown.drawn.plain[0].tobytes() != plain.tobytes()
@@ -189,7 +189,7 @@ def test_two_methods_stand_side_by_side(window: Window) -> None:
     assert window.model.view.shown.second.explanation.picture.index == window.model.row.index
     window.do(window.change_contrast, -0.2, 0)
     look = window.model.view.look
-    pump(window.root, lambda: window.model.view.shown.second.drawn.look == look)
+    pump(window.root, lambda: window.picture.shown.second.drawn.look == look)
     choose(box, box["values"][0])
     pump(window.root, lambda: captions(window)[0] == "Original")
     window.toggle_beside()

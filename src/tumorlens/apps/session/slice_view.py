@@ -195,15 +195,15 @@ class SliceView:
     def redraw(self, result: Redrawn) -> None:
         """Show a slice in another look, if it still stands there."""
         self._drawing = False
-        shown = self.shown
-        if shown is not None and shown.picture is result.picture:
-            if shown.explanation is result.explanation:
-                self.shown = replace(shown, drawn=result.drawn)
-            if shown.second is not None and result.second is not None:
-                if shown.second.explanation is result.second.explanation:
-                    self.shown = replace(self.shown or shown, second=result.second)
-                self._changed("shown")
-            self._catch_up()
+        shown, second = self.shown, result.second
+        same = shown is not None and shown.picture is result.picture
+        if shown is not None and same and shown.explanation is result.explanation:
+            asked = shown.second.explanation if shown.second else None
+            if second is None or second.explanation is not asked:
+                second = shown.second  # which came, or went, meanwhile
+            self.shown = replace(shown, drawn=result.drawn, second=second)
+            self._changed("shown")
+        self._catch_up()
 
     def follow(self, result: Computing) -> None:
         """Say how far the explanation is."""
@@ -251,7 +251,10 @@ class SliceView:
     def _catch_up(self) -> None:
         """Draw what is shown as it is wanted now; what is being drawn is not stopped for it."""
         shown = self.shown
-        if shown is not None and shown.drawn.look != self.look and not self._drawing:
+        if shown is None or self._drawing:
+            return
+        drawn = (shown.drawn, *([shown.second.drawn] if shown.second else []))
+        if any(one.look != self.look for one in drawn):
             self._drawing = True
             self._seeing.do(partial(jobs.redraw, shown, self.look))
 
