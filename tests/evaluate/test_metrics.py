@@ -16,16 +16,11 @@ from sklearn import metrics as sklearn_metrics
 
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import MissingExtraError
-from tumorlens.evaluate.metrics import (
-    Part,
-    break_down,
-    describe_acceptance,
-    describe_sets,
-    reliability,
-    summarise,
-    wilson_interval,
-)
+from tumorlens.evaluate.intervals import wilson_interval
+from tumorlens.evaluate.metrics import reliability, summarise
+from tumorlens.evaluate.parts import Part, break_down
 from tumorlens.evaluate.resample import figures_by_weight, resample
+from tumorlens.evaluate.sets import describe_acceptance, describe_sets
 
 THREE = ("glioma", "notumor", "pituitary")
 TRUTH = np.array([0, 0, 1, 1, 2, 2])

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from figure_texts import overlaps, texts
 from tumorlens.data.folder import CLASSES
 from tumorlens.evaluate.evaluation import Evaluation
-from tumorlens.evaluate.metrics import Part, reliability, summarise
+from tumorlens.evaluate.metrics import reliability, summarise
+from tumorlens.evaluate.parts import Part
 from tumorlens.report.evaluation_figures import (
     draw_confusion,
     draw_parts,

@@ -31,9 +31,10 @@ from tumorlens.evaluate.cases import LabelledSet, find_cases
 from tumorlens.evaluate.keeper import Keeper
 from tumorlens.evaluate.leak import Leak, judge_leak
 from tumorlens.evaluate.looks import LOOKS
-from tumorlens.evaluate.metrics import describe_sets, reliability, require_metrics
+from tumorlens.evaluate.metrics import reliability, require_metrics
 from tumorlens.evaluate.others import find_excluded, fit_others
 from tumorlens.evaluate.run import Answers, run_model
+from tumorlens.evaluate.sets import describe_sets
 from tumorlens.extras import require
 from tumorlens.files import new_folder
 from tumorlens.models.bundle import Bundle, read_listed

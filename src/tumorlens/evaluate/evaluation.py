@@ -10,18 +10,12 @@ from typing import Any, Final, Self
 
 from tumorlens.classifier import Classifier, load
 from tumorlens.evaluate.cases import LabelledSet, find_cases
+from tumorlens.evaluate.intervals import wilson_interval
 from tumorlens.evaluate.leak import Leak, judge_leak
-from tumorlens.evaluate.metrics import (
-    Part,
-    Summary,
-    break_down,
-    describe_acceptance,
-    describe_sets,
-    require_metrics,
-    summarise,
-    wilson_interval,
-)
+from tumorlens.evaluate.metrics import Summary, require_metrics, summarise
+from tumorlens.evaluate.parts import Part, break_down
 from tumorlens.evaluate.run import Answers, run_model
+from tumorlens.evaluate.sets import describe_acceptance, describe_sets
 from tumorlens.models.card import Card
 from tumorlens.progress import Progress, silent
 from tumorlens.versions import versions_of

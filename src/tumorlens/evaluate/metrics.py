@@ -6,40 +6,25 @@ in bulk by `tumorlens.evaluate.resample`, which the tests hold to the same numbe
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tumorlens.evaluate.resample import BINS, NO_TUMOUR, confidence_bins, resample, resample_ratios
+from tumorlens.evaluate.intervals import (
+    LEVEL,
+    Interval,
+    number_units,
+    percentiles,
+    wilson_interval,
+)
+from tumorlens.evaluate.resample import BINS, NO_TUMOUR, confidence_bins, resample
 from tumorlens.extras import require
 from tumorlens.progress import Progress, silent
-from tumorlens.trust.weighting import own_groups
 
-__all__ = [
-    "LEVEL",
-    "Bins",
-    "Part",
-    "Summary",
-    "break_down",
-    "describe_acceptance",
-    "describe_sets",
-    "reliability",
-    "require_metrics",
-    "summarise",
-    "wilson_interval",
-]
-
-LEVEL: Final = 0.95
-"""What every interval is meant to hold."""
-
-_SHARE_DEFINED: Final = 0.9  # of the resamples, for an interval to be given
-
-Interval = tuple[float, float]
-_Share = tuple[float | None, Interval | None]
+__all__ = ["Bins", "Summary", "reliability", "require_metrics", "summarise"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,29 +108,6 @@ class Summary:
             "bootstrap": {"level": LEVEL, "resamples": self.resamples, "units": self.units},
             "undefined": dict(self.undefined),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Some of the pictures, such as those of one source.
-
-    Parameters
-    ----------
-    n, right
-        Pictures, and how many of them were answered rightly.
-    tumours, missed
-        Pictures with a tumour, and how many of them were called ``notumor``.
-    """
-
-    n: int
-    right: int
-    tumours: int
-    missed: int
-
-    @property
-    def accuracy(self) -> float:
-        """Share that was answered rightly."""
-        return self.right / self.n
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,7 +194,7 @@ def summarise(
     )
     undefined = _reasons(matrix, names)
     figures = _figures(truth, rows, names, matrix, undefined)
-    units = _units(groups, truth.size)
+    units = number_units(groups, truth.size)
     intervals: dict[str, Interval | None] = {}
     if bootstrap:
         drawn = resample(
@@ -271,123 +233,6 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike) -> Bins:
     return Bins(counts.astype(np.int64), right, mean)
 
 
-def wilson_interval(count: int, n: int) -> Interval | None:
-    """Give Wilson's 95 % interval of a proportion, or ``None`` of none."""
-    if not n:
-        return None
-    _, stats = require_metrics()
-    interval = stats.binomtest(count, n).proportion_ci(LEVEL, method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-def break_down(
-    labels: ArrayLike, predicted: ArrayLike, keys: Sequence[str], *, classes: Sequence[str]
-) -> dict[str, Part]:
-    """Count right and wrong answers by source, group or whatever else.
-
-    Parameters
-    ----------
-    labels, predicted
-        Positions in `classes`, ``(n,)``.
-    keys
-        What each picture belongs to.
-    classes
-        Their names.
-
-    Returns
-    -------
-    dict
-        Sorted by key.
-    """
-    truth, answers = np.asarray(labels), np.asarray(predicted)
-    none = classes.index(NO_TUMOUR) if NO_TUMOUR in classes else -1
-    tumour = (truth != none) & (none >= 0)
-    tallies = [
-        Counter(key for key, counts in zip(keys, mask, strict=True) if counts)
-        for mask in (
-            np.ones(truth.size, dtype=bool),
-            truth == answers,
-            tumour,
-            tumour & (answers == none),
-        )
-    ]
-    return {key: Part(*(tally[key] for tally in tallies)) for key in sorted(tallies[0])}
-
-
-def describe_sets(
-    labels: ArrayLike,
-    sets: NDArray[np.bool_],
-    predicted: ArrayLike,
-    *,
-    classes: Sequence[str],
-    groups: Sequence[str] | None = None,
-    bootstrap: int = 0,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Say how large prediction sets are, how often they hold the truth, and who is hedged.
-
-    Parameters
-    ----------
-    labels, predicted
-        Positions in `classes`, ``(n,)``: what is true, and what was answered.
-    sets
-        ``(n, classes)``: which classes are in the set of each picture.
-    classes
-        Their names.
-    groups, bootstrap, seed
-        See `summarise`.
-
-    Returns
-    -------
-    dict
-        Of all pictures ``mean_size``, ``coverage`` and ``one_class``: the share of the right
-        answers whose set holds nothing else. A mean size hides that one class is always
-        hedged. ``per_class`` the same by true class; ``None`` where there is nothing to
-        share. With `bootstrap` also the 95 % ``intervals`` of each.
-    """
-    truth = np.asarray(labels)
-    sizes, hits = sets.sum(axis=1), sets[np.arange(truth.size), truth]
-    right = truth == np.asarray(predicted)
-    members = np.stack([np.ones(truth.size), *(truth == c for c in range(len(classes)))], axis=1)
-    counted = {"mean_size": sizes, "coverage": hits, "one_class": right & (sizes == 1)}
-    above = np.concatenate([members * values[:, None] for values in counted.values()], axis=1)
-    below = np.concatenate([members, members, members * right[:, None]], axis=1)
-    shares = _shares(above, below, groups, bootstrap, seed)
-    rows: list[dict[str, Any]] = []
-    for i in range(len(classes) + 1):
-        each = dict(zip(counted, shares[i :: len(classes) + 1], strict=True))
-        rows.append({name: found[0] for name, found in each.items()})
-        if bootstrap:
-            rows[-1]["intervals"] = {name: found[1] for name, found in each.items()}
-    return {**rows[0], "per_class": dict(zip(classes, rows[1:], strict=True))}
-
-
-def describe_acceptance(
-    assessable: NDArray[np.bool_],
-    *,
-    groups: Sequence[str] | None = None,
-    bootstrap: int = 0,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Say which share of the pictures the model calls assessable.
-
-    Parameters
-    ----------
-    assessable
-        ``(n,)``.
-    groups, bootstrap, seed
-        See `summarise`.
-
-    Returns
-    -------
-    dict
-        ``n``, ``share``, and ``interval``: 95 %, ``None`` without `bootstrap`.
-    """
-    above = assessable[:, None].astype(np.float64)
-    share, interval = _shares(above, np.ones_like(above), groups, bootstrap, seed)[0]
-    return {"n": int(assessable.sum()), "share": share, "interval": interval}
-
-
 def _checked(
     labels: ArrayLike, probabilities: ArrayLike, kinds: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -407,13 +252,6 @@ def _checked(
     if not np.isfinite(rows).all() or rows.min() < 0 or np.abs(sums - 1).max() > 1e-3:
         raise ValueError("each row of `probabilities` must be from 0 to 1 and add up to 1")
     return truth.astype(np.int64), rows / sums[:, None]
-
-
-def _units(groups: Sequence[str] | None, n: int) -> NDArray[np.int64]:
-    """Give the groups numbers from 0; each picture without one is its own."""
-    numbers: dict[str, int] = {}
-    named = own_groups([""] * n if groups is None else groups)
-    return np.array([numbers.setdefault(name, len(numbers)) for name in named], dtype=np.int64)
 
 
 def _figures(
@@ -514,45 +352,18 @@ def _intervals(
     """Take the percentiles of the resamples, where they say anything."""
     found: dict[str, Interval | None] = {}
     reasons = {}
-    ends = (50 * (1 - LEVEL), 50 * (1 + LEVEL))
-    for name, value in figures.items():
-        if name not in drawn:
-            continue
-        good = drawn[name][~np.isnan(drawn[name])]
-        share = good.size / drawn[name].size
+    for name in (name for name in figures if name in drawn):
+        interval, share = percentiles(drawn[name])
         found[name] = None
-        if value is None:
+        if figures[name] is None:
             continue  # whose reason is given
         if units < 2:
             reasons[f"intervals.{name}"] = "all pictures are of one group"
-        elif share < _SHARE_DEFINED:
+        elif interval is None:
             reasons[f"intervals.{name}"] = f"defined in only {share:.0%} of the resamples"
         else:
-            low, high = np.percentile(good, ends)
-            found[name] = (float(low), float(high))
+            found[name] = interval
     return found, reasons
-
-
-def _shares(
-    above: NDArray[np.float64],
-    below: NDArray[np.float64],
-    groups: Sequence[str] | None,
-    bootstrap: int,
-    seed: int,
-) -> list[_Share]:
-    """Divide sums over pictures, each with its interval over resampled groups."""
-    units = _units(groups, len(above))
-    drawn = resample_ratios(above, below, units, resamples=bootstrap, seed=seed)
-    ends = (50 * (1 - LEVEL), 50 * (1 + LEVEL))
-    found: list[_Share] = []
-    for column, (upper, lower) in enumerate(zip(above.sum(axis=0), below.sum(axis=0), strict=True)):
-        good = drawn[:, column][~np.isnan(drawn[:, column])]
-        interval = None
-        if bootstrap and units.max() > 0 and good.size >= _SHARE_DEFINED * bootstrap:
-            low, high = np.percentile(good, ends)
-            interval = (float(low), float(high))
-        found.append((float(upper / lower) if lower else None, interval))
-    return found
 
 
 def _nested(flat: dict[str, Any]) -> dict[str, Any]:

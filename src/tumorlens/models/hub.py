@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import Any, Final, Self
 from tumorlens import __version__
 from tumorlens.errors import ModelError, UnsafeModelError
 from tumorlens.extras import require
+from tumorlens.files import hash_file
 from tumorlens.models.bundle import CARD_LIMIT, LARGEST_FILE, ONNX_NAME, Place, read_card
 from tumorlens.models.card import CARD_NAME, Card
 from tumorlens.progress import Progress, silent
@@ -243,7 +243,7 @@ def _get(
     # The client calls a file cached that another commit has too, and is not here yet.
     here = found.is_cached and path.is_file()
     if here and not again:
-        if sha256 in (None, _hash(path)):
+        if sha256 in (None, hash_file(path)):
             return path
         if offline:
             raise ModelError(
@@ -257,14 +257,9 @@ def _get(
     return path
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _compare(path: Path, wanted: str, name: str) -> None:
     """Compare what came with the card; what is wrong is not kept."""
-    if (found := _hash(path)) != wanted:
+    if (found := hash_file(path)) != wanted:
         path.resolve().unlink()  # the blob; the name in the snapshot points to it
         path.unlink(missing_ok=True)
         raise ModelError(

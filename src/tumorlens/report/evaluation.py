@@ -13,7 +13,9 @@ import numpy as np
 
 from tumorlens.data.folder import class_name
 from tumorlens.evaluate.evaluation import Evaluation
-from tumorlens.evaluate.metrics import Part, reliability, wilson_interval
+from tumorlens.evaluate.intervals import wilson_interval
+from tumorlens.evaluate.metrics import reliability
+from tumorlens.evaluate.parts import Part
 from tumorlens.evaluate.resample import NO_TUMOUR
 from tumorlens.files import write_text
 from tumorlens.progress import Progress, silent

@@ -14,13 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.data.folder import class_name
-from tumorlens.evaluate.metrics import (
-    Bins,
-    Part,
-    Summary,
-    require_metrics,
-    wilson_interval,
-)
+from tumorlens.evaluate.intervals import wilson_interval
+from tumorlens.evaluate.metrics import Bins, Summary, require_metrics
+from tumorlens.evaluate.parts import Part
 from tumorlens.evaluate.resample import BINS
 from tumorlens.report.style import (
     COLOURS,
