@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,10 @@ def test_the_evidence_of_a_series_lies_over_it(run: Run, bundle: Path, tmp_path:
         x, y, z = map(float, frame.PlanePositionSequence[0].ImagePositionPatient)
         assert (x, y) == (-60.0, -60.0)
         np.testing.assert_allclose(pixels, why.map[:, :, round(z / 3)].T, rtol=1e-4, atol=1e-6)
+    tool = shutil.which("dciodvfy")
+    for path in (out / "study-1").iterdir() if tool else ():
+        done = subprocess.run([tool, "-new", path], capture_output=True, text=True, check=False)
+        assert not [line for line in done.stderr.splitlines() if line.startswith("Error")]
     # Without a frame of reference nothing can lie over anything.
     write_series(tmp_path / "lost", values, series="1.2.5")
     assert run("explain", tmp_path / "lost", "--dicom-out", tmp_path / "o", *options)[0] == 0
