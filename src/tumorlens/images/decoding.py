@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import sys
 import threading
@@ -16,7 +17,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from tumorlens.errors import UnreadableImageError
 from tumorlens.forks import renew_in_child
 
-__all__ = ["FAILURES", "decoding", "quiet"]
+__all__ = ["FAILURES", "decoding", "quiet", "unlogged"]
 
 # Pillow promises OSError for a damaged file and does not keep the promise, nor does
 # tifffile its own error: they index, unpack, look up and assert their way through what the
@@ -139,3 +140,25 @@ def quiet() -> Iterator[None]:
     else:
         with _mute:
             yield
+
+
+@contextmanager
+def unlogged(name: str) -> Iterator[None]:
+    """Keep out of a library's log what it says in this thread: it quotes values of the file.
+
+    Parameters
+    ----------
+    name
+        Of the logger itself; what loggers below it say goes through.
+    """
+    ours = threading.get_ident()
+    logger = logging.getLogger(name)
+
+    def of_others(record: logging.LogRecord) -> bool:
+        return record.thread != ours
+
+    logger.addFilter(of_others)
+    try:
+        yield
+    finally:
+        logger.removeFilter(of_others)

@@ -8,10 +8,6 @@ no name can come out again. Values are what the modality rescale makes of the st
 from __future__ import annotations
 
 import copy
-import io
-import logging
-import struct
-import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +19,8 @@ from numpy.typing import NDArray
 
 from tumorlens.errors import UnreadableImageError
 from tumorlens.extras import require
-from tumorlens.images.decoding import FAILURES, quiet
+from tumorlens.images.decoding import FAILURES, quiet, unlogged
+from tumorlens.images.dicom_elements import Counted, Elements, Values, check_tables
 from tumorlens.images.limits import Limits
 
 __all__ = ["Frame", "Header", "explained", "read_dataset", "read_frame", "read_header"]
@@ -33,8 +30,6 @@ _LUMA: Final = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _EXTENDED: Final = "1.2.840.10008.1.2.4.51"
 _DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
 _BARE: Final = frozenset(f"1.2.840.10008.1.2{rest}" for rest in ("", ".1", ".1.99", ".2"))
-_UNITS: Final = {"US": "H", "UL": "I", "SS": "h", "SL": "i", "FL": "f", "FD": "d"}
-_MOST_TEXT: Final = 1024
 
 # What is looked at, and nothing else.
 _WANTED: Final = (
@@ -141,8 +136,9 @@ def read_header(data: Any, path: str | None, limits: Limits) -> Header:
     """
     source = "<bytes>" if path is None else path
     with explained(source, "a DICOM file that is damaged"):
-        dataset = _parse(data, source, limits, pixels=False)
-        header = _header(_Elements(dataset), path, source, limits)
+        counted = Elements(source, limits)
+        dataset = _parse(data, source, limits, counted, pixels=False)
+        header = _header(Values(dataset, counted), path, source, limits)
         return replace(header, compressed=dataset.file_meta.TransferSyntaxUID not in _BARE)
 
 
@@ -179,7 +175,8 @@ def read_frame(data: Any, header: Header, index: int, limits: Limits) -> NDArray
         if (answer := ask_apart(data, source, limits, what, keep=keep, **more)) is not None:
             return answer[1][0]
     with explained(source, "a DICOM picture that cannot be decoded"):
-        dataset = _parse(data, source, limits, pixels=True)
+        dataset = _parse(data, source, limits, Elements(source, limits), pixels=True)
+        check_tables(dataset)
         grey = _grey(dataset, _stored(dataset, index), header.frames[index])
     if grey.shape != (header.rows, header.columns):
         found = f"a DICOM picture of {grey.shape} where its header has {header.rows} rows"
@@ -213,7 +210,7 @@ def read_dataset(data: bytes, path: str | None, limits: Limits, *, pixels: bool)
     """
     source = "<bytes>" if path is None else path
     with explained(source, "a DICOM file that is damaged"):
-        return _parse(data, source, limits, pixels=pixels, tags=None)
+        return _parse(data, source, limits, Elements(source, limits), pixels=pixels, tags=None)
 
 
 def _stored(dataset: Any, index: int) -> NDArray[Any]:
@@ -259,6 +256,7 @@ def _parse(
     data: Any,
     source: str,
     limits: Limits,
+    counted: Elements,
     *,
     pixels: bool,
     tags: tuple[str, ...] | None = _WANTED,
@@ -267,7 +265,7 @@ def _parse(
     pydicom = require("pydicom", "reading DICOM", "dicom")
     if not isinstance(data, bytes):
         return _with_syntax(data)
-    stream = io.BytesIO(_inflated(data, source, limits))
+    stream = Counted(_inflated(data, source, limits), counted)
     wanted = None if pixels or tags is None else list(tags)
     dataset = pydicom.dcmread(
         stream, force=True, stop_before_pixels=not pixels, specific_tags=wanted
@@ -306,7 +304,7 @@ def _inflated(data: bytes, source: str, limits: Limits) -> bytes:
     return data[:end].replace(_DEFLATED, plain) + content
 
 
-def _header(found: _Elements, path: str | None, source: str, limits: Limits) -> Header:
+def _header(found: Values, path: str | None, source: str, limits: Limits) -> Header:
     if "DirectoryRecordSequence" in found:
         hint = "give the folder that holds the series; what it lists is found by content"
         raise UnreadableImageError(source, "a DICOMDIR, which is not followed", hint)
@@ -334,7 +332,7 @@ def _header(found: _Elements, path: str | None, source: str, limits: Limits) -> 
     )
 
 
-def _frames(found: _Elements, count: int) -> tuple[Frame, ...]:
+def _frames(found: Values, count: int) -> tuple[Frame, ...]:
     """Describe each frame, by its functional groups where there are any (PS3.3 C.7.6.16)."""
     shared = found.item("SharedFunctionalGroupsSequence")
     own = found.items("PerFrameFunctionalGroupsSequence")
@@ -347,7 +345,7 @@ def _frames(found: _Elements, count: int) -> tuple[Frame, ...]:
     return tuple(frames)
 
 
-def _frame(places: list[_Elements]) -> Frame:
+def _frame(places: list[Values]) -> Frame:
     """Look each value up in a frame's own groups, then in the shared ones, then in the file."""
 
     def look(group: str, name: str) -> tuple[float, ...] | None:
@@ -388,73 +386,6 @@ def _window(
     return centre[0] - 0.5 - half, centre[0] - 0.5 + half
 
 
-class _Elements:
-    """Values of a data set, taken from the bytes of the file: nothing is warned of or shown."""
-
-    def __init__(self, dataset: Any) -> None:
-        self._dataset = dataset
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._dataset
-
-    def item(self, name: str) -> _Elements | None:
-        """Give the first item of a sequence."""
-        items = self.items(name)
-        return items[0] if items else None
-
-    def items(self, name: str) -> list[_Elements]:
-        """Give the items of a sequence."""
-        if name not in self._dataset:
-            return []
-        value = self._dataset[name].value
-        return [_Elements(item) for item in value] if hasattr(value, "__iter__") else []
-
-    def text(self, name: str) -> str:
-        """Give a text; empty where there is none."""
-        raw = self._raw(name)
-        if raw is None or not isinstance(raw[0], bytes | str):
-            return "" if raw is None else str(raw[0])[:_MOST_TEXT]
-        value = raw[0]
-        shown = value.decode("ascii", "replace") if isinstance(value, bytes) else value
-        return shown[:_MOST_TEXT].strip(" \0")
-
-    def numbers(self, name: str) -> tuple[float, ...]:
-        """Give finite numbers, whatever they are written as; none where one is damaged."""
-        raw = self._raw(name)
-        if raw is None:
-            return ()
-        value, kind, little = raw
-        try:
-            if isinstance(value, bytes) and kind in _UNITS:
-                order, unit = "<" if little else ">", _UNITS[kind]
-                count = len(value) // struct.calcsize(unit)
-                found = struct.unpack(f"{order}{count}{unit}", value)
-            elif isinstance(value, bytes):
-                texts = value[:_MOST_TEXT].decode("ascii").strip(" \0").split("\\")
-                found = tuple(float(text) for text in texts if text.strip())
-            else:
-                found = tuple(float(x) for x in (value if np.iterable(value) else [value]))
-        except (ValueError, TypeError, struct.error):
-            return ()
-        return tuple(map(float, found)) if np.isfinite(found).all() else ()
-
-    def whole(self, name: str, default: int = 0) -> int:
-        """Give the first number as an integer."""
-        values = self.numbers(name)
-        return int(values[0]) if values else default
-
-    def _raw(self, name: str) -> tuple[Any, str, bool] | None:
-        """Give a value as it stands in the file, its kind, and whether little ends come first."""
-        datadict = require("pydicom.datadict", "reading DICOM", "dicom")
-        tag = datadict.tag_for_keyword(name)
-        if tag not in self._dataset:
-            return None
-        element = self._dataset.get_item(tag)
-        little = getattr(element, "is_little_endian", True)
-        kind = str(element.VR or datadict.dictionary_VR(tag))
-        return element.value, kind, little
-
-
 @contextmanager
 def explained(source: str, found: str) -> Iterator[None]:
     """Turn whatever a damaged file makes pydicom and its decoders raise into our error.
@@ -475,28 +406,14 @@ def explained(source: str, found: str) -> Iterator[None]:
     """
     errors = require("pydicom.errors", "reading DICOM", "dicom")
     try:
-        with quiet(), _unlogged():
+        with quiet(), unlogged("pydicom"):
             yield
     except UnreadableImageError:
         raise
     except (*FAILURES, errors.InvalidDicomError, errors.BytesLengthException) as error:
+        if isinstance(error.__context__, UnreadableImageError):  # which pydicom made its own
+            raise error.__context__ from None
         raise _unreadable(source, found, error) from error
-
-
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """Keep out of the log what pydicom says in this thread: it quotes values."""
-    ours = threading.get_ident()
-    logger = logging.getLogger("pydicom")
-
-    def of_others(record: logging.LogRecord) -> bool:
-        return record.thread != ours
-
-    logger.addFilter(of_others)
-    try:
-        yield
-    finally:
-        logger.removeFilter(of_others)
 
 
 def _unreadable(source: str, found: str, error: BaseException) -> UnreadableImageError:

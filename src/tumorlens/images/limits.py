@@ -34,6 +34,8 @@ class Limits:
         Pictures of one source.
     max_total_pixels
         Pixels of all pictures of one source.
+    max_elements
+        Elements of a DICOM header, items of sequences too.
     seconds
         How long a decoder that may hang (`tumorlens.images.apart`) may take for a picture, or
         for one slice of a volume. ``None``: as long as it likes, in the program's own process.
@@ -51,6 +53,7 @@ class Limits:
     max_pixels: int = 64_000_000
     max_frames: int = 2048
     max_total_pixels: int = 256_000_000
+    max_elements: int = 250_000
     seconds: int | None = 60
 
     def __post_init__(self) -> None:
@@ -125,6 +128,11 @@ class Limits:
             found = f"pictures of more than {self.max_total_pixels:,} pixels together"
             raise self.too_large(source, found, "max_total_pixels")
         return spent + width * height
+
+    def too_many_elements(self, source: str) -> UnreadableImageError:
+        """Make the error for a header of more elements than are allowed."""
+        found = f"a DICOM file of more than {self.max_elements:,} elements"
+        return self.too_large(source, found, "max_elements")
 
     def too_long(self, source: str, what: str) -> UnreadableImageError:
         """Make the error for `what` took longer to decode than is allowed."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tumorlens.errors import UnreadableImageError
 from tumorlens.extras import require
+from tumorlens.images.decoding import unlogged
 from tumorlens.images.geometry import Plane, VolumeGeometry
 from tumorlens.images.limits import Limits
 from tumorlens.images.orient import cut
@@ -62,8 +63,7 @@ def read_nifti(data: bytes, path: str | None, limits: Limits, plane: Plane = "ax
     nib = require("nibabel", "reading NIfTI", "nifti")
     content = _unpacked(data, source, limits)
     with _explained(nib, source):
-        with nib.imageglobals.LoggingOutputSuppressor():  # it would write to standard error
-            image = _open(nib, content, path, source, limits)
+        image = _open(nib, content, path, source, limits)
         with np.errstate(over="raise"):  # sizes that no integer holds
             _check_complete(image, source)
         return _volume(image, plane, path, source, limits)
@@ -120,9 +120,15 @@ def _form(image: Any, shape: tuple[int, int, int]) -> Any:
 
 @contextmanager
 def _explained(nib: Any, source: str) -> Iterator[None]:
-    """Turn what nibabel raises into our error."""
+    """Turn what nibabel raises into our error, and have it say nothing.
+
+    A place of infinity or a slope of nothing gives numbers that are none, which are refused or
+    made dark: NumPy need not warn of them. nibabel's own means to keep it quiet takes its handlers
+    away for good.
+    """
     try:
-        yield
+        with unlogged("nibabel.global"), np.errstate(all="ignore"):
+            yield
     except _failures(nib) as error:
         found = f"a volume that cannot be read ({_short(error)})"
         raise UnreadableImageError(source, found, _HINT) from error
