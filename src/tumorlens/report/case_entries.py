@@ -179,36 +179,25 @@ def look_at(
         known), and of the passes through the network where a map needs many.
     """
     asking = _Asking(classifier, question, progress)
-    looked = Looked([], [], 0)
     left = most
-    rest = iter(sources)
-    waiting: list[Slice] = []
     beyond = 0
-
-    def finish() -> None:
-        looked.entries.extend(asking.pictures(waiting))
-        waiting.clear()
-        progress("looked at", len(looked.entries), 0)
-
+    rest = iter(sources)
     for source in rest:
         found = open_or_fail(source) if isinstance(source, str) else source
         if isinstance(found, Failure):
-            looked.failures.append(found)
+            asking.failures.append(found)
         elif isinstance(found, Volume) and len(found) > 1:
-            finish()
-            looked.entries.extend(asking.volume(found, looked.failures))
+            asking.add_volume(found)
             left -= 1
         else:
             beyond += max(0, len(found) - left)
-            for picture in _readable(found, min(left, len(found)), looked.failures):
-                waiting.append(picture)
+            for picture in _readable(found, min(left, len(found)), asking.failures):
+                asking.add(picture)
                 left -= 1
-                if len(waiting) >= _BATCH:
-                    finish()
         if left <= 0:
             break
-    finish()
-    return replace(looked, left_out=beyond + sum(1 for _ in rest))
+    asking.finish()
+    return Looked(asking.entries, asking.failures, beyond + sum(1 for _ in rest))
 
 
 def _readable(found: Sequence[Slice], count: int, failures: list[Failure]) -> Iterator[Slice]:
@@ -223,17 +212,27 @@ class _Asking:
     """Asks the model, and makes entries of what it says."""
 
     def __init__(self, classifier: Explainable, question: Question, progress: Progress) -> None:
+        self.entries: list[Entry] = []
+        self.failures: list[Failure] = []
         self._classifier = classifier
         self._question = question
         self._progress = progress
+        self._waiting: list[Slice] = []  # for others to go through the network with
 
     # Pictures
 
-    def pictures(self, pictures: Sequence[Slice]) -> Iterator[Entry]:
-        explained = explain_slices(
-            self._classifier, pictures, self._question, progress=self._progress
-        )
-        return map(self._picture, explained)
+    def add(self, picture: Slice) -> None:
+        self._waiting.append(picture)
+        if len(self._waiting) >= _BATCH:
+            self.finish()
+
+    def finish(self) -> None:
+        """Make entries of the pictures that wait."""
+        classifier, waiting, tell = self._classifier, self._waiting, self._progress
+        for explained in explain_slices(classifier, waiting, self._question, progress=tell):
+            self.entries.append(self._picture(explained))
+        waiting.clear()
+        tell("looked at", len(self.entries), 0)
 
     def _picture(self, explained: Explanation) -> Entry:
         answer = explained.prediction
@@ -259,18 +258,19 @@ class _Asking:
 
     # Volumes
 
-    def volume(self, volume: Volume, failures: list[Failure]) -> Iterator[Entry]:
-        """Give the entry of a volume, if any of its slices can be read."""
+    def add_volume(self, volume: Volume) -> None:
+        """Make the entry of a volume, if any of its slices can be read."""
+        self.finish()
         rows: list[Answered] = []
         for item in answer_units(self._classifier, [volume]):
             if isinstance(item, Failure):
-                failures.append(item)
+                self.failures.append(item)
             elif not isinstance(item, Volume):
                 rows.append((item[0], replace(item[1], pixels=item[1].pixels[:1, :1])))
                 self._progress("slices of a volume", len(rows), 0)
         if rows:
             answer = answer_volume(self._classifier, volume, rows)
-            yield self._entry(volume, answer, [prediction for prediction, _ in rows])
+            self.entries.append(self._entry(volume, answer, [row for row, _ in rows]))
 
     def _entry(self, volume: Volume, answer: VolumeAnswer, rows: list[Prediction]) -> Entry:
         kind = f"volume of {len(volume)} {answer.plane} slices"
