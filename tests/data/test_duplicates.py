@@ -11,17 +11,9 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from drawn_heads import draw_head
 from tumorlens.data.align import align, correlate, framed
+from tumorlens.data.candidates import MIRRORED, WAYS
 from tumorlens.data.copies import ALTERATIONS, Alteration, alter
-from tumorlens.data.duplicates import (
-    COPY,
-    KIN,
-    MIRRORED,
-    WAYS,
-    Pair,
-    clusters,
-    compare_all,
-    find_pairs,
-)
+from tumorlens.data.duplicates import COPY, KIN, Pair, clusters, compare_all, find_pairs
 from tumorlens.data.fingerprint import fingerprint, shrunk
 from tumorlens.data.folder import CLASSES
 from tumorlens.images.read import read_slices
@@ -139,8 +131,12 @@ def test_many_blocks_find_what_one_finds(
     both = np.concatenate([prints[:8], prints[:8, :, ::-1], prints[8:12]])
     expected = find_pairs(both)
     assert len(expected) == 8
-    for name, size in (("_BLOCK", 3), ("_BATCH", 2), ("_CHUNK", 5)):
-        monkeypatch.setattr(f"tumorlens.data.duplicates.{name}", size)
+    for name, size in (
+        ("candidates._BLOCK", 3),
+        ("duplicates._BATCH", 2),
+        ("duplicates._CHUNK", 5),
+    ):
+        monkeypatch.setattr(f"tumorlens.data.{name}", size)
     assert [(p.first, p.second, p.way) for p in find_pairs(both)] == [
         (p.first, p.second, p.way) for p in expected
     ]

@@ -8,8 +8,8 @@ with hashes, groups and folds; `table` reads what other programs made of it). Th
 
 - `split` and `folds`: what may train when what is tested;
 - `survey`, `audit`: every file read once, and everything that is odd about them;
-  `fingerprint`, `align`, `duplicates` find copies, `copies` checks how well, `shortcuts` and
-  `traits` say what gives a class away;
+  `fingerprint`, `candidates`, `align`, `duplicates` find copies, `copies` checks how well,
+  `shortcuts` and `traits` say what gives a class away;
 - `published`, `download`, `check`: the public set, known by its files' hashes;
 - a new layout of a set is read in `folder`, or in `table` when it is a list;
 - `outlines`: tumours that somebody outlined; `phantom`: heads that are drawn.

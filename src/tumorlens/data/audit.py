@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tumorlens.data.candidates import MIRRORED
 from tumorlens.data.copies import Curve, measure_curve
-from tumorlens.data.duplicates import COPY, KIN, MIRRORED, Pair, clusters, compare_all
+from tumorlens.data.duplicates import COPY, KIN, Pair, clusters, compare_all
 from tumorlens.data.folder import Example, find_examples
 from tumorlens.data.manifest import read_manifest
 from tumorlens.data.odd import find_odd
@@ -43,7 +44,7 @@ class Finding:
         Whether their decoded pixels are equal.
     way
         How the second must be turned to lie like the first: one of
-        `tumorlens.data.duplicates.WAYS`.
+        `tumorlens.data.candidates.WAYS`.
     """
 
     first: str

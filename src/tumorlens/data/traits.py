@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorlens.data import fingerprint as view
-from tumorlens.data.duplicates import COPY, MIRRORED, Pair
+from tumorlens.data.candidates import MIRRORED
+from tumorlens.data.duplicates import COPY, Pair
 from tumorlens.data.survey import Survey
 
 __all__ = ["LOPSIDED", "MARKED", "Traits", "describe_traits", "measure_traits", "symmetry"]
