@@ -60,7 +60,7 @@ def words(why: Explanation) -> tuple[str, str]:
     if not answer.assessable:
         return "not assessable", ""
     others = [class_name(name) for name in answer.prediction_set if name != answer.label]
-    also = f"or {' or '.join(others)}" if others else "nothing else is likely"
+    also = f"or {' or '.join(others)}" if others else "no other class in its set"
     return f"{class_name(answer.label)}, {answer.confidence:.0%}", also
 
 

@@ -23,7 +23,7 @@ def test_every_snippet_runs(
     Path("broken.png").write_bytes(b"no picture")
     names: dict[str, object] = {"model": tiny_bundle}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 7
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), names)
     said = capsys.readouterr().out
@@ -32,3 +32,6 @@ def test_every_snippet_runs(
     assert "unreadable: broken.png" in said
     assert "Grad-CAM++ for glioma rather than meningioma" in said
     assert (tmp_path / "record" / "manifest.json").is_file()
+    assert (tmp_path / "figure.png").is_file()
+    assert names["labels"] == ["pituitary"] * 4
+    assert names["same"] is True

@@ -37,11 +37,12 @@ __all__ = ["check_demo_folder", "demo_slice", "run_demo"]
 _SIDE: Final = 256
 _PICTURE: Final = "demo.png"
 _RECORD: Final = "demo.json"
+_SLICES: Final = "slices"
 _SHOWN: Final = 320  # pixels: longer side of a picture on the sheet
 _GAP: Final = 16
 _TEXT: Final = 66  # pixels above a picture
 _INK, _FAINT, _PAPER, _OUTLINE = (235, 235, 235), (160, 160, 168), (16, 16, 20), (90, 220, 255)
-_NEXT: Final = """Next, with pictures of your own:
+_NEXT: Final = """Next, with {} or pictures of your own:
   tumorlens predict PATH...             classify files and folders
   tumorlens explain PATH... --out DIR   see why
   tumorlens info                        what the model is and how far to trust it
@@ -117,6 +118,8 @@ def run_demo(
     with replaced_folder(out) as folder:
         for one, explanation in shown:
             explanation.save(folder / one.name)
+        if data is None:
+            _save_slices(folder / _SLICES, [one for one, _ in shown])
         content = io.BytesIO()
         _draw_sheet(shown).save(content, "PNG")
         (folder / _PICTURE).write_bytes(content.getvalue())
@@ -124,7 +127,8 @@ def run_demo(
         (folder / _RECORD).write_text(json.dumps(said, indent=2) + "\n")
     lines = [line for one, explanation in shown for line in _told(one, explanation)]
     picture = f"See {printable(Path(out) / _PICTURE)}; the records lie beside it."
-    return "\n".join([*lines, picture, "", _trust(classifier.card), "", _NEXT])
+    at_hand = "these" if data is not None else printable(Path(out) / _SLICES)
+    return "\n".join([*lines, picture, "", _trust(classifier.card), "", _NEXT.format(at_hand)])
 
 
 def check_demo_folder(out: Path) -> None:
@@ -146,12 +150,21 @@ def _explain_drawn(classifier: Classifier) -> list[tuple[_Exhibit, Explanation]]
     """Explain the healthy slice and the drawn tumour, both for what the tumour is called."""
     slice_ = demo_slice()
     pixels, inside = draw_lesion(slice_.pixels)
-    drawn = read_slices(pixels)[0]
+    drawn = read_slices(np.rint(pixels))[0]  # as the picture that is saved holds it
     ill = _Exhibit("drawn-tumour", "The same slice, a tumour drawn into it by us", drawn, inside)
     healthy = _Exhibit("healthy", "A real MR slice of a healthy head", slice_, inside)
     why = classifier.explain(drawn)
     same = None if why.target == "notumor" else why.target
     return [(healthy, classifier.explain(slice_, target=same)), (ill, why)]
+
+
+def _save_slices(folder: Path, shown: Sequence[_Exhibit]) -> None:
+    """Write the slices as pictures of 16 bits, to try other commands on."""
+    folder.mkdir()
+    for one in shown:
+        Image.fromarray(np.rint(one.picture.pixels).astype(np.uint16)).save(
+            folder / f"{one.name}.png"
+        )
 
 
 def _unseen(data: str | os.PathLike[str]) -> list[_Exhibit]:
@@ -195,16 +208,22 @@ def _set(answer: Prediction) -> str:
     if not answer.assessable:
         return "no answer is given"
     others = [_words(name) for name in answer.prediction_set[1:]]
-    return f"it may also be {' or '.join(others)}" if others else "nothing else is likely"
+    return (
+        f"it may also be {' or '.join(others)}"
+        if others
+        else "no other class in its prediction set"
+    )
 
 
 def _evidence(one: _Exhibit, explanation: Explanation) -> str:
     """Say where the evidence lies, as far as the truth is known."""
     heat, target = explanation.map, _words(explanation.target)
     if explanation.flat:
-        return f"no place in it speaks for {target}: the map is empty"
+        if explanation.target == explanation.prediction.label == "notumor":
+            return "nothing in it looked like a tumour: the map is empty"
+        return f"nothing in it looked like {target}: the map is empty"
     if one.inside is None:
-        return f"the map shows what speaks for {target}"
+        return f"the map shows what looked like {target}"
     share = float(heat[one.inside].sum() / heat.sum())
     peak = one.inside[np.unravel_index(int(heat.argmax()), heat.shape)]
     place = "inside it" if peak else "elsewhere"

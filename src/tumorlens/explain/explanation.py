@@ -150,7 +150,7 @@ class Explanation:
         text = f"{method.title} {about}{layer}, {self.prediction.model}"
         if self.float_label not in (None, self.prediction.label):
             text += f" (its float network says {class_name(str(self.float_label))})"
-        return text + (" (flat: no place speaks for it)" if self.flat and with_layer else "")
+        return text + (" (flat: nothing looked like it)" if self.flat and with_layer else "")
 
     def manifest(self) -> dict[str, Any]:
         """Describe the explanation as its record does."""

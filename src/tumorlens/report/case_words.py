@@ -186,10 +186,10 @@ def millimetres(place: Sequence[float], picture: Slice) -> str:
 def why_empty(explained: Explanation) -> str:
     """Say why a map is empty."""
     if explained.target != _HEALTHY or not METHODS[explained.method].of_class:
-        return f"nothing in the picture speaks for {name_of(explained.target)}"
+        return f"nothing in the picture looked like {name_of(explained.target)}"
     if explained.prediction.label == _HEALTHY:
         return "nothing in the picture looked like a tumour"
-    return "nothing in the picture speaks against a tumour"
+    return "nothing in the picture is evidence against a tumour"
 
 
 def map_caption(explained: Explanation) -> str:

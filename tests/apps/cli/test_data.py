@@ -75,9 +75,15 @@ def test_manifest_then_split(manifest: Path) -> None:
     result = run("data", "split", manifest, "--folds", "3", "--seed", "1")
     assert result.exit_code == 2  # nobody said that it may be written over
     assert "--overwrite" in result.stderr
+    for command in (("manifest", manifest.parent / "heads"), ("split", manifest)):
+        result = run("data", *command, "--out", manifest)
+        assert result.exit_code == 2
+        assert "is there already: name another, or give --overwrite" in result.stderr
     assert manifest.read_bytes() == content
     result = run("data", "split", manifest, "--folds", "3", "--seed", "1", "--overwrite")
     assert result.exit_code == 0
+    assert "no tumour" in result.output
+    assert "notumor" not in result.output
     assert "28 pictures, 28 groups" in result.output
     assert "most uneven class" in result.output
     assert {e.fold for e in read_manifest(manifest).entries} == {0, 1, 2}

@@ -336,7 +336,7 @@ def test_explaining_again_keeps_what_is_there(
     for more in ((), ("--method", "layercam"), ("--target", "Pituitary tumour"), ()):
         status, _, err = run(*ask, *more)
         assert status == 0
-    assert "1 records were there already" in err
+    assert "1 record was there already" in err
     names = {"scan-gradcam", "scan-layercam", "scan-gradcam-pituitary"}
     assert {p.name for p in out.iterdir()} == names
     shutil.copy(second, scan)  # another picture of that name is another slice
@@ -572,9 +572,10 @@ def test_the_demonstration_answers_and_explains(
         status, out, _ = run("demo", "--model", tiny_bundle, "--out", tmp_path / "demo")
         assert status == 0
         made = {p.name for p in (tmp_path / "demo").iterdir()}
-        assert made == {"demo.json", "demo.png", "healthy", "drawn-tumour"}
+        assert made == {"demo.json", "demo.png", "healthy", "drawn-tumour", "slices"}
         assert (tmp_path / "demo" / "healthy" / "manifest.json").is_file()
         assert str(tmp_path / "demo" / "demo.png") in out
+        assert str(tmp_path / "demo" / "slices") in out
         assert "drawn" in out
         assert "not a medical device" in out
     (tmp_path / "mine").mkdir()
@@ -625,6 +626,12 @@ def test_the_shipped_model_finds_the_drawn_tumour(run: Run, tmp_path: Path) -> N
     heat = np.load(tmp_path / "demo" / "drawn-tumour" / "map.npy")
     row, column = np.unravel_index(heat.argmax(), heat.shape)
     assert np.hypot(row - 90, column - 78) < 17
+    # The slices are there to be tried, and get the same answers.
+    status, again, _ = run("predict", tmp_path / "demo" / "slices")
+    assert status == 0
+    shown = [text.splitlines()[1].replace(",", "") for text in (drawn, healthy)]
+    answers = [line.partition("%")[0].split() for line in again.splitlines()]
+    assert answers == [line.partition("%")[0].split() for line in shown]
 
 
 # train, export

@@ -58,12 +58,14 @@ def data() -> None:
     show_default=True,
     help="auto: published groups, and look-alikes for other pictures.",
 )
-def manifest(*, folder: str, out: str, groups: str) -> None:
+@click.option("--overwrite", is_flag=True, help="Write over a manifest that is there already.")
+def manifest(*, folder: str, out: str, groups: str, overwrite: bool) -> None:
     """Write down every picture of a folder: hashes, label, size, group, fold.
 
     DIR holds Training and Testing with class folders in them, or class folders.
     Exit status 1: some files cannot be read; they are listed beside the manifest.
     """
+    _keep_what_is_there(out, overwrite=overwrite)
     from tumorlens.data.manifest import make_manifest, write_manifest
 
     made = write_manifest(make_manifest(folder, groups=groups, progress=Meter()), out)
@@ -78,13 +80,16 @@ def manifest(*, folder: str, out: str, groups: str) -> None:
 @seed_option
 @click.option("--keep", is_flag=True, help="Groups that have a fold stay in it.")
 @click.option("--out", metavar="CSV", callback=check_file, help="Where to write; see --overwrite.")
-@click.option("--overwrite", is_flag=True, help="Write over the manifest.")
+@click.option("--overwrite", is_flag=True, help="Write over what is there.")
 def split(
     *, manifest: str, folds: int, seed: int, keep: bool, out: str | None, overwrite: bool
 ) -> None:
     """Deal the pictures of a manifest into folds: stratified, whole groups only."""
-    if (out is None) != overwrite:
+    if out is None and not overwrite:
         raise click.UsageError("say where to: --out CSV, or --overwrite for the manifest itself")
+    if out is not None:
+        _keep_what_is_there(out, overwrite=overwrite)
+    from tumorlens.data.folder import class_name
     from tumorlens.data.folds import imbalance
     from tumorlens.data.manifest import read_manifest, write_manifest
     from tumorlens.data.split import split_manifest
@@ -95,7 +100,8 @@ def split(
     _describe(made)
     spread = imbalance(made.labels, [e.fold for e in made.entries if e.fold is not None])
     worst = max(spread, key=lambda label: spread[label])
-    click.echo(f"most uneven class: {worst}, {spread[worst]:.1%} more in one fold than in another")
+    more = f"{spread[worst]:.1%} more in one fold than in another"
+    click.echo(f"most uneven class: {class_name(worst)}, {more}")
     click.echo(f"written: {click.format_filename(target)}")
 
 
@@ -121,12 +127,22 @@ def audit(*, source: str, out: str, seed: int, as_json: bool) -> None:
     tell_unreadable([f"{name}: {reason}" for name, reason in found.unreadable.items()])
 
 
+def _keep_what_is_there(out: str, *, overwrite: bool) -> None:
+    """Refuse a file that somebody may have worked on: groups are written by hand, too."""
+    if Path(out).exists() and not overwrite:
+        shown = click.format_filename(out)
+        raise click.UsageError(f"{shown} is there already: name another, or give --overwrite")
+
+
 def _describe(made: Manifest) -> None:
     """Print how many pictures of each class each fold holds."""
+    from tumorlens.data.folder import class_name
+
     labels = sorted(set(made.labels))
     folds = sorted({entry.fold for entry in made.entries}, key=lambda f: -1 if f is None else f)
     click.echo(f"{len(made.entries)} pictures, {len({e.group for e in made.entries})} groups")
-    click.echo("".join(f"{text:>12}" for text in ("fold", *labels, "groups")))
+    titles = ("fold", *map(class_name, labels), "groups")
+    click.echo("".join(f"{text:>12}" for text in titles))
     for fold in folds:
         here = [entry for entry in made.entries if entry.fold == fold]
         counts = Counter(entry.corrected_label for entry in here)
@@ -137,10 +153,12 @@ def _describe(made: Manifest) -> None:
 
 
 def _summary(found: Audit) -> str:
+    from tumorlens.data.folder import class_name
+
     lines = [f"{name.replace('_', ' '):<28}{count:>8}" for name, count in found.totals().items()]
     for label, twins in found.twins.items():
         lines.append(
-            f"{label:<12} test pictures with a twin in training: {twins.exact} exact, "
+            f"{class_name(label):<12} test pictures with a twin in training: {twins.exact} exact, "
             f"{twins.near} of {twins.pictures} near or exact ({twins.near / twins.pictures:.1%})"
         )
     if found.across_folds is not None:

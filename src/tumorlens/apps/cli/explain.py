@@ -168,18 +168,22 @@ def _told(
             continue
         yield result.prediction, f"{line_of(result.prediction)}{place}"
     if kept:
-        tell_notes([f"{kept} records were there already and are kept; --overwrite replaces them"])
+        were = "1 record was" if kept == 1 else f"{kept} records were"
+        tell_notes([f"{were} there already; --overwrite makes such records anew"])
 
 
 def _class_of(name: str | None, classes: Sequence[str]) -> str | None:
     """Find the class that a person means: `Glioma`, `no tumour`."""
-    from tumorlens.data.folder import class_named
+    from tumorlens.data.folder import class_name, class_named
 
     if name is None or name in classes:
         return name
     alike = [one for one in classes if one.lower() == name.strip().lower()]
     meant = alike[0] if alike else class_named(name)
-    return meant if meant in classes else name
+    if meant not in classes:
+        known = ", ".join(map(class_name, classes))
+        raise click.UsageError(f"there is no class {printable(name)!r}; there are {known}")
+    return meant
 
 
 def _layer_names(layers: str | None) -> list[str] | None:

@@ -82,6 +82,7 @@ def _model_card(model: str, metrics: tuple[Path, ...]) -> str:
 
 def _show(kind: str, model: str, names: tuple[str, ...], card: Card, *, as_json: bool) -> None:
     from tumorlens.apps.cli.describe import accuracy
+    from tumorlens.data.folder import class_name
     from tumorlens.models.store import DEFAULT_MODEL
 
     size = sum(row["bytes"] for row in card.files.values() if isinstance(row.get("bytes"), int))
@@ -105,6 +106,7 @@ def _show(kind: str, model: str, names: tuple[str, ...], card: Card, *, as_json:
     also = f"  ({', '.join(named)})" if named else ""
     click.echo(printable(f"{kind:<8}{model}{also}"))
     summary = f"{card.id}, {card.network}, {card.precision}, {size / 1e6:.1f} MB"
-    for line in (summary, ", ".join(card.classes), accuracy(card), card.description):
+    classes = ", ".join(map(class_name, card.classes))
+    for line in (summary, classes, accuracy(card), card.description):
         if line:
             click.echo(textwrap.indent(textwrap.fill(line, 92), " " * 8))

@@ -97,10 +97,10 @@ def say_flat(explanation: Explanation) -> str:
     if not explanation.flat:
         return ""
     if explanation.target != _HEALTHY or not METHODS[explanation.method].of_class:
-        return f"the map is empty: nothing here speaks for {class_name(explanation.target)}"
+        return f"the map is empty: nothing here looked like {class_name(explanation.target)}"
     if explanation.prediction.label == _HEALTHY:
         return "the map is empty: nothing here looked like a tumour"
-    return "the map is empty: nothing here speaks against a tumour"
+    return "the map is empty: nothing here is evidence against a tumour"
 
 
 def slice_name(row: Row) -> str:
