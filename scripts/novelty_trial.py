@@ -71,14 +71,14 @@ def main() -> None:
     options = parser.parse_args()
     manifest = read_manifest(options.manifest)
     random = np.random.default_rng(0)
-    entries = [e for e in manifest.entries if e.fold in options.fold]
+    entries = [e for e in manifest.counted if e.fold in options.fold]
     entries = [entries[i] for i in random.permutation(len(entries))[: options.at_most]]
     valid = [manifest.root / e.path for e in entries]
     kinds = make_kinds(valid, options.count, options.pictures)
     if options.save:
         save_examples(kinds, Path(options.save))
     if options.fit:
-        fitted = [e for e in manifest.entries if e.fold in options.fit]
+        fitted = [e for e in manifest.counted if e.fold in options.fit]
         compare_scores(options.model, manifest.root, fitted, valid, kinds)
         return
     classifier = load(options.model)
