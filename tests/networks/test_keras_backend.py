@@ -55,6 +55,25 @@ class Settings:
         self.numbers = numbers
 
 
+def test_the_start_up_notes_of_tensorflow_are_held_back_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pretend(monkeypatch, {"keras", "tensorflow"})
+    notes = (
+        b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
+        b"I0000 00:00:1795715758.431903   22732 port.cc:153] oneDNN custom operations are on.\n"
+        b"E0000 00:00:1795715758.431903   22732 gpu.cc:1] the driver is broken\n"
+    )
+
+    def noisy(name: str) -> Stand:
+        os.write(2, notes)
+        return Stand.named(name)
+
+    monkeypatch.setattr(importlib, "import_module", noisy)
+    require_keras("training")
+    assert capfd.readouterr().err.encode() == notes.splitlines(keepends=True)[2]
+
+
 @pytest.mark.parametrize(
     ("installed", "wanted"),
     [

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import sys
+import tempfile
+from collections.abc import Iterator
 from typing import Any, Final
 
 from tumorlens.errors import MissingExtraError, RunError
@@ -16,6 +20,8 @@ BACKENDS: Final = ("tensorflow", "jax", "torch")
 
 _LAYOUT: Final = "channels_last"
 _NUMBERS: Final = "float32"
+# TensorFlow 2.21 writes these before it has read TF_CPP_MIN_LOG_LEVEL.
+_NOTE: Final = re.compile(rb"WARNING: All log messages before absl|I\d{4} [\d:.]+ +\d+ ")
 _users: Final[set[int]] = set()  # this process, and those that it was forked from
 
 
@@ -50,7 +56,8 @@ def require_keras(feature: str, *, backend: str | None = None) -> Any:
     first = "keras" not in sys.modules
     if first:
         _choose(feature, backend)
-    keras = require("keras", feature, "train")
+    with _without_notes() if first else contextlib.nullcontext():
+        keras = require("keras", feature, "train")
     if first:  # a user's keras.json, made for other programs, would change every network
         keras.config.set_image_data_format(_LAYOUT)
         keras.config.set_floatx(_NUMBERS)
@@ -66,6 +73,35 @@ def require_keras(feature: str, *, backend: str | None = None) -> Any:
             f"to {backend}; start a new process, or unset KERAS_BACKEND"
         )
     return keras
+
+
+@contextlib.contextmanager
+def _without_notes() -> Iterator[None]:
+    """Hold back TensorFlow's start-up notes; all else that is said meanwhile comes afterwards."""
+    with contextlib.ExitStack() as stack:
+        try:
+            held = stack.enter_context(tempfile.TemporaryFile())
+            kept = os.dup(2)
+        except OSError:  # standard error is closed, or no file can be made: then they are shown
+            yield
+            return
+        stack.callback(os.close, kept)
+        _flush()
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            _flush()
+            os.dup2(kept, 2)
+            held.seek(0)
+            for line in held:
+                if not _NOTE.match(line):
+                    os.write(2, line)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()
 
 
 def _choose(feature: str, backend: str | None) -> None:
