@@ -55,6 +55,8 @@ def predict_scans(
         elif isinstance(item, Failure):
             yield item
         else:
+            if item[0].slice == 0:  # of the next file
+                rows.clear()
             rows.append(_slim(item))
             yield item[0]
 
