@@ -329,7 +329,7 @@ def _backbone(keras: Any, spec: Network, entry: Any, weights: str | None) -> Any
             raise
         raise ModelError(
             f"the ImageNet weights of {spec.backbone} cannot be downloaded ({error}); go online, "
-            "or start from a safetensors file or at random"
+            "or start from a file (--weights FILE.safetensors) or at random (--weights random)"
         ) from error
     _settle_names(backbone)
     return backbone

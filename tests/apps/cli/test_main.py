@@ -219,10 +219,10 @@ def test_explain_writes_a_record_for_each_slice(
     ("option", "value", "message"),
     [
         ("--method", "magic", "gradcam"),
-        ("--target", "flu", "glioma, meningioma, notumor, pituitary"),
+        ("--target", "flu", "glioma, meningioma, no tumour, pituitary"),
         ("--layer", "conv_1", "relu_4"),
         ("--layers", "relu_1,conv_1", "relu_4"),
-        ("--versus", "flu", "glioma, meningioma, notumor, pituitary"),
+        ("--versus", "flu", "glioma, meningioma, no tumour, pituitary"),
         ("--model", "nonsense", "there is no model 'nonsense'"),
     ],
 )

@@ -59,6 +59,7 @@ def test_models_lists_what_ships_and_what_is_cached(hub: Hub, tiny_bundle: Path)
     assert before.stdout.startswith(f"ships   {DEFAULT_MODEL}  (the default)\n")
     assert "package mobilenetv2-official\n" in before.stdout
     assert "accuracy 0.98" in before.stdout
+    assert "glioma, meningioma, no tumour, pituitary" in before.stdout
     assert "cached" not in before.stdout
     commit = hub.publish_folder("lab/tiny", tiny_bundle)
     run("--endpoint", hub.url, "info", "--model", "hf://lab/tiny")
