@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import sys
+import warnings
 from typing import Any
 
 import nibabel as nib
@@ -252,6 +253,18 @@ def test_nibabel_says_to_others_what_it_said_before(caplog: pytest.LogCaptureFix
     assert (logger.handlers, logger.filters) == (before, [])
     nib.Nifti1Image.from_bytes(bytes(odd))
     assert "qform_code 511" in caplog.text
+
+
+def test_an_odd_extension_of_nifti_is_passed_over_without_a_word() -> None:
+    """Found by fuzzing: nibabel warns of its size."""
+    whole = bytearray(FILES["nifti"])
+    whole[348:352] = b"\1\0\0\0"
+    whole[352:352] = struct.pack("<ii", 20, 4) + bytes(12)
+    struct.pack_into("<f", whole, 108, 372)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert read_slices(bytes(whole))
+    assert told == []
 
 
 # Headers of very many elements.

@@ -95,7 +95,9 @@ class _Mute:
     (What libtiff itself writes to stderr about a damaged TIFF is beyond the reach of Python.)
     """
 
-    _MODULE = r"(PIL|pydicom)\.(?#while tumorlens reads)"  # no filter of anybody else is equal
+    _MODULE = (
+        r"(PIL|pydicom|nibabel)\.(?#while tumorlens reads)"  # no filter of anybody else is equal
+    )
 
     def __init__(self) -> None:
         self._renew()
@@ -132,10 +134,10 @@ _mute = _Mute()
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Mute the warnings of Pillow and pydicom, and nobody else's."""
+    """Mute the warnings of Pillow, pydicom and nibabel, and nobody else's."""
     if getattr(sys.flags, "context_aware_warnings", False):  # filters of this thread alone
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")
+            warnings.filterwarnings("ignore", module=r"(PIL|pydicom|nibabel)\.")
             yield
     else:
         with _mute:

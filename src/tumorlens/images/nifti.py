@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tumorlens.errors import UnreadableImageError
 from tumorlens.extras import require
-from tumorlens.images.decoding import unlogged
+from tumorlens.images.decoding import quiet, unlogged
 from tumorlens.images.geometry import Plane, VolumeGeometry
 from tumorlens.images.limits import Limits
 from tumorlens.images.orient import cut
@@ -127,7 +127,7 @@ def _explained(nib: Any, source: str) -> Iterator[None]:
     away for good.
     """
     try:
-        with unlogged("nibabel.global"), np.errstate(all="ignore"):
+        with quiet(), unlogged("nibabel.global"), np.errstate(all="ignore"):
             yield
     except _failures(nib) as error:
         found = f"a volume that cannot be read ({_short(error)})"
