@@ -2,5 +2,6 @@
 
 It may import everything up to the classifier, and knows nothing of the command line. Start with
 `run.answer_archive`: it walks (`tumorlens.walk`), answers over all cores (`lanes`), writes the
-rows of a format (`tables`) into parts that are whole or not there (`parts`), and joins them.
+rows of a format (`tables`) into parts that are whole or not there (`parts`), and joins them. Maps
+lie beside (`maps`).
 """
