@@ -21,6 +21,7 @@ from tumorlens.explain.overlay import contact_sheet
 from tumorlens.files import new_folder
 from tumorlens.images.slice import Slice
 from tumorlens.prediction import Prediction
+from tumorlens.progress import Progress, silent
 from tumorlens.sources.failure import Failure
 
 __all__ = ["Depth", "draw_depth", "explain_depth"]
@@ -82,6 +83,8 @@ def explain_depth(
     out: str | os.PathLike[str],
     question: Question,
     layers: Sequence[str] | None = None,
+    *,
+    progress: Progress = silent,
     **options: Any,
 ) -> Iterator[Saved | Failure]:
     """Explain every slice of every file at several layers and save a record of each.
@@ -96,11 +99,13 @@ def explain_depth(
         What to explain; its layer does not count.
     layers
         Names of layers; all of them when ``None``.
+    progress
+        Called after each layer of a slice.
     """
 
     def explain(pictures: Sequence[Slice]) -> Iterator[Depth]:
         for picture in pictures:
-            yield Depth(explain_layers(classifier, picture, question, layers))
+            yield Depth(explain_layers(classifier, picture, question, layers, progress=progress))
 
     return save_records(explain, paths, out, f"{name_question(question)}-layers", **options)
 

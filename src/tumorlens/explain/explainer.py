@@ -191,6 +191,8 @@ def explain_layers(
     picture: Slice,
     question: Question,
     layers: Sequence[str] | None = None,
+    *,
+    progress: Progress = silent,
 ) -> list[Explanation]:
     """Explain one slice at several layers of the float network, in one pass.
 
@@ -204,6 +206,8 @@ def explain_layers(
         What to explain; its layer does not count.
     layers
         Names of layers; all of them when ``None``.
+    progress
+        Called after each layer.
 
     Returns
     -------
@@ -226,7 +230,11 @@ def explain_layers(
     prediction = classifier.predict_prepared([picture], [prepared])[0]
     case = _Case(classifier, question, picture, prepared, prediction)
     looks = case.look_inside(classifier.float_network, names)
-    return [case.explain(evidence) for evidence in looks]
+    explained: list[Explanation] = []
+    for evidence in looks:
+        explained.append(case.explain(evidence))
+        progress("layers", len(explained), len(names))
+    return explained
 
 
 def _some(asked: str, layers: Sequence[str]) -> str:

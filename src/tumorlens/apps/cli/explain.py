@@ -134,7 +134,7 @@ def _task(
     def save(works: Iterable[Work], asked: Question) -> Iterator[Saved | Failure]:
         if layers is None:
             return explain_files(classifier, works, out, asked, progress=meter, **options)
-        return explain_depth(classifier, works, str(out), asked, names, **options)
+        return explain_depth(classifier, works, str(out), asked, names, progress=meter, **options)
 
     evidence = out if layers is None else None
     return VolumeTask(
