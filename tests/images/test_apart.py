@@ -187,7 +187,7 @@ BATCH = textwrap.dedent(
     from tumorlens.images import apart, limits, read
     from tumorlens.__main__ import main
     apart._processes = apart._Processes("planted_decoders")
-    read.open_slices.__kwdefaults__["limits"] = limits.Limits(seconds=int(sys.argv.pop(1)))
+    read.open_parts.__kwdefaults__["limits"] = limits.Limits(seconds=int(sys.argv.pop(1)))
     main()
     """
 )
