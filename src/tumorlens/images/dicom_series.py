@@ -172,7 +172,7 @@ def _volume(
         shape,
         greys,
         pixels,
-        path if several or path is not None else header.path,
+        path if several else header.path or path,
         paths if several else (),
         {**_origin(header), "plane": geometry.plane},
         (*notes, *more, *told),
