@@ -259,7 +259,7 @@ def _compared() -> list[Said]:
     default = card(DEFAULT_MODEL)["metrics"] | {
         "interval": measured("fold-0")["intervals"]["accuracy"]
     }
-    before = card("mobilenetv2-evidence")["metrics"] | others["mobilenetv2-evidence"]
+    before = others["mobilenetv2-evidence"]
     return [
         _model(f"`{DEFAULT_MODEL}`, the default | never seen", default),
         _model(
