@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -75,6 +76,18 @@ def test_a_folder_of_two_series_a_scout_and_a_picture(
     assert "3 localisers are left out" in told
     assert "copies" in told
     assert not any(secret in said + told for secret in (*SECRETS, "Other^One"))
+
+
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_the_first_slice_of_several_carries_its_number_too(
+    run: Run, bundle: Path, tmp_path: Path, command: str
+) -> None:
+    write_series(tmp_path / "scan", stack(3)[1:])
+    Image.fromarray(draw_head("glioma", 3, 96)).save(tmp_path / "scan" / "zz.png")
+    options = ("--out", tmp_path / "why") if command == "explain" else ()
+    status, said, _ = run(command, tmp_path / "scan", "--model", bundle, *options)
+    assert status == 0
+    assert re.findall(r"\S (\[\d\])", said) == ["[0]", "[1]"]  # and none after zz.png
 
 
 def test_one_damaged_slice_stops_nothing(run: Run, bundle: Path, tmp_path: Path) -> None:

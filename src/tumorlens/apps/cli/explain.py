@@ -17,7 +17,14 @@ from tumorlens.apps.cli.options import (
     load_model,
     model_option,
 )
-from tumorlens.apps.cli.output import find_scans, finish, line_of, tell_each, tell_notes
+from tumorlens.apps.cli.output import (
+    find_scans,
+    finish,
+    line_of,
+    mark_several,
+    tell_each,
+    tell_notes,
+)
 from tumorlens.apps.cli.volumes import line_of_volume, plane_option, slices_option, units_of
 from tumorlens.untrusted import printable
 
@@ -157,7 +164,7 @@ def _told(
     from tumorlens.sources.failure import Failure
 
     kept = 0
-    for result in results:
+    for result, several in mark_several(results, _answer_of):
         if isinstance(result, Failure):
             yield result, line_of(result)
             continue
@@ -166,10 +173,22 @@ def _told(
         if isinstance(result, SavedVolume):
             yield result.answer, f"{line_of_volume(result.answer)}{place}"
             continue
-        yield result.prediction, f"{line_of(result.prediction)}{place}"
+        yield result.prediction, f"{line_of(result.prediction, several=several)}{place}"
     if kept:
         were = "1 record was" if kept == 1 else f"{kept} records were"
         tell_notes([f"{were} there already; --overwrite makes such records anew"])
+
+
+def _answer_of(
+    result: Saved | Failure | SavedVolume,
+) -> Prediction | Failure | VolumeAnswer:
+    """Give what a result says."""
+    from tumorlens.explain.volume_batch import SavedVolume
+    from tumorlens.sources.failure import Failure
+
+    if isinstance(result, SavedVolume):
+        return result.answer
+    return result if isinstance(result, Failure) else result.prediction
 
 
 def _class_of(name: str | None, classes: Sequence[str]) -> str | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
@@ -22,6 +22,7 @@ __all__ = [
     "finish",
     "is_forced",
     "line_of",
+    "mark_several",
     "tell_each",
     "tell_made",
     "tell_notes",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _LISTED: Final = 20  # files named
+_Result = TypeVar("_Result")
 
 
 def find_scans(paths: Iterable[str]) -> list[str]:
@@ -82,14 +84,51 @@ def tell_each(
     return failed, max(begun, files)
 
 
-def line_of(result: Prediction | Failure) -> str:
-    """One result as one line for people."""
+def mark_several(
+    results: Iterable[_Result], answer: Callable[[_Result], object]
+) -> Iterator[tuple[_Result, bool]]:
+    """Say of each result whether it is one of several slices of its file or volume.
+
+    The first slice is told by what comes after it, so it is held back until that is known.
+
+    Parameters
+    ----------
+    results
+        In the order of the files.
+    answer
+        Gives the answer or failure of a result.
+    """
+    from tumorlens.prediction import Prediction
+    from tumorlens.sources.failure import Failure
+    from tumorlens.volume_answer import VolumeAnswer
+
+    held: list[_Result] = []  # a first slice, and what could not be read after it
+    for result in results:
+        found = answer(result)
+        if held and isinstance(found, Failure):
+            held.append(result)
+            continue
+        several = isinstance(found, Prediction) and found.slice > 0
+        if held:
+            paths = (found.path, found.first) if isinstance(found, VolumeAnswer) else ()
+            first = getattr(answer(held[0]), "path", None)
+            yield from ((one, several or first in paths) for one in held)
+        held = [result] if isinstance(found, Prediction) and not several else []
+        if not held:
+            yield result, several
+    yield from ((one, False) for one in held)
+
+
+def line_of(result: Prediction | Failure, *, several: bool = False) -> str:
+    """One result as one line for people; `several` as `mark_several` says it."""
     from tumorlens.data.folder import class_name
     from tumorlens.sources.failure import Failure
 
     if isinstance(result, Failure):
         return f"unreadable          {result.error}"
-    name = printable(result.path or "<memory>") + (f" [{result.slice}]" if result.slice else "")
+    name = printable(result.path or "<memory>") + (
+        f" [{result.slice}]" if several or result.slice else ""
+    )
     others = ", ".join(map(class_name, result.prediction_set[1:]))
     maybe = f"  (or {others})" if others else ""
     if not result.assessable and is_forced():

@@ -17,7 +17,7 @@ from tumorlens.apps.cli.options import (
     load_model,
     model_option,
 )
-from tumorlens.apps.cli.output import find_scans, finish, line_of, tell_each
+from tumorlens.apps.cli.output import find_scans, finish, line_of, mark_several, tell_each
 from tumorlens.apps.cli.volumes import line_of_volume, plane_option, units_of
 
 if TYPE_CHECKING:
@@ -74,16 +74,18 @@ def predict(
         add = None
         if csv is not None:
             add = stack.enter_context(answer_table(csv, classifier.card.classes))
+        found = predict_scans(classifier, units_of(files, plane))
 
         def answers() -> Iterator[tuple[Prediction | Failure | VolumeAnswer, str]]:
-            for result in predict_scans(classifier, units_of(files, plane)):
+            for result, several in mark_several(found, lambda result: result):
                 if isinstance(result, VolumeAnswer):
                     line = line_of_volume(result)
                     yield result, json.dumps(result.to_dict()) if as_json else line
                     continue
                 if add is not None:
                     add(result)
-                yield result, json.dumps(result.to_dict()) if as_json else line_of(result)
+                line = line_of(result, several=several)
+                yield result, json.dumps(result.to_dict()) if as_json else line
 
         failed, files_read = tell_each(answers(), len(files))
     finish(failed, files_read)
