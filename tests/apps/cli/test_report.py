@@ -101,6 +101,21 @@ def test_wrong_usage_is_status_2_and_leaves_nothing(
     assert [path.name for path in out.iterdir()] == ["file"]
 
 
+def test_what_is_there_is_replaced_only_when_asked(
+    run: Run, bundle: Path, scans: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "case.html"
+    out.write_text("mine")
+    options = ("report", scans / "zz.png", "--out", out, "--model", bundle)
+    status, _, err = run(*options)
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert "exists" in err
+    assert "--overwrite" in err
+    assert out.read_text() == "mine"
+    assert run(*options, "--overwrite")[0] == 0
+    assert "Case report" in out.read_text()
+
+
 def test_a_missing_extra_is_one_sentence(
     run: Run, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,8 +128,9 @@ def test_a_missing_extra_is_one_sentence(
 
 def test_a_report_among_scans_hides_none_of_them(run: Run, bundle: Path, scans: Path) -> None:
     out = scans / "report.html"
+    options = ("--model", bundle, "--most", 1, "--overwrite")
     for _ in range(2):
-        status, _, err = run("report", scans, "--out", out, "--model", bundle, "--most", 1)
+        status, _, err = run("report", scans, "--out", out, *options)
         assert status == 0
         assert "note: the report shows the first 1; 1 more were not looked at" in err
     assert "passed over what tumorlens wrote" in err

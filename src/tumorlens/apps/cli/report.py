@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from tumorlens.apps.cli.meter import Meter
 from tumorlens.apps.cli.options import check_file, load_model, model_option
 from tumorlens.apps.cli.output import find_scans, finish, tell_notes
 from tumorlens.apps.cli.volumes import plane_option, units_of
+from tumorlens.errors import OutputError
 
 if TYPE_CHECKING:
     from tumorlens.progress import Progress
@@ -38,6 +40,7 @@ __all__ = ["report"]
     show_default=True,
     help="Pictures and volumes to show; the report says how many files are left out.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace a report that is there already.")
 def report(
     paths: tuple[str, ...],
     out: str,
@@ -45,6 +48,7 @@ def report(
     plane: str | None,
     method: str,
     most: int,
+    overwrite: bool,
 ) -> None:
     """Write what the model says of pictures and volumes as one page, or as a PDF.
 
@@ -58,6 +62,8 @@ def report(
     from tumorlens.report.case import form_of, write_case
 
     form_of(out)  # before any work is done
+    if os.path.lexists(out) and not overwrite:
+        raise OutputError(f"{out} exists; name another file, or --overwrite it")
     files = find_scans(paths)
     classifier = load_model(model)
     question = Question(method)
