@@ -1,4 +1,4 @@
-"""Answers as a table for spreadsheets: one slice a line."""
+"""Answers as a table for spreadsheets: a line for each slice, and one for each volume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = ["answer_table", "table_head", "table_row", "volume_row"]
 
-Add: TypeAlias = Callable[[Prediction | Failure], None]
+Add: TypeAlias = Callable[[Prediction | Failure | VolumeAnswer], None]
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -25,9 +25,11 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 def answer_table(path: str | os.PathLike[str], classes: Sequence[str]) -> Iterator[Add]:
     """Write a table of answers, whole or not at all.
 
-    The columns are the fields of ``tumorlens predict --json``, with the probability of class
-    ``c`` in ``p_c``, and ``error`` for what could not be read. It is UTF-8; file names that
-    are no text keep their bytes. No cell is a formula to a spreadsheet.
+    A slice a line, and after the slices of a volume a line without ``slice``: the answer for all
+    of it, as tables of archives have it. The columns are the fields of ``tumorlens predict
+    --json``, with the probability of class ``c`` in ``p_c``, and ``error`` for what could not be
+    read. It is UTF-8; file names that are no text keep their bytes. No cell is a formula to a
+    spreadsheet.
 
     Parameters
     ----------
@@ -54,8 +56,10 @@ def answer_table(path: str | os.PathLike[str], classes: Sequence[str]) -> Iterat
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(table_head(classes))
 
-        def add(result: Prediction | Failure) -> None:
-            if isinstance(result, Failure):
+        def add(result: Prediction | Failure | VolumeAnswer) -> None:
+            if isinstance(result, VolumeAnswer):
+                row = volume_row(result, classes)
+            elif isinstance(result, Failure):
                 row = table_row(result.path, 0, str(result.error), classes)
             else:
                 row = table_row(result.path, result.slice, result, classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
@@ -88,6 +89,22 @@ def test_the_first_slice_of_several_carries_its_number_too(
     status, said, _ = run(command, tmp_path / "scan", "--model", bundle, *options)
     assert status == 0
     assert re.findall(r"\S (\[\d\])", said) == ["[0]", "[1]"]  # and none after zz.png
+
+
+def test_the_table_has_the_volume_as_the_archive_has_it(
+    run: Run, bundle: Path, tmp_path: Path
+) -> None:
+    write_series(tmp_path / "scan", stack(4))
+    own, archive = tmp_path / "own.csv", tmp_path / "archive.csv"
+    for option, table in (("--csv", own), ("--out", archive)):
+        assert run("predict", tmp_path / "scan", option, table, "--model", bundle)[0] == 0
+    with own.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["slice"] for row in rows] == ["0", "1", "2", "3", ""]
+    assert [row["assessable"] for row in rows] == ["false", *4 * ["true"]]  # the first is blank
+    assert rows[0]["label"]
+    assert (rows[4]["path"], rows[4]["label"]) == (str(tmp_path / "scan"), "glioma")
+    assert sorted(own.read_text().splitlines()) == sorted(archive.read_text().splitlines())
 
 
 def test_one_damaged_slice_stops_nothing(run: Run, bundle: Path, tmp_path: Path) -> None:

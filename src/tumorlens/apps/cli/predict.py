@@ -78,12 +78,12 @@ def predict(
 
         def answers() -> Iterator[tuple[Prediction | Failure | VolumeAnswer, str]]:
             for result, several in mark_several(found, lambda result: result):
+                if add is not None:
+                    add(result)
                 if isinstance(result, VolumeAnswer):
                     line = line_of_volume(result)
                     yield result, json.dumps(result.to_dict()) if as_json else line
                     continue
-                if add is not None:
-                    add(result)
                 line = line_of(result, several=several)
                 yield result, json.dumps(result.to_dict()) if as_json else line
 
