@@ -20,6 +20,7 @@ from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import CLASSES
 from tumorlens.errors import OutputError
 from tumorlens.files import find_files
+from tumorlens.images.geometry import say_mm
 from tumorlens.report import case, case_fonts
 from tumorlens.report.case import CaseReport, make_case, write_case
 from tumorlens.sources.series import find_units
@@ -189,3 +190,8 @@ def test_no_name_is_wider_than_the_paper(
     ends = [float(x) for x in re.findall(r'<word [^>]*xMax="([\d.]+)"', ran.stdout.decode())]
     assert ends
     assert max(ends) < 595.3 - 40
+
+
+def test_slices_between_whole_millimetres_are_not_rounded_to_even() -> None:
+    said = [say_mm(value) for value in (-12.5, -7.5, -0.04, 2.5, 3.0, 7.25000001)]
+    assert said == ["-12.5", "-7.5", "0", "2.5", "3", "7.3"]

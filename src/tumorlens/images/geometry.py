@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PLANES", "Plane", "SliceGeometry", "VolumeGeometry", "plane_of"]
+__all__ = ["PLANES", "Plane", "SliceGeometry", "VolumeGeometry", "plane_of", "say_mm"]
 
 Plane: TypeAlias = Literal["axial", "coronal", "sagittal"]
 Point: TypeAlias = tuple[float, float, float]
@@ -24,6 +24,11 @@ PLANES: Final[tuple[Plane, ...]] = ("sagittal", "coronal", "axial")
 def plane_of(normal: NDArray[np.float64]) -> Plane:
     """Name the plane that a normal ``(3,)`` is nearest to standing upright on."""
     return PLANES[int(np.abs(normal).argmax())]
+
+
+def say_mm(value: float) -> str:
+    """Write millimetres with one decimal, and without where they are whole."""
+    return f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")  # + 0.0: never -0
 
 
 @dataclass(frozen=True, slots=True)

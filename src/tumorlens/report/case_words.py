@@ -11,6 +11,7 @@ import numpy as np
 
 from tumorlens.data.folder import class_name
 from tumorlens.explain.cam import METHODS
+from tumorlens.images.geometry import say_mm
 from tumorlens.images.volume import in_space, space_of
 from tumorlens.untrusted import printable
 
@@ -156,7 +157,7 @@ def where_briefly(explained: Explanation) -> str:
         return f"{text}."
     space = space_of(picture.origin)
     place = in_space(picture.geometry.point(row, column), space)
-    return f"{text}, {', '.join(f'{value:.0f}' for value in place)} mm ({space})."
+    return f"{text}, {', '.join(map(say_mm, place))} mm ({space})."
 
 
 def _part(row: int, column: int, picture: Slice) -> str:
@@ -171,10 +172,10 @@ def _part(row: int, column: int, picture: Slice) -> str:
 def _directions(place: Sequence[float], space: str) -> str:
     """Write a place in the patient in words, with its numbers."""
     names = [
-        f"{abs(value):.0f} mm to the {axis if value >= 0 else _OPPOSITE[axis]}"
+        f"{say_mm(abs(value))} mm to the {axis if value >= 0 else _OPPOSITE[axis]}"
         for value, axis in zip(place, _AXES[space], strict=True)
     ]
-    numbers = ", ".join(f"{value:.0f}" for value in place)
+    numbers = ", ".join(map(say_mm, place))
     return f"{_listed(names, 'and')} of the scanner's zero ({space} {numbers})"
 
 
@@ -232,7 +233,7 @@ def volume_facts(found: VolumeAnswer, volume: Volume) -> Iterator[tuple[str, str
     if found.run is not None:
         first, last = found.run
         high = (last - first + 1) * volume.geometry.spacing[0]
-        text = f"Slices {first + 1} to {last + 1} agree, {high:.0f} mm" if last > first else ""
+        text = f"Slices {first + 1} to {last + 1} agree, {say_mm(high)} mm" if last > first else ""
         yield "How far", f"{text or f'Slice {first + 1} alone says so by its neighbours'}."
     yield "Look first at", f"{_slices(found.look_first)}, in this order."
     yield "Counted", f"{counted}."

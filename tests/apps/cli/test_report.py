@@ -61,7 +61,7 @@ def test_a_case_is_told_without_its_patient(
     text = told(out)
     assert not [secret for secret in SECRETS if secret in text]
     assert "volume of 5 axial slices" in text
-    assert re.search(r"LPS\s+-?\d+,\s+-?\d+,\s+-?\d+", text)
+    assert re.search(r"LPS\s+-?[\d.]+,\s+-?[\d.]+,\s+-?[\d.]+", text)
     assert "zz.png" in text
 
 

@@ -88,6 +88,8 @@ def test_the_first_slice_of_several_carries_its_number_too(
     options = ("--out", tmp_path / "why") if command == "explain" else ()
     status, said, _ = run(command, tmp_path / "scan", "--model", bundle, *options)
     assert status == 0
+    if command == "predict":
+        assert re.search(r"peak in slice \d at [-\d., ]+ mm \(LPS\)", said)
     assert re.findall(r"\S (\[\d\])", said) == ["[0]", "[1]"]  # and none after zz.png
 
 

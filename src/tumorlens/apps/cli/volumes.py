@@ -96,6 +96,7 @@ def _is_volume_file(path: str) -> bool:
 def line_of_volume(answer: VolumeAnswer) -> str:
     """One volume as one line for people."""
     from tumorlens.data.folder import class_name
+    from tumorlens.images.geometry import say_mm
 
     name = f"{printable(answer.path or '<memory>')} ({answer.plane})"
     counted = f"{answer.assessable} of {answer.slices} slices assessable"
@@ -103,7 +104,7 @@ def line_of_volume(answer: VolumeAnswer) -> str:
         return f"not assessable      volume {name}: {counted}"
     line = f"{class_name(answer.label):<12}{answer.confidence:>6.1%}  volume {name}: {counted}"
     if answer.peak is not None:
-        x, y, z = answer.peak.mm
-        line += f"; peak in slice {answer.peak.slice} at {x:.0f}, {y:.0f}, {z:.0f} mm"
-        line += f" ({answer.peak.space})"
+        peak = answer.peak
+        place = ", ".join(map(say_mm, peak.mm))
+        line += f"; peak in slice {peak.slice} at {place} mm ({peak.space})"
     return f"{line}; look first at {', '.join(map(str, answer.look_first))}"
