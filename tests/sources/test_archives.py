@@ -90,14 +90,35 @@ def test_the_window_gives_each_member_a_row(folder: Path, spot_bundle: Callable[
         for one in told
         if not isinstance(one, results.Done)
     ]
-    assert places == [(0, 0), *((1, i) for i in range(7)), (2, 0)]
+    assert places == [(0, 0), *((1, i) for i in range(4)), (2, 0)]
     assert [one.index for one in told if isinstance(one, results.Unreadable)] == [1, 3]
     assert [one.row for one in told if isinstance(one, results.Done)] == [0, 1, 2]
     reader = opening.Reader()
-    for i in range(7):
+    for i in range(4):
         row = Row(9, "b.zip", paths[1], i, 1)
         if i in (1, 3):
             with pytest.raises(UnreadableImageError):
                 reader.read(row, results.Request(9, {}))
         else:
             assert str(reader.read(row, results.Request(9, {})).path).startswith(f"{paths[1]}/")
+
+
+def test_the_window_gives_each_scan_of_an_archive_one_row_beside_its_pictures(
+    folder: Path, spot_bundle: Callable[..., Path]
+) -> None:
+    with zipfile.ZipFile(folder / "scan.zip", "w") as archive:
+        for z in range(4):
+            archive.writestr(f"head/{z}", scan(z))
+    told: list[Any] = []
+    opening.find([str(folder)], told.append)
+    files = [name for one in told if isinstance(one, results.Found) for name, _ in one.files]
+    assert files == ["a.png", "b.zip", "c.png"]  # what holds nothing but a scan has no other row
+    scans = [one for one in told if isinstance(one, results.FoundVolume)]
+    assert [(one.name, len(one.stack.cut)) for one in scans] == [("b.zip", 3), ("scan.zip/head", 4)]
+    row = Row(0, scans[1].name, scans[1].path, stack=scans[1].stack)
+    told.clear()
+    answering.answer(load(spot_bundle(), threads=1), [row], told.append)
+    kinds = [results.SliceAnswered] * 4 + [results.Summed, results.Done]
+    assert [type(one) for one in told] == kinds
+    volume = opening.Reader().volume(row, "coronal")
+    assert volume.geometry.plane == "coronal"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
@@ -12,8 +12,11 @@ from tumorlens.errors import UnreadableImageError
 from tumorlens.files import find_files
 from tumorlens.images.read import open_parts
 from tumorlens.images.slice import Slice
+from tumorlens.images.volume import Volume
 
-__all__ = ["STANDARD_INPUT", "Failure", "open_or_fail", "parts_or_fail", "read_or_fail"]
+__all__ = [
+    "STANDARD_INPUT", "Failure", "loose_or_fail", "open_or_fail", "parts_or_fail", "read_or_fail",
+]  # fmt: skip
 
 STANDARD_INPUT: Final = "-"
 
@@ -41,14 +44,20 @@ class Failure:
         }
 
 
-def read_or_fail(path: str, file: IO[bytes] | None = None) -> list[Slice | Failure]:
+def read_or_fail(
+    path: str,
+    file: IO[bytes] | None = None,
+    open_file: Callable[[str], list[Sequence[Slice] | Failure]] | None = None,
+) -> list[Slice | Failure]:
     """Read a file's slices, or say what was wrong with it; ``-`` is standard input.
 
     What is open already is given as `file`, and `path` is its name. Of a ZIP archive each member
-    is read, or said to be wrong, by itself.
+    is read, or said to be wrong, by itself. `open_file` gives the parts of a path, as
+    `parts_or_fail` does where it is ``None``.
     """
     found: list[Slice | Failure] = []
-    for part in parts_or_fail(path) if file is None else _parts(file, path):
+    parts = (open_file or parts_or_fail)(path) if file is None else _parts(file, path)
+    for part in parts:
         try:
             found += [part] if isinstance(part, Failure) else list(part)
         except UnreadableImageError as error:  # at a slice of a volume
@@ -87,6 +96,15 @@ def parts_or_fail(path: str) -> list[Sequence[Slice] | Failure]:
         error = UnreadableImageError(STANDARD_INPUT, "there is no standard input", hint)
         return [Failure(STANDARD_INPUT, error)]
     return _parts(sys.stdin.buffer, STANDARD_INPUT)
+
+
+def loose_or_fail(path: str) -> list[Sequence[Slice] | Failure]:
+    """Open a file as `parts_or_fail` does, for whom the scans of a ZIP archive stand elsewhere.
+
+    They are left out, unless the file holds nothing else.
+    """
+    parts = parts_or_fail(path)
+    return [part for part in parts if not (isinstance(part, Volume) and len(part) > 1)] or parts
 
 
 def _parts(source: str | IO[bytes], name: str = "") -> list[Sequence[Slice] | Failure]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -24,6 +24,7 @@ _AHEAD: Final = 8  # files, or slices of one, read before they are needed
 _BUDGET: Final = 64 * 2**20  # bytes of decoded pictures that wait
 
 _Ready: TypeAlias = tuple[Slice, Prepared]
+_Open: TypeAlias = Callable[[str], Sequence[Sequence[Slice] | Failure]]
 Answered: TypeAlias = tuple[Prediction, Prepared]
 """The answer for a slice, and what the network saw of it."""
 
@@ -48,7 +49,11 @@ class _Opened:
 
 
 def read_units(
-    units: Iterable[Unit], wanted: InputFormat, *, budget: int = _BUDGET
+    units: Iterable[Unit],
+    wanted: InputFormat,
+    *,
+    budget: int = _BUDGET,
+    open_file: _Open = parts_or_fail,
 ) -> Iterator[_Ready | Failure | Volume]:
     """Read and prepare files and series ahead of their use, in order.
 
@@ -60,6 +65,8 @@ def read_units(
         What the network wants to be fed.
     budget
         Bytes of decoded pictures that may wait, beside those of the file in use.
+    open_file
+        Gives the parts of a file, at least one.
 
     Yields
     ------
@@ -74,7 +81,7 @@ def read_units(
         return _Opened(found, (found[0], wanted.prepare(found[0])))
 
     def open_unit(unit: Unit) -> list[_Opened]:
-        parts = parts_or_fail(unit) if isinstance(unit, str) else [unit]
+        parts = open_file(unit) if isinstance(unit, str) else [unit]
         return [open_part(part) for part in parts]
 
     def size(opened: list[_Opened]) -> int:
@@ -124,7 +131,11 @@ def read_files(
 
 
 def answer_units(
-    classifier: Predictor, units: Iterable[Unit], *, batch_size: int = 16
+    classifier: Predictor,
+    units: Iterable[Unit],
+    *,
+    batch_size: int = 16,
+    open_file: _Open = parts_or_fail,
 ) -> Iterator[Answered | Failure | Volume]:
     """Classify files and series, in order; what cannot be read does not stop the others.
 
@@ -136,6 +147,8 @@ def answer_units(
         Files and series.
     batch_size
         Slices that go through the network together.
+    open_file
+        Gives the parts of a file, at least one.
 
     Yields
     ------
@@ -144,7 +157,7 @@ def answer_units(
         or slice, and each volume after its last slice.
     """
     found: list[_Ready | Failure | Volume] = []
-    for item in read_units(units, classifier.card.input):
+    for item in read_units(units, classifier.card.input, open_file=open_file):
         found.append(item)
         if len(found) >= batch_size:
             yield from _answer(classifier, found)
@@ -153,7 +166,11 @@ def answer_units(
 
 
 def predict_files(
-    classifier: Predictor, paths: Iterable[str], *, batch_size: int = 16
+    classifier: Predictor,
+    paths: Iterable[str],
+    *,
+    batch_size: int = 16,
+    open_file: _Open = parts_or_fail,
 ) -> Iterator[Prediction | Failure]:
     """Classify files, in order; one that cannot be read does not stop the others.
 
@@ -165,13 +182,15 @@ def predict_files(
         Files.
     batch_size
         Slices that go through the network together.
+    open_file
+        Gives the parts of a file, at least one.
 
     Yields
     ------
     Prediction or Failure
         One for each slice, one for each unreadable file.
     """
-    for item in answer_units(classifier, paths, batch_size=batch_size):
+    for item in answer_units(classifier, paths, batch_size=batch_size, open_file=open_file):
         if isinstance(item, Failure):
             yield item
         elif not isinstance(item, Volume):

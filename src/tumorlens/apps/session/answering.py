@@ -47,14 +47,15 @@ def answer(classifier: Classifier, rows: Sequence[Row], report: Report) -> None:
 
 
 def _answer_files(classifier: Classifier, rows: Sequence[Row], report: Report) -> None:
-    from tumorlens.sources.failure import Failure  # noqa: PLC0415
+    from tumorlens.sources.failure import Failure, loose_or_fail  # noqa: PLC0415
     from tumorlens.sources.stream import predict_files  # noqa: PLC0415
 
     numbers = iter([(row.id, str(row.path)) for row in rows])
     paths = (str(row.path) for row in rows)
     at_hand: tuple[int, str] | None = None
     index = 0
-    for result in predict_files(classifier, paths, batch_size=_TOGETHER):
+    told = predict_files(classifier, paths, batch_size=_TOGETHER, open_file=loose_or_fail)
+    for result in told:
         # A member of an archive has the archive's path before its own.
         if at_hand is None or not f"{result.path}/".startswith(f"{at_hand[1]}/"):
             if at_hand is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tumorlens.apps.session.results import Found, FoundVolume, Noted, Pasted, Request
 from tumorlens.apps.session.rows import Row, printable
 from tumorlens.apps.session.stack import stack_of
+from tumorlens.apps.session.zipped import name_scan, scans_of
 from tumorlens.errors import MissingExtraError, UnreadableImageError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _HEAD: Final = 2**16  # bytes that tell the kind, gzip included
 def find(paths: Sequence[str], report: Report) -> None:
     """List the files of paths, those of a folder by their place in it; volumes as one.
 
-    DICOM files of one series are one volume, and so is a NIfTI or MGH file.
+    DICOM files of one series are one volume, and so is a NIfTI or MGH file; in a ZIP archive, too.
     """
     from tumorlens.images.volume import Volume  # noqa: PLC0415
     from tumorlens.sources.series import find_units  # noqa: PLC0415
@@ -46,18 +47,23 @@ def find(paths: Sequence[str], report: Report) -> None:
             report(Found(tuple(found)))
             found.clear()
 
+    def list_volume(name: str, source: str | Volume, volume: Volume) -> None:
+        hand_over()
+        names[name] = names.get(name, 0) + 1
+        several = f" ({names[name]})" if names[name] > 1 else ""
+        report(FoundVolume(name + several, _path_of(volume), stack_of(source, volume)))
+
     for unit in find_units(list(given), lambda text: report(Noted(printable(text)))):
-        volume = _volume_of(unit)
-        if volume is None:
+        scans, is_all = scans_of(unit) if isinstance(unit, str) else ([], False)
+        for scan in scans:
+            list_volume(name_scan(scan, str(unit), _name(str(unit), given)), scan, scan)
+        volume = None if scans else _volume_of(unit)
+        if volume is not None:
+            source = unit if isinstance(unit, Volume) else str(volume.path)
+            list_volume(_name_volume(volume, given), source, volume)
+        elif not is_all:
             path = _path_of(unit)
             found.append((_name(path, given), path))
-        else:
-            hand_over()
-            name = _name_volume(volume, given)
-            names[name] = names.get(name, 0) + 1
-            several = f" ({names[name]})" if names[name] > 1 else ""
-            source = unit if isinstance(unit, Volume) else str(volume.path)
-            report(FoundVolume(name + several, _path_of(volume), stack_of(source, volume)))
         if len(found) >= _CHUNK:
             hand_over()
     hand_over()
@@ -155,7 +161,7 @@ class Reader:
         UnreadableImageError
             When its file cannot be read any more.
         """
-        from tumorlens.sources.failure import Failure, read_or_fail  # noqa: PLC0415
+        from tumorlens.sources.failure import Failure, loose_or_fail, read_or_fail  # noqa: PLC0415
 
         if row.picture is not None:
             return row.picture
@@ -167,7 +173,7 @@ class Reader:
         with self._lock:
             if path != self._path:
                 self._path, self._slices = None, []
-                self._slices = read_or_fail(path)
+                self._slices = read_or_fail(path, open_file=loose_or_fail)
                 self._path = path
             slices = self._slices
         if row.index >= len(slices):
