@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium
 from playwright.sync_api import Browser, Page, expect
-from web_server import Server, png, real_png, real_volume, running
+from web_server import Server, png, real_png, real_volume, running, wait_for
 
+from tumorlens.apps.web import batching
 from tumorlens.apps.web.cases import Cases
 from tumorlens.apps.web.limits import Memory, WebLimits
 from tumorlens.apps.web.problems import Problem
@@ -52,6 +57,13 @@ def give(page: Page, name: str, content: bytes) -> None:
     page.locator("#files").set_input_files(file)  # type: ignore[arg-type]
 
 
+def saved_record(page: Page) -> dict[str, Any]:
+    with page.expect_download() as downloaded:
+        page.locator("#record").click()
+    found: dict[str, Any] = json.loads(Path(downloaded.value.path()).read_text())
+    return found
+
+
 def is_accessible(page: Page) -> None:
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
@@ -75,9 +87,7 @@ def test_a_picture_is_answered_and_explained(page: Page) -> None:
     expect(page.locator("#caption1")).to_contain_text("LayerCAM", timeout=30_000)
     page.locator("#versus").select_option("notumor")
     expect(page.locator("#caption0")).to_contain_text("rather than no tumour", timeout=30_000)
-    with page.expect_download() as downloaded:
-        page.locator("#record").click()
-    record = json.loads(Path(downloaded.value.path()).read_text())
+    record = saved_record(page)
     assert (record["method"], record["versus"]) == ("gradcam", "notumor")
     is_accessible(page)
     fits(page)
@@ -97,6 +107,46 @@ def test_a_volume_is_gone_through_by_keys(page: Page) -> None:
     assert page.evaluate("pane0.toDataURL()") != before
     is_accessible(page)
     fits(page)
+
+
+def test_a_record_is_of_what_is_shown_and_what_was_passed_is_dropped(
+    page: Page, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, finished, explain = threading.Event(), list[int](), batching.explain_slices
+
+    def slow(classifier, pictures, question, progress):  # type: ignore[no-untyped-def]
+        if question.method == "scorecam":
+            while not gate.wait(0.01):
+                progress("passes", 1, 0)
+            finished.extend(picture.index for picture in pictures)
+        quick = replace(question, method="gradcam")
+        found = explain(classifier, pictures, quick, progress=progress)
+        return [replace(explained, method=question.method) for explained in found]
+
+    monkeypatch.setattr(batching, "explain_slices", slow)
+    give(page, "head.nii", real_volume())
+    expect(page.locator("#status")).to_have_text("5 slices answered", timeout=30_000)
+    page.locator("#slice").fill("0")
+    expect(page.locator("#record")).to_be_enabled(timeout=30_000)
+    page.locator("#method0").select_option("scorecam")
+    expect(page.locator("#record")).to_be_disabled()
+    page.locator("#slice").focus()
+    for i in range(1, 4):
+        with page.expect_request(re.compile(f"/{i}/map")):
+            page.keyboard.press("ArrowRight")
+    wait_for(server, b"tumorlens_requests_at_work 1.0")
+    gate.set()
+    expect(page.locator("#caption0")).to_contain_text("Score-CAM for", timeout=30_000)
+    assert saved_record(page)["slice"] == 3 == finished[0] == finished[-1]
+    page.locator("#target").select_option("glioma")
+    page.locator("#versus").select_option("glioma")
+    both = "Class and Rather than are both glioma: choose another class in one of them."
+    expect(page.get_by_text("glioma: choose")).to_have_text(both)
+    expect(page.locator("#record")).to_be_disabled()
+    page.locator("#versus").select_option("notumor")
+    expect(page.locator("#caption0")).to_contain_text("rather than no tumour", timeout=30_000)
+    expect(page.get_by_text("glioma: choose")).to_have_count(0)
+    assert (saved_record(page)["method"], saved_record(page)["versus"]) == ("scorecam", "notumor")
 
 
 def test_two_slices_stand_side_by_side(page: Page) -> None:

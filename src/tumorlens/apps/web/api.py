@@ -22,6 +22,7 @@ from tumorlens.apps.web.limits import Admission, Hold, Memory, WebLimits
 from tumorlens.apps.web.problems import Problem
 from tumorlens.apps.web.reports import Reporter, as_download, read_form
 from tumorlens.apps.web.scans import Scan, Unread, open_scans
+from tumorlens.apps.web.waiting import while_waited_for
 from tumorlens.data.folder import class_named
 from tumorlens.errors import UnreadableImageError
 from tumorlens.explain.explainer import Question
@@ -93,10 +94,10 @@ class Service:
         with self.admission.enter(_client(request)), self.memory.hold() as hold:
             yield hold
 
-    async def explained(self, picture: Slice, question: Question) -> Explanation:
-        """Explain a slice, or give up in time."""
+    async def explained(self, request: Request, picture: Slice, question: Question) -> Explanation:
+        """Explain a slice, or give up in time, or when the client has left."""
         async with _within(self.limits):
-            explained = await self.batcher.explain(picture, question)
+            explained = await while_waited_for(request, self.batcher.explain(picture, question))
         told = replace(explained.prediction, path=picture.path, slice=picture.index)
         return replace(explained, prediction=told)
 
@@ -178,7 +179,7 @@ class Service:
         with self.entered(request) as hold:
             scans = await self.scans(request, hold)
             picture = await self.read(self._only, scans, request)
-            return await self.read(_written, await self.explained(picture, question), form)
+            return await self.read(_written, await self.explained(request, picture, question), form)
 
     async def report(self, request: Request) -> Response:
         """Write what the model says of all that is sent as one page or PDF."""

@@ -79,7 +79,7 @@ class Batcher:
     @property
     def waiting(self) -> int:
         """How many slices wait."""
-        return len(self._fast.jobs) + len(self._slow.jobs)
+        return self._fast.waiting + self._slow.waiting
 
     async def predict(
         self, pictures: Sequence[Slice], prepared: Sequence[Prepared]
@@ -97,7 +97,7 @@ class Batcher:
             503 when too many explanations of many passes wait, or the service ends.
         """
         lane = self._slow if is_slow(question.method) else self._fast
-        if lane is self._slow and len(lane.jobs) >= _SLOW_WAITING:
+        if lane is self._slow and lane.waiting >= _SLOW_WAITING:
             title = METHODS[question.method].title
             detail = f"too many wait for {title}, which takes many passes; Grad-CAM takes one"
             raise Problem(503, detail, retry_after=30)
@@ -135,6 +135,11 @@ class _Lane:
         self._come = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "network")
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs somebody waits for."""
+        return sum(not job.done.cancelled() for job in self.jobs)
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run())

@@ -185,7 +185,7 @@ class Page:
         question = read_question(self._service.classifier, request)
         with self._service.entered(request):
             picture = await self._service.read(self._slice, request)
-            explained = await self._service.explained(picture, question)
+            explained = await self._service.explained(request, picture, question)
         return JSONResponse(_explained(explained))
 
     async def report(self, request: Request) -> Response:

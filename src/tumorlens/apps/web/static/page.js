@@ -9,7 +9,8 @@ let slice = null;
 let maps = [null, null];
 let record = null;
 let kept = null; // a slice that stays in the second pane: {slice, map, text}
-let asked = 0;
+let asking = new AbortController(); // what the page waits for now
+const PAUSE = 200; // ms on a slice before its map is asked for: whoever goes on wants none
 
 function say(text) { $("status").textContent = text; }
 
@@ -147,34 +148,65 @@ function showAnswer() {
   }
 }
 
+function readQuery(more) {
+  const query = new URLSearchParams(more);
+  for (const name of ["target", "versus"]) if ($(name).value) query.set(name, $(name).value);
+  return query;
+}
+
+function twice() {
+  const name = $("target").value;
+  if (!name || name !== $("versus").value) return "";
+  return `Class and Rather than are both ${options.classes[name]}: choose another class in one of them.`;
+}
+
+// Asks for what the page names: slice, methods, classes. What was asked before is given up.
 async function look(anew) {
-  const mine = ++asked;
+  asking.abort();
+  asking = new AbortController();
+  const { signal } = asking;
   const { scan, number } = current;
   const place = `/page/cases/${scan.case}/${scan.number}/${number}`;
+  const panes = kept ? [0] : [0, 1];
+  settle(null);
+  maps = [null, null];
+  if (anew) slice = null;
+  let pane = 0;
   try {
     if (anew) {
-      const got = unpack(await (await ask(`${place}/pixels`)).arrayBuffer());
-      if (mine !== asked) return;
-      slice = got;
-      maps = [null, null];
-      paint();
+      const got = await (await ask(`${place}/pixels`, { signal })).arrayBuffer();
+      if (signal.aborted) return;
+      slice = unpack(got);
     }
     showSecond();
-    for (const pane of kept ? [0] : [0, 1]) {
+    paint();
+    for (const each of panes) $(`caption${each}`).textContent = twice() ? "" : "explaining …";
+    $("caption0").textContent = twice() || "explaining …";
+    if (twice()) return;
+    await new Promise((done) => setTimeout(done, anew ? PAUSE : 0));
+    for (pane of panes) {
       const method = $(`method${pane}`).value;
-      if (!method) { maps[pane] = null; continue; }
-      $(`caption${pane}`).textContent = "explaining …";
-      const query = new URLSearchParams({ method });
-      for (const name of ["target", "versus"]) if ($(name).value) query.set(name, $(name).value);
-      const said = await (await ask(`${place}/map?${query}`)).json();
-      if (mine !== asked) return;
-      const assessable = said.record.assessable;
+      if (signal.aborted) return;
+      if (!method) continue;
+      const said = await (await ask(`${place}/map?${readQuery({ method })}`, { signal })).json();
+      if (signal.aborted) return;
+      const { assessable } = said.record;
       maps[pane] = said.flat || !assessable ? null : Uint8Array.from(atob(said.map), (c) => c.charCodeAt(0));
       $(`caption${pane}`).textContent = assessable ? said.flat || said.caption : "no map is shown: the slice is not assessable";
-      if (pane === 0) record = said.record;
       paint();
+      if (pane === 0) settle(said.record);
     }
-  } catch (error) { if (mine === asked) { say(error.message); $("caption0").textContent = error.message; } }
+  } catch (error) { if (!signal.aborted) fail(error, panes.slice(pane)); }
+}
+
+function settle(said) {
+  record = said;
+  $("record").disabled = !said;
+}
+
+function fail(error, panes) {
+  if (!slice) for (const id of ["pane0", "pane1"]) $(id).width = 0; // no picture of another slice
+  for (const pane of panes) $(`caption${pane}`).textContent = error.message;
 }
 
 function paint() {
@@ -198,7 +230,7 @@ function showSecond() {
 function keep() {
   kept = kept || !slice ? null : {
     slice, map: maps[0],
-    text: `${$("name").textContent}: ${$("answer").textContent}. ${$("caption0").textContent}`,
+    text: `${$("name").textContent}: ${$("answer").textContent}. ${record ? $("caption0").textContent : "no map"}`,
   };
   if (kept) $("method1").value = "";
   showSecond();
@@ -244,12 +276,12 @@ function save(blob, name) {
   URL.revokeObjectURL(link.href);
 }
 $("record").addEventListener("click", () => {
-  if (record) save(new Blob([JSON.stringify(record, null, 2)], { type: "application/json" }), "record.json");
+  save(new Blob([JSON.stringify(record, null, 2)], { type: "application/json" }), "record.json");
 });
 for (const button of $("report").querySelectorAll("button")) {
   button.addEventListener("click", async () => {
-    const query = new URLSearchParams({ format: button.dataset.form, method: $("method0").value });
-    for (const name of ["target", "versus"]) if ($(name).value) query.set(name, $(name).value);
+    if (twice()) return;
+    const query = readQuery({ format: button.dataset.form, method: $("method0").value });
     for (const name of new Set(scans.map((scan) => scan.case))) query.append("case", name);
     button.disabled = true;
     say("writing the report …");
