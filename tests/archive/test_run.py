@@ -136,6 +136,31 @@ def test_another_model_does_not_go_on(
     assert answer_archive(spot, [str(archive)], out, lanes=1).rows == 42
 
 
+@pytest.mark.parametrize("change", [{"root": 99}, {"path": 5}, {"rows": "x"}, {"parts": 7}, {}])
+def test_what_says_how_far_it_came_is_not_taken_at_its_word(
+    change: dict[str, object], spot: Classifier, archive: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    stop_after(spot, archive, out, 8)
+    folder = tmp_path / ".out.csv.unfinished"
+    if not change:
+        (folder / "job.json").unlink()
+    else:
+        state = json.loads((folder / "state.json").read_text())
+        (folder / "state.json").write_text(json.dumps(state | change))
+    with pytest.raises(OutputError, match=r"state\.json is damaged; remove .*unfinished"):
+        answer_archive(spot, [str(archive)], out, lanes=1)
+
+
+def test_a_cut_part_of_parquet_is_named(spot: Classifier, archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    stop_after(spot, archive, out, 8)
+    (part,) = (tmp_path / ".out.parquet.unfinished").glob("part-*0")
+    part.write_bytes(part.read_bytes()[:300])
+    with pytest.raises(OutputError, match="is damaged; remove the folder to begin anew"):
+        answer_archive(spot, [str(archive)], out, lanes=1)
+
+
 def stop_after(classifier: Classifier, archive: Path, out: Path, files: int) -> None:
     """Begin, and be stopped as by Ctrl+C."""
 

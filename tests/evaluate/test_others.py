@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from tumorlens.classifier import load
 from tumorlens.data.manifest import Entry, Manifest, make_manifest, read_manifest, write_manifest
 from tumorlens.data.phantom import write_phantoms
-from tumorlens.errors import DataError
+from tumorlens.errors import DataError, ModelError
 from tumorlens.evaluate.calibrate import calibrate
 from tumorlens.evaluate.others import fit_others
 from tumorlens.trust.novelty import fit_other
@@ -68,6 +69,15 @@ def test_what_is_excluded_is_learnt_and_refused_by_name(
     answer = model.predict(grid(20))
     assert not answer.assessable
     assert "looks like grid, and only MR slices of the head can be assessed" in answer.reason
+    card_file = tmp_path / "new" / "model.json"
+    kinds = json.loads(card_file.read_text())
+    kinds["novelty"]["others"] = ["grid", "CT"]
+    (tmp_path / "other").mkdir()
+    for file in (tmp_path / "new").iterdir():
+        (tmp_path / "other" / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "other" / "model.json").write_text(json.dumps(kinds))
+    with pytest.raises(ModelError, match="tells grid from slices and the card says CT, grid"):
+        load(tmp_path / "other")
     heads = [data.parent / entry.path for entry in read_manifest(data).counted]
     assert np.mean([answer.assessable for answer in model.predict_batch(heads)]) >= 0.9
 

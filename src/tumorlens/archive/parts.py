@@ -126,7 +126,12 @@ class Unfinished:
             return
         with new_file(self._target) as work:
             parts = (self._part(i) for i in range(self.state.parts))
-            self._form.join(parts, work, self._job)
+            try:
+                self._form.join(parts, work, self._job)
+            except ValueError as error:  # of Parquet; what it says of itself is of no use
+                raise OutputError(
+                    f"a part in {self._folder} is damaged; remove the folder to begin anew"
+                ) from error
             _sync(work)
             self._save(replace(self.state, joined=True))
         self._clear()
@@ -163,7 +168,16 @@ class Unfinished:
             state = State(**values)
         except TypeError:
             state = State(parts=-1)
-        if not all(is_whole(x) and x >= 0 for x in (state.parts, state.root, state.files)):
+        numbers = (state.parts, state.root, state.files, state.failed, state.rows)
+        whole = all(is_whole(x) and x >= 0 for x in numbers)
+        begun = state.joined or not state.parts or (self._folder / _JOB).is_file()
+        if not (
+            whole
+            and isinstance(state.path, str | None)
+            and state.root < max(1, len(self._job.get("paths", [None])))
+            and begun
+            and (state.joined or all(self._part(i).is_file() for i in range(state.parts)))
+        ):
             raise OutputError(f"{self._folder / _STATE} is damaged; remove {self._folder}")
         return state
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tumorlens.images.geometry import VolumeGeometry
 from tumorlens.images.volume import Volume
 
-__all__ = ["Lattice"]
+__all__ = ["Lattice", "off_by"]
 
 _BLOCK: Final = 2**25  # bytes that are unpacked at a time
 _SPARSE: Final = 4  # times as many places as slices: no series has lost so many
@@ -84,6 +84,24 @@ class Lattice:
         return block
 
 
+def off_by(volume: Volume) -> float:
+    """Say how far in mm a slice of a series may lie from where `Lattice` has it.
+
+    A lattice is even; slices that lie unevenly, and not because some are missing, do not fit it.
+    """
+    if len(volume.positions) < 2:
+        return 0.0
+    heights = _heights(volume)
+    _, taken = _grid_of(volume)
+    places = np.arange(len(heights)) if taken is None else np.flatnonzero(taken >= 0)
+    return float(np.abs(heights - places * (heights[-1] / places[-1])).max())
+
+
+def _heights(volume: Volume) -> NDArray[np.float64]:
+    ways = np.subtract(volume.positions, volume.positions[0])
+    return np.asarray(ways @ ways[-1] / np.linalg.norm(ways[-1]))
+
+
 def _grid_of(volume: Volume) -> tuple[VolumeGeometry, NDArray[np.intp] | None]:
     """Give the voxels of the source; of a series that lacks slices, with room for those.
 
@@ -98,8 +116,7 @@ def _grid_of(volume: Volume) -> tuple[VolumeGeometry, NDArray[np.intp] | None]:
     grid = volume.grid
     if not volume.positions:
         return grid, None
-    ways = np.subtract(volume.positions, volume.positions[0])
-    heights = ways @ ways[-1] / np.linalg.norm(ways[-1])
+    heights = _heights(volume)
     places = np.rint(heights / np.median(np.diff(heights))).astype(int)
     count = int(places[-1]) + 1
     if np.diff(places).min() < 1 or count > _SPARSE * len(places):

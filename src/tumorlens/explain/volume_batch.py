@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from tumorlens.errors import MissingExtraError
 from tumorlens.explain.batch import (
@@ -21,10 +21,15 @@ from tumorlens.explain.batch import (
     volume_name,
 )
 from tumorlens.explain.explainer import Explainable, Question
+from tumorlens.explain.lattice import off_by
 from tumorlens.explain.nifti_file import require_nifti
 from tumorlens.explain.scan import answer_volume, read_answers
 from tumorlens.explain.volume_evidence import ask_of, explain_counted, layer_of
-from tumorlens.explain.volume_explanation import VolumeExplanation, volume_manifest
+from tumorlens.explain.volume_explanation import (
+    EVIDENCE_NAME,
+    VolumeExplanation,
+    volume_manifest,
+)
 from tumorlens.files import free_folder, replaced_folder
 from tumorlens.images.volume import Volume
 from tumorlens.prediction import Prediction
@@ -34,6 +39,8 @@ from tumorlens.sources.series import Unit
 from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = ["SavedVolume", "Wanted", "explain_units"]
+
+_EVEN: Final = 1.0  # mm that a slice may lie from its place in an even grid, and nothing is said
 
 Wanted: TypeAlias = "Literal['first', 'all'] | Sequence[int]"
 """Which slices of a volume: those to look at first, all that can be read, or some by number."""
@@ -177,6 +184,11 @@ def _choose(task: VolumeTask, answer: VolumeAnswer, readable: Sequence[int]) -> 
 def _with_evidence(classifier: Explainable, saved: SavedVolume, task: VolumeTask) -> SavedVolume:
     """Explain a volume and save its evidence, unless it is there already."""
     answer, question, out = saved.answer, task.question, task.out
+    if out is not None and (away := off_by(saved.volume)) > _EVEN:
+        task.note(
+            f"{volume_name(saved.volume)}: the slices are not evenly spaced and those of "
+            f"{EVIDENCE_NAME} are: a slice lies up to {away:.0f} mm from its place"
+        )
     layer = layer_of(question, classifier)
     new = volume_manifest(answer, question.method, layer, question.target, question.versus)
     old = None if out is None else find_same(new, task.before, answer=not task.overwrite)

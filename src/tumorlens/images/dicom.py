@@ -34,7 +34,8 @@ _BARE: Final = frozenset(f"1.2.840.10008.1.2{rest}" for rest in ("", ".1", ".1.9
 # What is looked at, and nothing else.
 _WANTED: Final = (
     *("TransferSyntaxUID", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"),
-    *("SeriesInstanceUID", "Modality", "BodyPartExamined", "ImageType", "InstanceNumber"),
+    *("SeriesInstanceUID", "PatientID", "Modality", "BodyPartExamined", "ImageType"),
+    "InstanceNumber",
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelSpacing"),
     *("ImagePositionPatient", "ImageOrientationPatient", "SliceThickness"),
@@ -320,7 +321,10 @@ def _header(found: Values, path: str | None, source: str, limits: Limits) -> Hea
     return Header(
         path=path,
         instance=found.text("SOPInstanceUID"),
-        series=found.text("SeriesInstanceUID"),
+        # Of two patients or studies it is not one series, whatever its number says.
+        series="\n".join(
+            map(found.text, ("SeriesInstanceUID", "StudyInstanceUID", "PatientID"))
+        ).strip(),
         number=tuple((*found.numbers(name), 0.0)[0] for name in numbers),
         modality=found.text("Modality").upper(),
         body_part=found.text("BodyPartExamined").upper(),

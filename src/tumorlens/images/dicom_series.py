@@ -28,6 +28,7 @@ __all__ = ["read_dicom", "series_volumes"]
 
 _SAME: Final = 1e-2  # mm: positions nearer than this are one place
 _TURNED: Final = 1e-3  # of a direction: orientations nearer than this are one
+_FAR: Final = 1e6  # steps; how many slices are missing there is no matter
 _UNEVEN: Final = 0.1  # of the usual step between slices
 
 _Load = Callable[[str], bytes]
@@ -185,7 +186,11 @@ def _volume(
         whole = np.empty((len(ordered), header.rows, header.columns), dtype=np.float32)
         for i in range(len(ordered)):
             whole[i] = last(i)
-        turned, read_plane = cut(whole, geometry.affine, plane)
+        try:
+            turned, read_plane = cut(whole, geometry.affine, plane)
+        except ValueError as error:
+            hint = "take out slices that lie far from the others, or leave --plane out"
+            raise UnreadableImageError(found.path or "<memory>", str(error), hint) from error
         origin = {**found.origin, "plane": plane}
         return Volume(
             turned, greys, read_plane, found.path, (), origin, found.notes, (), stored, (), recut
@@ -247,7 +252,7 @@ def _gaps(heights: Sequence[float]) -> list[str]:
     """Say where slices are missing, or lie unevenly."""
     steps = np.diff(heights)
     usual = float(np.median(steps))
-    missing = np.rint(steps / usual).astype(int) - 1
+    missing = np.rint(np.minimum(steps / usual, _FAR)).astype(int) - 1
     if missing.sum() > 0:
         where = ", ".join(f"after slice {i}" for i in np.flatnonzero(missing > 0)[:5])
         return [f"{int(missing.clip(0).sum())} slices are missing ({where})"]

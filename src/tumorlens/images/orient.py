@@ -19,6 +19,7 @@ from tumorlens.images.geometry import Plane, VolumeGeometry
 __all__ = ["Voxels", "cut", "own_plane", "squared"]
 
 _FLAT: Final = 1e-12  # mm³: smaller voxels are a damaged header
+_LARGEST: Final = 16e6  # pixels of a slice whose pixels are made square
 _ISOTROPIC: Final = 0.01  # pixels less out of square than this stay as they are
 
 # For each plane the axis of the patient (0 left, 1 back, 2 head) and the direction in which
@@ -121,6 +122,9 @@ def squared(geometry: VolumeGeometry, read: _Read) -> tuple[VolumeGeometry, _Rea
     if abs(down - right) <= _ISOTROPIC * max(down, right):
         return geometry, read
     fine = min(down, right)
+    # Before it is rounded: what is huge overflows.
+    if not rows * columns * (down / fine) * (right / fine) <= _LARGEST:
+        raise ValueError(f"pixels of {down:.3g} by {right:.3g} mm, too many when made square")
     high, wide = max(1, round(rows * down / fine)), max(1, round(columns * right / fine))
     scale = np.diag([1.0, rows / high, columns / wide, 1.0])
     scale[1:3, 3] = (rows / high - 1) / 2, (columns / wide - 1) / 2

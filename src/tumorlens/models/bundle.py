@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 from tumorlens.errors import ModelError
 from tumorlens.models.card import CARD_NAME, Card
 from tumorlens.trust.novelty import Novelty
+from tumorlens.untrusted import printable
 
 __all__ = [
     "CARD_LIMIT",
@@ -151,7 +153,17 @@ def read_novelty(folder: Path, card: Card) -> Novelty | None:
     if card.novelty is None:
         return None
     name = card.novelty.file
-    return Novelty.from_bytes(read_listed(folder, card, name), source=str(folder / name))
+    found = Novelty.from_bytes(read_listed(folder, card, name), source=str(folder / name))
+    if set(found.others) != set(card.novelty.others):
+        raise ModelError(
+            f"{folder / name} tells {_named(found.others)} from slices and the card says "
+            f"{_named(card.novelty.others)}; fetch or calibrate the model again"
+        )
+    return found
+
+
+def _named(kinds: Iterable[str]) -> str:
+    return ", ".join(sorted(map(printable, kinds))) or "nothing"
 
 
 def _read(path: Path, limit: int) -> bytes:

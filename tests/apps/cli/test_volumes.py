@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
 import tumorlens
+from tumorlens.apps.cli.main import cli
 from tumorlens.data.folder import CLASSES
 
 pytest.importorskip("pydicom")
@@ -175,3 +177,13 @@ def test_lines_for_people(run: Run, bundle: Path, tmp_path: Path) -> None:
     assert len(said.splitlines()) == 7
     assert "volume" in said.splitlines()[-1]
     assert "5 of 6 slices assessable" in said
+
+
+def test_a_table_is_not_written_over_a_scan(tmp_path: Path) -> None:
+    path = tmp_path / "scan.png"
+    Image.fromarray(np.full((64, 64), 7, np.uint8)).save(path)
+    before = path.read_bytes()
+    done = CliRunner().invoke(cli, ["predict", str(tmp_path), "--csv", str(path)])
+    assert done.exit_code == 2
+    assert "is one of the files to be read; name another" in done.stderr
+    assert path.read_bytes() == before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -28,6 +28,7 @@ __all__ = [
     "load_model",
     "model_option",
     "out_option",
+    "refuse_input",
     "seed_option",
     "together",
     "where",
@@ -78,6 +79,15 @@ def check_file(_: click.Context, __: click.Parameter, value: str | None) -> str 
     if value is not None:
         check_new_file(value)
     return value
+
+
+def refuse_input(out: str, files: Sequence[str]) -> None:
+    """Refuse to write over a file that is to be read."""
+    place = Path(out)
+    if place.is_file() and any(Path(x).is_file() and place.samefile(x) for x in files):
+        raise click.UsageError(
+            f"{click.format_filename(out)} is one of the files to be read; name another"
+        )
 
 
 def check_inside(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

@@ -16,6 +16,7 @@ from tumorlens.apps.cli.options import (
     json_option,
     load_model,
     model_option,
+    refuse_input,
 )
 from tumorlens.apps.cli.output import find_scans, finish, line_of, mark_several, tell_each
 from tumorlens.apps.cli.volumes import line_of_volume, plane_option, units_of
@@ -69,6 +70,8 @@ def predict(
     from tumorlens.volume_answer import VolumeAnswer
 
     files = find_scans(paths)
+    if csv is not None:
+        refuse_input(csv, files)
     classifier = load_model(model)
     with ExitStack() as stack:
         add = None
