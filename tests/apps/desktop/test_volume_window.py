@@ -81,7 +81,7 @@ def test_wheel_line_and_keys_go_through_the_slices(window: Window, hands: Hands)
     settle(window)
     assert window.picture.shown is not None
     assert window.picture.shown.picture.index == 9
-    assert bar.where.cget("text").startswith("slice 10 of 10\nz ")
+    assert bar.where.cget("text").startswith("slice 10 of 10 (9 in files)\nz ")
     assert "mm (RAS)" in bar.where.cget("text")
 
 

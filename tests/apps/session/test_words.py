@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tumorlens.apps.session.rows import Row, State
-from tumorlens.apps.session.words import answer_in_short, answer_text, time_left
+from tumorlens.apps.session.words import answer_in_short, answer_text, any_tumour, time_left
 from tumorlens.classifier import load
 from tumorlens.data.phantom import draw_phantom
 
@@ -40,3 +40,12 @@ def row_with(found: tuple[str, ...], classes: tuple[str, ...]) -> Row:
     assert set(answer.probabilities) == set(classes)
     answer = replace(answer, prediction_set=found, assessable=True)
     return Row(0, "x", "x.png", state=State.ANSWERED, prediction=answer)
+
+
+def test_a_stroke_is_as_high_as_all_tumours_together() -> None:
+    split = {"glioma": 0.16, "meningioma": 0.15, "notumor": 0.56, "pituitary": 0.13}
+    one = {"glioma": 0.40, "meningioma": 0.01, "notumor": 0.58, "pituitary": 0.01}
+    answer = load().predict(draw_phantom("glioma", 5, 96).pixels)
+    high = [any_tumour(replace(answer, probabilities=given)) for given in (split, one)]
+    assert high == pytest.approx([0.44, 0.42])
+    assert any_tumour(replace(answer, probabilities={"glioma": 0.7, "pituitary": 0.3})) == 0.7

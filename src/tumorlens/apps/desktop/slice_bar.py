@@ -5,28 +5,27 @@ from __future__ import annotations
 import tkinter as tk
 from collections.abc import Callable
 from tkinter import ttk
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from tumorlens.apps.session.words import any_tumour, say_place
 from tumorlens.images.geometry import PLANES
 from tumorlens.report.style import class_colour
 
 if TYPE_CHECKING:
     from tumorlens.apps.desktop.theme import Theme
-    from tumorlens.apps.session.stack import Cut, Stack
+    from tumorlens.apps.session.stack import Cut
     from tumorlens.apps.session.volumes import Volumes
     from tumorlens.prediction import Prediction
 
 __all__ = ["SliceBar"]
 
 _Do: TypeAlias = Callable[..., None]
-_NO_TUMOUR: Final = "notumor"
-_AXES: Final = {"sagittal": "x", "coronal": "y", "axial": "z"}
 
 
 class SliceBar(ttk.Frame):
     """Shows the slices of the volume that is looked at; a press or a drag goes to a slice.
 
-    Each slice is a stroke: as high as a tumour is probable, in the colour of its answer, faint
+    Each slice is a stroke: as high as any tumour is probable, in the colour of its answer, faint
     where it is not assessable. A line below joins the slices that agree on a tumour, arrows
     above point at those to look at first.
 
@@ -69,7 +68,7 @@ class SliceBar(ttk.Frame):
         turning = self._volumes.turning
         if self.plane.get() != (turning or stack.plane):
             self.plane.set(turning or stack.plane)
-        self.where.configure(text=f"cutting {turning} …" if turning else self._say_place(stack))
+        self.where.configure(text=f"cutting {turning} …" if turning else say_place(stack))
         self._draw(stack.cut, stack.index)
 
     def next_plane(self) -> None:
@@ -78,10 +77,6 @@ class SliceBar(ttk.Frame):
             names = PLANES[::-1]
             here = names.index(self._volumes.turning or stack.plane)
             self._do(self._volumes.turn, names[(here + 1) % len(names)])
-
-    def _say_place(self, stack: Stack) -> str:
-        where = f"{_AXES[stack.plane]} {stack.position(stack.index):.1f} mm ({stack.space})"
-        return f"slice {stack.index + 1} of {len(stack.cut)}\n{where}"
 
     def _draw(self, cut: Cut, index: int) -> None:
         line, px, colours = self.line, self._theme.px, self._theme.palette
@@ -147,5 +142,4 @@ def _stroke(answer: Prediction, faint: str) -> tuple[float, str]:
     """Say how high a slice stands, from 0 to 1, and in which colour."""
     if not answer.assessable:
         return 0.0, faint
-    tumour = max((p for name, p in answer.probabilities.items() if name != _NO_TUMOUR), default=0.0)
-    return tumour, class_colour(answer.label)
+    return any_tumour(answer), class_colour(answer.label)

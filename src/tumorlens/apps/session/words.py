@@ -10,6 +10,7 @@ from tumorlens.data.folder import class_name
 from tumorlens.explain.cam import METHODS
 
 if TYPE_CHECKING:
+    from tumorlens.apps.session.stack import Stack
     from tumorlens.explain.explanation import Explanation
     from tumorlens.prediction import Prediction
     from tumorlens.volume_answer import VolumeAnswer
@@ -18,11 +19,13 @@ __all__ = [
     "NO_ANSWER",
     "answer_in_short",
     "answer_text",
+    "any_tumour",
     "caption",
     "count_files",
     "is_assessable",
     "kind_of_answer",
     "say_flat",
+    "say_place",
     "say_summary",
     "slice_name",
     "summarise",
@@ -39,6 +42,7 @@ _STATES: Final = {
 }
 _FEW: Final = 2  # classes that have room in a list
 _HEALTHY: Final = "notumor"
+_AXES: Final = {"sagittal": "x", "coronal": "y", "axial": "z"}
 
 
 def answer_text(row: Row) -> str:
@@ -62,6 +66,14 @@ def kind_of_answer(row: Row) -> str:
 def is_assessable(answer: Prediction | VolumeAnswer) -> bool:
     """Say whether an answer means anything: of a volume, whether any slice of it counted."""
     return bool(answer.assessable) and answer.label is not None
+
+
+def any_tumour(answer: Prediction) -> float:
+    """Give how probable a tumour of any class is; the answer's own where all classes are one."""
+    healthy = answer.probabilities.get(_HEALTHY)
+    if healthy is None:
+        return max(answer.probabilities.values(), default=0.0)
+    return 1 - healthy
 
 
 def _how_far(row: Row) -> str:
@@ -106,6 +118,13 @@ def say_flat(explanation: Explanation) -> str:
 def slice_name(row: Row) -> str:
     """Name the slice that is looked at, as the list names slices of a file of several."""
     return row.name if row.stack is None else f"{row.name} [{row.index}]"
+
+
+def say_place(stack: Stack) -> str:
+    """Say which slice of a volume is looked at, as people count and as files do, and where."""
+    here = stack.index
+    where = f"{_AXES[stack.plane]} {stack.position(here):.1f} mm ({stack.space})"
+    return f"slice {here + 1} of {len(stack.cut)} ({here} in files)\n{where}"
 
 
 def say_summary(answer: VolumeAnswer) -> str:
