@@ -258,7 +258,7 @@ class PictureView(tk.Canvas):
                 image = Image.blend(image, full, self.strength)
             elif not explanation.flat:
                 heat = self._cut_out(drawn.heat, pane, sight.zoom, cut)
-                image = draw_contour(image, heat, self.strength, px(1.5))
+                image = draw_contour(image, heat, px(1.5))
         photo = ImageTk.PhotoImage(image, master=self)
         left, top = origin
         self.create_image(left + pane.left, top + pane.top, image=photo, anchor="nw", tags="drawn")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 
 __all__ = ["LEVEL", "draw_contour"]
 
@@ -16,10 +16,8 @@ _LINE: Final = "#F0E442"
 _SHADE: Final = "#000000"  # around the line, or it would be lost on a bright skull
 
 
-def draw_contour(
-    plain: Image.Image, heat: Image.Image, strength: float, width: int = 1
-) -> Image.Image:
-    """Draw where evidence passes `LEVEL`.
+def draw_contour(plain: Image.Image, heat: Image.Image, width: int = 1) -> Image.Image:
+    """Draw where evidence passes `LEVEL`, always bright: a line that is mixed with grey is lost.
 
     Parameters
     ----------
@@ -27,8 +25,6 @@ def draw_contour(
         The slice in grey, RGB.
     heat
         The map in the size of `plain`, floats from 0 to 1.
-    strength
-        How dense the line is, from 0 to 1.
     width
         Of the line, and of the shade around it, in pixels.
     """
@@ -36,7 +32,6 @@ def draw_contour(
     wider = inside.filter(ImageFilter.MaxFilter(2 * width + 1))
     widest = inside.filter(ImageFilter.MaxFilter(4 * width + 1))
     drawn = plain.copy()
-    for colour, ring in ((_SHADE, (widest, inside)), (_LINE, (wider, inside))):
-        outer, inner = (np.asarray(mask, np.float32) for mask in ring)
-        drawn.paste(colour, mask=Image.fromarray(((outer - inner) * strength).astype(np.uint8)))
+    for colour, outer in ((_SHADE, widest), (_LINE, wider)):
+        drawn.paste(colour, mask=ImageChops.subtract(outer, inside))
     return drawn

@@ -122,7 +122,7 @@ def save_overlay(
     if contour:
         from tumorlens.apps.session.contour import draw_contour  # noqa: PLC0415
 
-        picture = draw_contour(drawn.plain[0], drawn.heat[0], strength)
+        picture = draw_contour(drawn.plain[0], drawn.heat[0])
     else:
         grey = np.asarray(drawn.plain[0].convert("L"))
         picture = blend(grey, explanation.shown_map(), strength, look.colormap)
