@@ -173,7 +173,7 @@ class Unfinished:
         begun = state.joined or not state.parts or (self._folder / _JOB).is_file()
         if not (
             whole
-            and isinstance(state.path, str | None)
+            and isinstance(values.get("path"), str | None)
             and state.root < max(1, len(self._job.get("paths", [None])))
             and begun
             and (state.joined or all(self._part(i).is_file() for i in range(state.parts)))
