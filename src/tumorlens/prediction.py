@@ -12,7 +12,7 @@ from tumorlens.images.prepare import Prepared
 from tumorlens.images.slice import Slice
 from tumorlens.models.card import Card
 
-__all__ = ["Prediction", "Predictor"]
+__all__ = ["Prediction", "Predictor", "say_percent"]
 
 _BAR: Final = "#0072B2"  # of the colours that the colour-blind tell apart; see report/style.py
 _WIDTH: Final = 160  # pixels of a bar that is full
@@ -89,9 +89,17 @@ class Prediction:
             return f"<div><b>not assessable</b>: {escape(self.reason or '')}{small}</div>"
         others = ", ".join(class_name(name) for name in self.prediction_set[1:])
         maybe = f" (or {escape(others)})" if others else ""
-        head = f"<b>{escape(class_name(self.label))}</b> {self.confidence:.1%}{maybe}"
+        head = (
+            f"<b>{escape(class_name(self.label))}</b> {escape(say_percent(self.confidence))}{maybe}"
+        )
         rows = "".join(_bar(name, p) for name, p in self.probabilities.items())
         return f'<div>{head}<table role="presentation">{rows}</table>{small}</div>'
+
+
+def say_percent(probability: float) -> str:
+    """Write a probability with one decimal; what is less than 1 is never 100 %."""
+    text = f"{probability:.1%}"
+    return ">99.9%" if probability < 1 and text == "100.0%" else text
 
 
 class Predictor(Protocol):
@@ -113,5 +121,5 @@ def _bar(name: str, probability: float) -> str:
     return (
         f'<tr><td style="text-align:left">{escape(class_name(name))}</td>'
         f'<td style="text-align:left;width:{_WIDTH}px"><div style="{style}"></div></td>'
-        f'<td style="text-align:right">{probability:.1%}</td></tr>'
+        f'<td style="text-align:right">{escape(say_percent(probability))}</td></tr>'
     )

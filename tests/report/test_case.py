@@ -21,6 +21,7 @@ from tumorlens.data.folder import CLASSES
 from tumorlens.errors import OutputError
 from tumorlens.files import find_files
 from tumorlens.images.geometry import say_mm
+from tumorlens.prediction import say_percent
 from tumorlens.report import case, case_fonts
 from tumorlens.report.case import CaseReport, make_case, write_case
 from tumorlens.sources.series import find_units
@@ -195,3 +196,13 @@ def test_no_name_is_wider_than_the_paper(
 def test_slices_between_whole_millimetres_are_not_rounded_to_even() -> None:
     said = [say_mm(value) for value in (-12.5, -7.5, -0.04, 2.5, 3.0, 7.25000001)]
     assert said == ["-12.5", "-7.5", "0", "2.5", "3", "7.3"]
+
+
+def test_nothing_less_than_one_is_a_hundred_percent(model: Classifier, scans: Path) -> None:
+    said = [say_percent(value) for value in (0.995, 0.9994, 0.9996, 1.0, 0.0)]
+    assert said == ["99.5%", "99.9%", ">99.9%", "100.0%", "0.0%"]
+    assert re.search(r"Slice \d of 8: [a-z ]+ (&gt;)?\d+\.\d% by itself", page_of(model, scans))
+
+
+def page_of(model: Classifier, scans: Path) -> str:
+    return text_of(made(model, scans, "html").content)

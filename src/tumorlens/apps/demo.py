@@ -23,7 +23,7 @@ from tumorlens.errors import DataError, MissingExtraError, OutputError
 from tumorlens.files import check_new_folder, find_files, hash_file, replaced_folder
 from tumorlens.images.read import read_slices
 from tumorlens.images.slice import Slice
-from tumorlens.prediction import Prediction
+from tumorlens.prediction import Prediction, say_percent
 from tumorlens.records import read_record
 from tumorlens.untrusted import is_number, printable
 
@@ -200,7 +200,7 @@ def _told(one: _Exhibit, explanation: Explanation) -> Iterator[str]:
 def _answer(answer: Prediction) -> str:
     if not answer.assessable:
         return f"not assessable: {answer.reason}"
-    return f"{_words(answer.label)}, {answer.confidence:.1%}"
+    return f"{_words(answer.label)}, {say_percent(answer.confidence)}"
 
 
 def _set(answer: Prediction) -> str:
@@ -219,9 +219,7 @@ def _evidence(one: _Exhibit, explanation: Explanation) -> str:
     """Say where the evidence lies, as far as the truth is known."""
     heat, target = explanation.map, _words(explanation.target)
     if explanation.flat:
-        if explanation.target == explanation.prediction.label == "notumor":
-            return "nothing in it looked like a tumour: the map is empty"
-        return f"nothing in it looked like {target}: the map is empty"
+        return f"the map is empty: {explanation.why_flat()}"
     if one.inside is None:
         return f"the map shows what looked like {target}"
     share = float(heat[one.inside].sum() / heat.sum())

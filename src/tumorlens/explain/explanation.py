@@ -150,7 +150,22 @@ class Explanation:
         text = f"{method.title} {about}{layer}, {self.prediction.model}"
         if self.float_label not in (None, self.prediction.label):
             text += f" (its float network says {class_name(str(self.float_label))})"
-        return text + (" (flat: nothing looked like it)" if self.flat and with_layer else "")
+        return text + (" (flat: no place speaks for it)" if self.flat and with_layer else "")
+
+    def why_flat(self) -> str:
+        """Say why the map is empty; nothing when it is not."""
+        if not self.flat:
+            return ""
+        if not METHODS[self.method].of_class:
+            return "nothing in the picture stands out"
+        if self.target != "notumor":
+            return f"no place in the picture speaks for {class_name(self.target)}"
+        if self.prediction.label == self.target:
+            return (
+                "the answer is no tumour, which has no evidence of its own; "
+                "ask for another class to see what speaks for it"
+            )
+        return "no place in the picture speaks against a tumour"
 
     def manifest(self) -> dict[str, Any]:
         """Describe the explanation as its record does."""

@@ -13,6 +13,7 @@ from tumorlens.errors import MissingExtraError, OutputError
 from tumorlens.explain.explainer import Explainable, Question
 from tumorlens.extras import installed, require
 from tumorlens.files import check_new_file, write_whole
+from tumorlens.prediction import say_percent
 from tumorlens.progress import Progress, silent
 from tumorlens.report import case_words as words
 from tumorlens.report.case_entries import Entry, Looked, Source, look_at
@@ -183,7 +184,7 @@ def _counts(looked: Looked) -> str:
 
 def _row(number: int, entry: Entry) -> tuple[int, str, str, str]:
     """Give a row of the table at the top."""
-    sure = "" if entry.confidence is None else f"{entry.confidence:.1%}"
+    sure = "" if entry.confidence is None else say_percent(entry.confidence)
     return number, printable(entry.name), entry.answer, sure
 
 

@@ -6,9 +6,11 @@ import io
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from tumorlens.extras import require
+from tumorlens.prediction import say_percent
 from tumorlens.records import PDF_CREATOR
 from tumorlens.report.case_fonts import BOLD, REGULAR, Fonts
 from tumorlens.report.style import COLOURS, FAINT, INK
@@ -225,7 +227,7 @@ class _Pdf:
 
     def _answer(self, entry: Entry) -> Any:
         text = self._fonts.marked(entry.answer[:1].upper() + entry.answer[1:])
-        sure = f" <font color='{FAINT}'>{entry.confidence:.1%}</font>"
+        sure = f" <font color='{FAINT}'>{escape(say_percent(entry.confidence or 0.0))}</font>"
         style = _style("answer", 13, spaceAfter=4)
         return self._flow.Paragraph(f"<font name='{BOLD}'>{text}</font>{sure}", style)
 
@@ -237,7 +239,7 @@ class _Pdf:
             [
                 self._text(one.name, cell if one.in_set else faint),
                 self._meter(one, bar),
-                self._text(f"{one.value:.1%}", cell if one.in_set else faint),
+                self._text(say_percent(one.value), cell if one.in_set else faint),
                 self._text("in the set" if one.in_set else "", _style("set", 7, colour=FAINT)),
             ]
             for one in shares

@@ -13,6 +13,7 @@ from tumorlens.data.folder import class_name
 from tumorlens.explain.cam import METHODS
 from tumorlens.images.geometry import say_mm
 from tumorlens.images.volume import in_space, space_of
+from tumorlens.prediction import say_percent
 from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def picture_kind(picture: Slice) -> str:
 
 def slice_title(row: Prediction, count: int) -> str:
     """Say which slice of a volume it is, and what it is by itself."""
-    said = f"{name_of(row.label)} {row.confidence:.0%} by itself"
+    said = f"{name_of(row.label)} {say_percent(row.confidence)} by itself"
     return f"Slice {row.slice + 1} of {count}: {said if row.assessable else NOT_ASSESSABLE}"
 
 
@@ -185,12 +186,8 @@ def millimetres(place: Sequence[float], picture: Slice) -> str:
 
 
 def why_empty(explained: Explanation) -> str:
-    """Say why a map is empty."""
-    if explained.target != _HEALTHY or not METHODS[explained.method].of_class:
-        return f"nothing in the picture looked like {name_of(explained.target)}"
-    if explained.prediction.label == _HEALTHY:
-        return "nothing in the picture looked like a tumour"
-    return "nothing in the picture is evidence against a tumour"
+    """Say why a map is empty, as one line."""
+    return printable(explained.why_flat())
 
 
 def map_caption(explained: Explanation) -> str:
@@ -229,7 +226,7 @@ def volume_facts(found: VolumeAnswer, volume: Volume) -> Iterator[tuple[str, str
         text += f"{peak.column + 1}, row {peak.row + 1}: {_directions(peak.mm, peak.space)}."
         yield "Where", text
     elif found.label == _HEALTHY:
-        yield "Where", "Nowhere: no slices that lie together looked like a tumour."
+        yield "Where", "Nowhere: in no slices that lie together does a tumour reach one half."
     if found.run is not None:
         first, last = found.run
         high = (last - first + 1) * volume.geometry.spacing[0]
@@ -246,8 +243,8 @@ def bar_in_words(values: Sequence[float | None], first: Sequence[int]) -> str:
         return "None of the slices is assessable."
     most, at = max(known)
     likely = sum(value >= _STRONG for value, _ in known)
-    text = f"A tumour is most probable in slice {1 - at} ({most:.0%}), and more likely than not in "
-    text += f"{likely} of {len(values)} slices"
+    text = f"A tumour is most probable in slice {1 - at} ({say_percent(most)}), and more "
+    text += f"likely than not in {likely} of {len(values)} slices"
     lost = len(values) - len(known)
     text += f"; {lost} {'is' if lost == 1 else 'are'} not assessable." if lost else "."
     return text + (f" To look at first: {_slices(first)}." if first else "")

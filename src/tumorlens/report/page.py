@@ -17,6 +17,7 @@ from tumorlens.errors import UnreadableImageError
 from tumorlens.extras import require
 from tumorlens.images.display import display_grey
 from tumorlens.images.read import read_slices
+from tumorlens.prediction import say_percent
 from tumorlens.report.style import DPI
 
 __all__ = ["count", "interval", "number", "render", "share"]
@@ -83,7 +84,7 @@ def _environment() -> Any:
         "hashed": _hashed,
         "interval": interval,
         "number": number,
-        "percent": "{:.1%}".format,
+        "percent": say_percent,
         "share": share,
         "sized": _sized,
         "thousands": "{:,}".format,

@@ -323,7 +323,7 @@ def test_a_map_of_nothing_is_said_in_words(window: Window, heads: list[Path]) ->
     window.model.view.shown = replace(window.model.view.shown, explanation=healthy)
     window._show_slice()
     window.root.update()
-    assert "looked like a tumour" in written(window)
+    assert "no evidence of its own" in written(window)
     assert "evidence: none" not in written(window)  # no bar without colours
     assert "notumor" not in written(window)
 

@@ -122,6 +122,7 @@ def mark_several(
 def line_of(result: Prediction | Failure, *, several: bool = False) -> str:
     """One result as one line for people; `several` as `mark_several` says it."""
     from tumorlens.data.folder import class_name
+    from tumorlens.prediction import say_percent
     from tumorlens.sources.failure import Failure
 
     if isinstance(result, Failure):
@@ -132,11 +133,11 @@ def line_of(result: Prediction | Failure, *, several: bool = False) -> str:
     others = ", ".join(map(class_name, result.prediction_set[1:]))
     maybe = f"  (or {others})" if others else ""
     if not result.assessable and is_forced():
-        label = f"{class_name(result.label)} {result.confidence:.1%}{maybe}"
+        label = f"{class_name(result.label)} {say_percent(result.confidence)}{maybe}"
         return f"not assessable      {name}: {result.reason}; all the same: {label}"
     if not result.assessable:
         return f"not assessable      {name}: {result.reason}"
-    return f"{class_name(result.label):<12}{result.confidence:>6.1%}  {name}{maybe}"
+    return f"{class_name(result.label):<12}{say_percent(result.confidence):>6}  {name}{maybe}"
 
 
 def is_forced() -> bool:

@@ -97,12 +97,14 @@ def line_of_volume(answer: VolumeAnswer) -> str:
     """One volume as one line for people."""
     from tumorlens.data.folder import class_name
     from tumorlens.images.geometry import say_mm
+    from tumorlens.prediction import say_percent
 
     name = f"{printable(answer.path or '<memory>')} ({answer.plane})"
     counted = f"{answer.assessable} of {answer.slices} slices assessable"
     if answer.label is None or answer.confidence is None:
         return f"not assessable      volume {name}: {counted}"
-    line = f"{class_name(answer.label):<12}{answer.confidence:>6.1%}  volume {name}: {counted}"
+    sure = say_percent(answer.confidence)
+    line = f"{class_name(answer.label):<12}{sure:>6}  volume {name}: {counted}"
     if answer.peak is not None:
         peak = answer.peak
         place = ", ".join(map(say_mm, peak.mm))

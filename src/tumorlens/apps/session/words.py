@@ -106,13 +106,8 @@ def caption(explanation: Explanation) -> str:
 
 def say_flat(explanation: Explanation) -> str:
     """Say why a map is empty; nothing when it is not."""
-    if not explanation.flat:
-        return ""
-    if explanation.target != _HEALTHY or not METHODS[explanation.method].of_class:
-        return f"the map is empty: nothing here looked like {class_name(explanation.target)}"
-    if explanation.prediction.label == _HEALTHY:
-        return "the map is empty: nothing here looked like a tumour"
-    return "the map is empty: nothing here is evidence against a tumour"
+    why = explanation.why_flat()
+    return f"the map is empty: {why}" if why else ""
 
 
 def slice_name(row: Row) -> str:
