@@ -150,6 +150,9 @@ def test_broken_files_are_named_and_the_rest_goes_on(
     assert status == 1
     assert "Traceback" not in stderr
     errors = [answer.get("error") for answer in answers]
+    cut_off = errors[list(broken).index("b_truncated.png")]
+    assert isinstance(cut_off, dict)
+    assert "fetch or export it again" in cut_off["message"]  # not: save again what is left
     assert [Path(str(answer["path"])).name for answer in answers] == [
         *broken,
         "h_good.png",

@@ -203,8 +203,8 @@ def _each(
     for path in paths:
         try:
             data = load_file(path, limits)
-            if find_kind(data) != "DICOM":
-                hint = "give DICOM files"
+            if (kind := find_kind(data)) != "DICOM":
+                hint = "unpack it and give the folder" if kind == "ZIP" else "give DICOM files"
                 raise UnreadableImageError(path, "no DICOM file", hint)  # noqa: TRY301
             cleaned = worker.clean(data, path, limits)
         except UnreadableImageError as error:

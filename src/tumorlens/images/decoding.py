@@ -70,6 +70,8 @@ def decoding(source: str, kind: str) -> Iterator[None]:
             raise
         found = f"a {kind} picture that cannot be decoded ({_reason(exc)})"
         hint = "open it in an image viewer and save it again as PNG, or export it anew"
+        if "truncated" in found:  # what is left would be read as if it were all
+            hint = "it ends too early; fetch or export it again"
         if isinstance(exc, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
             hint = "export it smaller"
         raise UnreadableImageError(source, found, hint) from exc
