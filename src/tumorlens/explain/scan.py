@@ -23,7 +23,7 @@ from tumorlens.volume_answer import Peak, VolumeAnswer, agree
 
 _KEPT = 16_384  # answers: no scan has more slices, and pictures are not kept for ever
 
-__all__ = ["answer_scan", "answer_volume", "find_peak", "predict_scans", "read_answers"]
+__all__ = ["answer_scan", "answer_volume", "find_peak", "predict_scans", "read_answers", "slim"]
 
 
 def predict_scans(
@@ -57,12 +57,12 @@ def predict_scans(
         else:
             if item[0].slice == 0:  # of the next file
                 rows.clear()
-            rows.append(_slim(item))
+            rows.append(slim(item))
             yield item[0]
 
 
-def _slim(row: Answered) -> Answered:
-    """Keep an answer without the pixels that the network saw."""
+def slim(row: Answered) -> Answered:
+    """Keep an answer without the pixels that the network saw: of many they take much room."""
     return row[0], replace(row[1], pixels=row[1].pixels[:1, :1].copy())
 
 
@@ -108,7 +108,7 @@ def read_answers(
         if isinstance(item, Failure):
             missed.append(item)
         elif not isinstance(item, Volume):
-            rows.append(_slim(item))
+            rows.append(slim(item))
         progress("slices", min(len(rows) + len(missed), len(volume)), len(volume))
     if failures is not None:
         failures += missed

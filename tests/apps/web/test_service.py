@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import signal
 import subprocess
 import sys
@@ -20,9 +21,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from web_server import Server, form, png, running, wait_for
+from web_server import Server, form, png, real_volume, running, wait_for
 
 from dicoms import SECRETS, write_series
+from tumorlens.apps.cli.predict import predict
 from tumorlens.apps.cli.web import web
 from tumorlens.apps.web import reports
 from tumorlens.apps.web.limits import WebLimits
@@ -61,22 +63,37 @@ def test_files_of_one_dicom_series_become_a_volume_in_its_own_order(
     paths = write_series(tmp_path, values)
     sent = [(path.name, path.read_bytes()) for path in reversed(paths)]
     answers = server.upload(PREDICT, *sent).json()["answers"]
+    whole = answers.pop()
     assert [answer["slice"] for answer in answers] == [0, 1, 2, 3]
-    assert len({answer["path"] for answer in answers}) == 1
+    assert {answer["path"] for answer in answers} == {whole["path"], whole["volume"]["first"]}
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in sent:
             archive.writestr(f"folder/{name}", data)
         archive.writestr("__MACOSX/folder/._junk", b"junk")
     again = server.send(PREDICT, packed.getvalue(), "application/zip").json()["answers"]
-    assert [a["confidence"] for a in again] == pytest.approx([a["confidence"] for a in answers])
+    assert [a["confidence"] for a in again[:-1]] == pytest.approx(
+        [a["confidence"] for a in answers]
+    )
 
 
-def test_a_nifti_volume_gives_an_answer_a_slice(server: Server) -> None:
-    values = np.stack([draw_phantom("glioma", i, 96).pixels for i in range(3)], axis=-1)
-    content = nibabel.Nifti1Image(values.astype(np.int16), np.eye(4)).to_bytes()
-    answers = server.send(PREDICT, content, "application/octet-stream").json()["answers"]
-    assert [answer["slice"] for answer in answers] == [0, 1, 2]
+def test_a_volume_is_answered_as_on_the_command_line(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "head.nii"
+    path.write_bytes(real_volume())
+    answers = server.upload(PREDICT, (path.name, path.read_bytes())).json()["answers"]
+    printed = CliRunner().invoke(predict, ["--json", str(path)]).stdout.splitlines()
+    rows = [json.loads(line) for line in printed]
+    assert [answer.get("slice") for answer in answers] == [0, 1, 2, 3, 4, None]
+    said, expected = answers[-1]["volume"], rows[-1]["volume"]
+    for name in ("confidence", "probabilities"):
+        assert said.pop(name) == pytest.approx(expected.pop(name), abs=1e-4)
+    assert (answers[-1]["path"], said) == ("head.nii", expected)
+    described = server.get("/api/v1/openapi.json").json()["components"]["schemas"]
+    assert set(described["VolumeAnswer"]["properties"]["volume"]["required"]) == {
+        *said,
+        "confidence",
+        "probabilities",
+    }
 
 
 def test_an_explanation_comes_with_its_record_map_and_picture(

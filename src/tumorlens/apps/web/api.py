@@ -26,6 +26,8 @@ from tumorlens.apps.web.waiting import while_waited_for
 from tumorlens.data.folder import class_named
 from tumorlens.errors import UnreadableImageError
 from tumorlens.explain.explainer import Question
+from tumorlens.explain.scan import answer_volume, slim
+from tumorlens.images.volume import Volume
 
 if TYPE_CHECKING:
     from tumorlens.classifier import Classifier
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from tumorlens.images.prepare import Prepared
     from tumorlens.images.slice import Slice
     from tumorlens.prediction import Prediction
+    from tumorlens.sources.stream import Answered
+    from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = ["Service", "read_question"]
 
@@ -113,9 +117,10 @@ class Service:
         uploads: Sequence[Upload] = await receive(request, hold, self.limits)
         return await self.read(open_scans, uploads, self.limits)
 
-    async def answers(self, scan: Scan) -> AsyncIterator[Prediction | Problem]:
-        """Classify the slices of a scan, in order, a few in memory at a time."""
+    async def answers(self, scan: Scan) -> AsyncIterator[Prediction | Problem | VolumeAnswer]:
+        """Classify the slices of a scan, in order, a few in memory at a time; then a volume."""
         count = len(scan.slices)
+        rows: list[Answered] = []
         for start in range(0, count, BATCH):
             numbers = range(start, min(start + BATCH, count))
             taken = await self.read(self._prepare, scan, numbers)
@@ -126,7 +131,13 @@ class Service:
                 if isinstance(pair, Problem):
                     yield pair
                 else:
-                    yield replace(next(rest), path=scan.name, slice=number)
+                    answer = replace(next(rest), path=scan.name, slice=number)
+                    rows.append(slim((answer, pair[1])))
+                    yield answer
+        if isinstance(scan.slices, Volume) and scan.is_volume:
+            found = await self.read(answer_volume, self.classifier, scan.slices, rows)
+            first = None if found.first is None else scan.name  # it has a name of ours
+            yield replace(found, path=scan.name, first=first)
 
     def _prepare(
         self, scan: Scan, numbers: Sequence[int]
@@ -147,7 +158,7 @@ class Service:
     # Routes
 
     async def predict(self, request: Request) -> Response:
-        """Classify every slice of what is sent."""
+        """Classify every slice and volume of what is sent."""
         _check_names(request, ())
         with self.entered(request) as hold:
             scans = await self.scans(request, hold)

@@ -73,12 +73,12 @@ def _predict(classifier: Classifier) -> dict[str, Any]:
     example = {"model": classifier.card.id, "answers": [_EXAMPLE | {"model": classifier.card.id}]}
     return {
         "operationId": "predict",
-        "summary": "Classify every slice of what is sent.",
+        "summary": "Classify every slice and volume of what is sent.",
         "description": (
             "Pictures (PNG, JPEG, TIFF, ...), DICOM files, NIfTI volumes, or ZIP archives of them. "
-            "DICOM files of one series become one volume. Answers are in the order of the slices; "
-            "a file that cannot be read stands among them with its error, unless it is the only "
-            "one."
+            "DICOM files of one series become one volume. Answers are in the order of the slices, "
+            "after those of a volume of two slices or more the answer for all of it; a file that "
+            "cannot be read stands among them with its error, unless it is the only one."
         ),
         "requestBody": _body(),
         "responses": {
@@ -228,6 +228,39 @@ def _object(properties: dict[str, Any], *, required: bool = True) -> dict[str, A
     return found | ({"required": list(properties)} if required else {})
 
 
+def _volume(share: dict[str, Any], label: dict[str, Any]) -> dict[str, Any]:
+    """Describe the answer for a volume."""
+    maybe, number = {"type": ["string", "null"]}, {"type": "integer", "minimum": 0}
+    numbers = {"type": "array", "items": number}
+    none = {"type": "null"}
+    peak = _object(
+        {
+            "slice": number,
+            "row": number,
+            "column": number,
+            "mm": {"type": "array", "items": {"type": "number"}},
+            "space": {"type": "string", "enum": ["LPS", "RAS"]},
+            "voxel": {"anyOf": [numbers, none]},
+        }
+    )
+    values = {
+        "first": maybe | {"description": "Name of the first file of a series."},
+        "plane": {"type": "string"},
+        "slices": number,
+        "assessable": number | {"description": "How many of them counted."},
+        "without_brain": number,
+        "label": {"anyOf": [label, none], "description": "Null when no slice counted."},
+        "confidence": {"anyOf": [share, none]},
+        "probabilities": {"type": "object", "additionalProperties": share},
+        "prediction_set": {"type": "array", "items": label},
+        "run": {"anyOf": [numbers, none], "description": "First and last slice that agree."},
+        "peak": {"anyOf": [peak, none]},
+        "look_first": numbers | {"description": "Slices to look at first, from 0."},
+        "model": {"type": "string"},
+    }
+    return _object({"path": maybe, "volume": _object(values)})
+
+
 def _schemas(classifier: Classifier) -> dict[str, Any]:
     share = {"type": "number", "minimum": 0, "maximum": 1}
     label = {"type": "string", "enum": list(classifier.card.classes)}
@@ -246,10 +279,11 @@ def _schemas(classifier: Classifier) -> dict[str, Any]:
         }
     )
     failure = _object({"path": maybe, "error": _object({"type": text, "message": text})})
-    either = {"anyOf": [_ref("Prediction"), _ref("Failure")]}
+    either = {"anyOf": [_ref("Prediction"), _ref("Failure"), _ref("VolumeAnswer")]}
     return {
         "Prediction": prediction,
         "Failure": failure,
+        "VolumeAnswer": _volume(share, label),
         "Predictions": _object({"model": text, "answers": {"type": "array", "items": either}}),
         "Explanation": _object(
             {

@@ -26,7 +26,7 @@ from starlette.staticfiles import StaticFiles
 
 from tumorlens.apps.cli.describe import facts
 from tumorlens.apps.session.rows import Row, State
-from tumorlens.apps.session.words import answer_text, caption, say_flat
+from tumorlens.apps.session.words import answer_text, caption, say_flat, say_summary
 from tumorlens.apps.web.api import Service, read_question
 from tumorlens.apps.web.cases import Cases
 from tumorlens.apps.web.guard import COOKIE, Keys
@@ -38,6 +38,7 @@ from tumorlens.errors import UnreadableImageError
 from tumorlens.explain.cam import METHODS
 from tumorlens.explain.colormaps import COLORMAPS
 from tumorlens.images.display import display_range
+from tumorlens.volume_answer import VolumeAnswer
 
 if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
@@ -167,8 +168,9 @@ class Page:
                 index = 0
                 async for answer in self._service.answers(scan):
                     self._cases.get(request.path_params["case"])  # ends when it is gone
-                    told = _answer(answer)
-                    yield json.dumps({"scan": number, "slice": index, **told}) + "\n"
+                    of_all = isinstance(answer, VolumeAnswer)
+                    told = {"scan": number, "slice": None if of_all else index, **_answer(answer)}
+                    yield json.dumps(told) + "\n"
                     index += 1
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
@@ -215,9 +217,13 @@ def _told(scan: Any) -> dict[str, Any]:
     return {"name": scan.name, "count": len(scan.slices), "notes": list(scan.notes)}
 
 
-def _answer(answer: Prediction | Problem) -> dict[str, Any]:
+def _answer(answer: Prediction | Problem | VolumeAnswer) -> dict[str, Any]:
     if isinstance(answer, Problem):
         return {"error": answer.detail}
+    if isinstance(answer, VolumeAnswer):
+        words = " or ".join(class_name(name) for name in answer.prediction_set)
+        told = answer.to_dict()["volume"] | {"summary": say_summary(answer)}
+        return {"answer": told, "words": words or "not assessable"}
     row = Row(0, "", None, state=State.ANSWERED, prediction=answer)
     return {"answer": answer.to_dict(), "words": answer_text(row)}
 

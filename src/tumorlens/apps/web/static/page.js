@@ -69,6 +69,7 @@ async function follow(name, first) {
     for (const line of lines) {
       const found = JSON.parse(line);
       const scan = scans[first + found.scan];
+      if (found.slice === null) { showWhole(scan, found); continue; }
       scan.answers[found.slice] = found;
       count += 1;
       if (current && current.scan === scan && current.number === found.slice) showAnswer();
@@ -85,6 +86,7 @@ function inShort(scan) {
   if (scan.error) return scan.error;
   const known = scan.answers.filter(Boolean);
   if (scan.count === 1) return known.length ? known[0].words || known[0].error : "…";
+  if (scan.whole) return wholeInWords(scan.whole);
   const good = known.filter((found) => found.answer && found.answer.assessable);
   const tumour = good.filter((found) => found.answer.label !== options.healthy);
   return `${known.length} of ${scan.count} slices: ${tumour.length} more like a tumour, ${known.length - good.length} not assessable`;
@@ -97,7 +99,7 @@ function list() {
       item = document.createElement("li");
       const button = document.createElement("button");
       button.append(document.createElement("span"), document.createElement("small"));
-      button.addEventListener("click", () => (scan.error ? say(scan.error) : select(scan, 0)));
+      button.addEventListener("click", () => (scan.error ? say(scan.error) : go(scan, scan.whole ? scan.whole.answer.look_first[0] || 0 : 0)));
       item.append(button);
       $("list").append(item);
     }
@@ -108,7 +110,50 @@ function list() {
   });
 }
 
+// The whole volume
+
+function wholeInWords({ words, answer }) {
+  if (!answer.label) return words;
+  const share = `${(100 * answer.confidence).toFixed(1)} %`;
+  const sure = answer.prediction_set.length === 1 && answer.prediction_set[0] === answer.label;
+  const slices = answer.look_first.map((i) => i + 1).join(", ");
+  return `${words} (${sure ? share : `${options.classes[answer.label]} ${share}`}); look first at slice ${slices}`;
+}
+
+function showWhole(scan, found) {
+  scan.whole = found;
+  if (!current || current.scan !== scan) return;
+  const [first] = found.answer.look_first;
+  if (scan.moved || first === undefined) describeWhole();
+  else select(scan, first);
+}
+
+function describeWhole() {
+  const { whole } = current.scan;
+  $("whole").hidden = !whole;
+  if (!whole || $("whole").dataset.of === `${current.scan.case} ${current.scan.number}`) return;
+  $("whole").dataset.of = `${current.scan.case} ${current.scan.number}`;
+  const [answer, summary, first] = $("whole").children;
+  answer.textContent = `Whole volume: ${wholeInWords(whole).split(";")[0]}`;
+  answer.className = whole.answer.prediction_set.length === 1 ? "" : "doubt";
+  summary.textContent = whole.answer.summary;
+  first.hidden = !whole.answer.label;
+  const { scan } = current;
+  first.replaceChildren("Look first at slice ", ...whole.answer.look_first.map((number) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = number + 1;
+    button.addEventListener("click", () => go(scan, number));
+    return button;
+  }));
+}
+
 // The slice
+
+function go(scan, number) {
+  scan.moved = true;
+  select(scan, number);
+}
 
 async function select(scan, number) {
   current = { scan, number };
@@ -118,6 +163,7 @@ async function select(scan, number) {
   $("slice").max = scan.count - 1;
   $("slice").value = number;
   $("number").textContent = `${number + 1} of ${scan.count}`;
+  describeWhole();
   showAnswer();
   bar();
   await look(true);
@@ -128,11 +174,16 @@ function showAnswer() {
   const body = $("probabilities").tBodies[0];
   body.replaceChildren();
   $("answer").className = "";
-  $("answer").textContent = found ? found.words || found.error : "…";
+  const which = current.scan.count > 1 ? "This slice: " : "";
+  $("answer").textContent = which + (found ? found.words || found.error : "…");
+  $("probabilities").hidden = !found || !found.answer || !found.answer.assessable;
   if (!found || !found.answer) return;
   const { answer } = found;
   if (!answer.assessable || answer.prediction_set.length > 1) $("answer").className = "doubt";
-  if (!answer.assessable) $("answer").textContent = `Not assessable: ${answer.reason}`;
+  if (!answer.assessable) {
+    $("answer").textContent = `${which}Not assessable: no class is named. ${answer.reason}`;
+    return;
+  }
   for (const [name, share] of Object.entries(answer.probabilities)) {
     const row = body.insertRow();
     const head = document.createElement("th");
@@ -171,6 +222,8 @@ async function look(anew) {
   settle(null);
   maps = [null, null];
   if (anew) slice = null;
+  for (const each of panes) $(`caption${each}`).textContent = twice() ? "" : "explaining …";
+  $("caption0").textContent = twice() || "explaining …";
   let pane = 0;
   try {
     if (anew) {
@@ -180,8 +233,6 @@ async function look(anew) {
     }
     showSecond();
     paint();
-    for (const each of panes) $(`caption${each}`).textContent = twice() ? "" : "explaining …";
-    $("caption0").textContent = twice() || "explaining …";
     if (twice()) return;
     await new Promise((done) => setTimeout(done, anew ? PAUSE : 0));
     for (pane of panes) {
@@ -256,16 +307,16 @@ $("keep").addEventListener("click", keep);
 $("method1").addEventListener("change", () => { kept = null; });
 for (const id of ["method0", "method1", "target", "versus"]) $(id).addEventListener("change", () => current && look(false));
 for (const id of ["style", "colours", "strength", "window", "level"]) $(id).addEventListener("input", paint);
-$("slice").addEventListener("input", (event) => select(current.scan, Number(event.target.value)));
+$("slice").addEventListener("input", (event) => go(current.scan, Number(event.target.value)));
 $("bar").addEventListener("click", (event) => {
   const share = event.offsetX / $("bar").clientWidth;
-  select(current.scan, Math.min(current.scan.count - 1, Math.floor(share * current.scan.count)));
+  go(current.scan, Math.min(current.scan.count - 1, Math.floor(share * current.scan.count)));
 });
 $("panes").addEventListener("wheel", (event) => {
   if (!current || current.scan.count < 2) return;
   event.preventDefault();
   const next = current.number + Math.sign(event.deltaY);
-  if (next >= 0 && next < current.scan.count) select(current.scan, next);
+  if (next >= 0 && next < current.scan.count) go(current.scan, next);
 }, { passive: false });
 $("controls").addEventListener("submit", (event) => event.preventDefault());
 function save(blob, name) {
