@@ -44,9 +44,8 @@ from tumorlens.models.store import open_bundle
 from tumorlens.networks.network import training_view
 from tumorlens.networks.weights import save_weights
 from tumorlens.progress import Progress
-from tumorlens.train.export import export_run, write_bundle
+from tumorlens.train.export import calibration_pictures, export_run, write_bundle
 from tumorlens.train.fit import train
-from tumorlens.train.pictures import load_pictures
 from tumorlens.train.recipe import Recipe, replaced
 from tumorlens.train.run import checkpoint_path, epochs_done, load_run
 
@@ -56,8 +55,6 @@ LOOKS: Final = (
 )  # fmt: skip
 FEW: Final = ("hide=0.12", "control=0.1", "paste=0.25", "swap=0.05", "decoy=0.08")
 MORE: Final = ("none=0.4", "hide=0.12", "control=0.08", "paste=0.33", "swap=0.08", "decoy=0.05")
-
-CALIBRATED: Final = 320  # training pictures that say how far int8 has to reach
 
 STAGES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("looks", ("size=128", "epochs=1", *LOOKS)),
@@ -131,10 +128,8 @@ def quantised(given: argparse.Namespace, out: Path, progress: Progress) -> None:
     card = bundle.card
     model = open_float_network(bundle.folder, card).model
     examples = select(given.data, test_folds=(CLOSED, MEASURED)).training
-    chosen = np.random.default_rng((card.training["recipe"]["seed"], 4)).permutation(len(examples))
-    some = [examples[i] for i in chosen[:CALIBRATED]]
-    size, preparation = card.input.size, card.input.preparation
-    pictures = load_pictures(some, size, progress, preparation=preparation).pixels
+    recipe, preparation = Recipe.from_dict(card.training["recipe"]), card.input.preparation
+    pictures = calibration_pictures(examples, recipe, preparation, progress)
     with new_folder(out) as folder:
         write_bundle(
             model, card.network, folder, calibration=pictures, weights=True,

@@ -51,7 +51,7 @@ from tumorlens.train.recipe import Recipe
 from tumorlens.train.run import epochs_done, load_run, preparation_of, read_note
 from tumorlens.trust.novelty import OUTPUT
 
-__all__ = ["export_run", "write_bundle"]
+__all__ = ["calibration_pictures", "export_run", "write_bundle"]
 
 _CALIBRATION_COUNT = 320
 _INTENDED = "Research and teaching on MRI slices of the head. Not a medical device."
@@ -124,7 +124,7 @@ def export_run(
     with new_folder(out) as bundle:
         samples = None
         if precision == "int8":
-            samples = _calibration(chosen.training, recipe, preparation, progress)
+            samples = calibration_pictures(chosen.training, recipe, preparation, progress)
         card, session = write_bundle(
             model,
             recipe.network,
@@ -345,10 +345,10 @@ def _reader(tools: Any, name: str, pictures: NDArray[np.uint8], network: str) ->
     return Reader()
 
 
-def _calibration(
+def calibration_pictures(
     examples: Sequence[Example], recipe: Recipe, preparation: str, progress: Progress
 ) -> NDArray[np.uint8]:
-    """Prepare some training pictures, drawn over all classes."""
+    """Prepare some training pictures to calibrate int8 with: uint8, ``(n, size, size)``."""
     random = np.random.default_rng((recipe.seed, 4))
     chosen = random.permutation(len(examples))[:_CALIBRATION_COUNT]
     some = [examples[i] for i in chosen]
