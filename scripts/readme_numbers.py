@@ -256,9 +256,8 @@ def _strangers() -> list[Said]:
 def _compared() -> list[Said]:
     """Give the table of models: accuracy and MCC, each as its card or file says."""
     others = measured("others")
-    default = card(DEFAULT_MODEL)["metrics"] | {
-        "interval": measured("fold-0")["intervals"]["accuracy"]
-    }
+    default = measured("fold-0")
+    default = default | {"interval": default["intervals"]["accuracy"]}
     before = others["mobilenetv2-evidence"]
     return [
         _model(f"`{DEFAULT_MODEL}`, the default | never seen", default),

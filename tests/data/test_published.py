@@ -72,6 +72,7 @@ def test_what_neither_trains_nor_counts_has_a_reason(rows: list[dict[str, str]])
     reasons = Counter((row["label"], row["excluded"]) for row in rows if row["excluded"])
     assert reasons == {
         ("meningioma", "CT"): 10,
+        ("meningioma", "copy in another fold"): 1,
         ("notumor", "CT"): 73,
         ("notumor", "looks like a tumour"): 70,
     }

@@ -328,10 +328,19 @@ def _across_folds(
     ]
     if None in fold:
         return None
-    of_name = dict(zip(names, fold, strict=True))
+    counts = [not (x.sha256 in known and known[x.sha256].excluded) for x in looks]
+    of_name = dict(zip(names, zip(fold, counts, strict=True), strict=True))
+
+    def leaks(one: tuple[int | None, bool], other: tuple[int | None, bool]) -> bool:
+        return one[0] != other[0] and one[1] and other[1]  # what does not count leaks nothing
+
     return (
-        sum(of_name[f.first] != of_name[f.second] for f in findings),
-        sum(fold[p.first] != fold[p.second] for p in kin if p.similarity < COPY),
+        sum(leaks(of_name[f.first], of_name[f.second]) for f in findings),
+        sum(
+            leaks((fold[p.first], counts[p.first]), (fold[p.second], counts[p.second]))
+            for p in kin
+            if p.similarity < COPY
+        ),
     )
 
 
