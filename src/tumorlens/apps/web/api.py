@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import numpy as np
@@ -22,7 +23,7 @@ from tumorlens.apps.web.limits import Admission, Hold, Memory, WebLimits
 from tumorlens.apps.web.problems import Problem
 from tumorlens.apps.web.reports import Reporter, as_download, read_form
 from tumorlens.apps.web.scans import Scan, Unread, open_scans
-from tumorlens.apps.web.waiting import while_waited_for
+from tumorlens.apps.web.waiting import Waiting, in_thread, while_waited_for
 from tumorlens.data.folder import class_named
 from tumorlens.errors import UnreadableImageError
 from tumorlens.explain.explainer import Question
@@ -88,9 +89,8 @@ class Service:
     # What page and service share
 
     async def read(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Do work on files in a thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reading, lambda: work(*args, **kwargs))
+        """Do work on files in a thread, from start to end."""
+        return await in_thread(self._reading, lambda _: work(*args, **kwargs))
 
     @contextmanager
     def entered(self, request: Request) -> Iterator[Hold]:
@@ -106,16 +106,21 @@ class Service:
         return replace(explained, prediction=told)
 
     async def reported(self, request: Request, scans: Sequence[Scan | Unread]) -> Response:
-        """Make the report that a request asks for, or give up in time."""
+        """Make the report that a request asks for, or give up as `explained` does."""
         question = read_question(self.classifier, request)
         form = read_form(request.query_params.get("format", "html"))
         async with _within(self.limits):
-            return as_download(await self.reporter.make(scans, form, question), form)
+            made = await while_waited_for(request, self.reporter.make(scans, form, question))
+            return as_download(made, form)
 
     async def scans(self, request: Request, hold: Hold) -> list[Scan | Unread]:
-        """Take the files of a request and open them."""
+        """Take the files of a request and open them while its client waits."""
         uploads: Sequence[Upload] = await receive(request, hold, self.limits)
-        return await self.read(open_scans, uploads, self.limits)
+
+        def work(waiting: Waiting) -> list[Scan | Unread]:
+            return open_scans(uploads, self.limits, waiting.check)
+
+        return await while_waited_for(request, in_thread(self._reading, work))
 
     async def answers(self, scan: Scan) -> AsyncIterator[Prediction | Problem | VolumeAnswer]:
         """Classify the slices of a scan, in order, a few in memory at a time; then a volume."""
@@ -123,7 +128,7 @@ class Service:
         rows: list[Answered] = []
         for start in range(0, count, BATCH):
             numbers = range(start, min(start + BATCH, count))
-            taken = await self.read(self._prepare, scan, numbers)
+            taken = await in_thread(self._reading, partial(self._prepare, scan, numbers))
             pictures = [pair for pair in taken if not isinstance(pair, Problem)]
             answers = await self.batcher.predict(*zip(*pictures, strict=True)) if pictures else []
             rest = iter(answers)
@@ -140,11 +145,12 @@ class Service:
             yield replace(found, path=scan.name, first=first)
 
     def _prepare(
-        self, scan: Scan, numbers: Sequence[int]
+        self, scan: Scan, numbers: Sequence[int], waiting: Waiting
     ) -> list[tuple[Slice, Prepared] | Problem]:
-        """Read slices and make of them what the network takes."""
+        """Read slices and make of them what the network takes, while somebody waits."""
         taken: list[tuple[Slice, Prepared] | Problem] = []
         for number in numbers:
+            waiting.check()
             try:
                 picture = scan.slices[number]
             except UnreadableImageError as error:
@@ -165,7 +171,7 @@ class Service:
             if len(scans) == 1 and isinstance(scans[0], Unread):
                 raise scans[0].problem
             async with _within(self.limits):
-                return JSONResponse(await self._all_answers(scans))
+                return JSONResponse(await while_waited_for(request, self._all_answers(scans)))
 
     async def _all_answers(self, scans: Sequence[Scan | Unread]) -> dict[str, Any]:
         found: list[dict[str, Any]] = []

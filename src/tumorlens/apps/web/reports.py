@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Final, get_args
 
 import numpy as np
@@ -17,6 +15,7 @@ from starlette.responses import Response
 
 from tumorlens.apps.web.problems import Problem
 from tumorlens.apps.web.scans import Scan, Unread
+from tumorlens.apps.web.waiting import Waiting, in_thread
 from tumorlens.errors import MissingExtraError, UnreadableImageError
 from tumorlens.images.volume import Volume
 from tumorlens.report.case import Form, form_of, make_case
@@ -58,45 +57,34 @@ class Reporter:
         """
         if self._waiting > _WAITING:
             raise Problem(503, "too many reports are asked for at once", retry_after=30)
-        with self._counted() as left:
-            sources = [_source(scan) for scan in scans]
-            work = partial(
-                make_case,
-                sources,
+
+        def work(waiting: Waiting) -> bytes:
+            def watch(*_: object) -> None:
+                waiting.check()
+
+            return make_case(
+                [_source(scan, waiting) for scan in scans],
                 form,
                 classifier=self._classifier,
                 question=question,
-                progress=left,
-            )
-            loop = asyncio.get_running_loop()
-            return (await loop.run_in_executor(self._thread, work)).content
+                progress=watch,
+            ).content
+
+        with self._counted():
+            return await in_thread(self._thread, work)
 
     async def close(self) -> None:
         """Finish what is at work, and end."""
         await asyncio.to_thread(self._thread.shutdown)
 
     @contextmanager
-    def _counted(self) -> Iterator[_Left]:
-        """Count who waits; whoever goes away leaves no work behind."""
-        left = _Left()
+    def _counted(self) -> Iterator[None]:
+        """Count who waits."""
         self._waiting += 1
         try:
-            yield left
+            yield
         finally:
             self._waiting -= 1
-            left.gone.set()
-
-
-class _Left:
-    """A `Progress` that ends the work when nobody waits for it."""
-
-    def __init__(self) -> None:
-        self.gone = threading.Event()
-
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
-        del stage, done, total, note
-        if self.gone.is_set():
-            raise Problem(503, "nobody waits for this report", retry_after=1)
 
 
 def read_form(name: str) -> Form:
@@ -133,8 +121,8 @@ def as_download(content: bytes, form: Form) -> Response:
     return Response(content, headers=headers, media_type=_KINDS[form])
 
 
-def _source(scan: Scan | Unread) -> Source:
-    """Name slices by what the client calls them, and by nothing else."""
+def _source(scan: Scan | Unread, waiting: Waiting) -> Source:
+    """Name slices by what the client calls them alone, and read them while somebody waits."""
     name = scan.name or "scan"
     if isinstance(scan, Unread):
         found, _, hint = scan.problem.detail.removeprefix(f"{name}: ").rpartition("; ")
@@ -144,6 +132,7 @@ def _source(scan: Scan | Unread) -> Source:
     read = scan.slices.pixels
 
     def pixels(i: int) -> NDArray[np.float32]:
+        waiting.check()
         try:
             return read(i)
         except UnreadableImageError as error:

@@ -6,7 +6,7 @@ look beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tumorlens.apps.web.intake import Upload
@@ -65,10 +65,21 @@ class Unread:
     problem: Problem
 
 
-def open_scans(uploads: Sequence[Upload], limits: WebLimits) -> list[Scan | Unread]:
+def open_scans(
+    uploads: Sequence[Upload], limits: WebLimits, check: Callable[[], object]
+) -> list[Scan | Unread]:
     """Open all files of a request.
 
     Several DICOM files become the series that they are of.
+
+    Parameters
+    ----------
+    uploads
+        The files.
+    limits
+        What is too much.
+    check
+        Called before each file; raises when nobody waits for them.
 
     Returns
     -------
@@ -78,16 +89,18 @@ def open_scans(uploads: Sequence[Upload], limits: WebLimits) -> list[Scan | Unre
     Raises
     ------
     Problem
-        413 when there are too many files or slices.
+        413 when there are too many files or slices, and what `check` raises.
     """
     reading = limits.reading()
-    files, found = _files(uploads, limits)
+    files, found = _files(uploads, limits, check)
     dicom = [file for file in files if find_kind(file.content) == "DICOM"]
     if len(dicom) > 1:
-        found += _series(dicom, reading)
+        found += _series(dicom, reading, check)
         together = {id(file) for file in dicom}
         files = [file for file in files if id(file) not in together]
-    found += [_open(file, reading) for file in files]
+    for file in files:
+        check()
+        found.append(_open(file, reading))
     count = sum(len(scan.slices) for scan in found if isinstance(scan, Scan))
     if count > limits.slices:
         raise Problem(413, f"{count:,} slices; at most {limits.slices:,} are taken at once")
@@ -116,12 +129,15 @@ def problem_of(error: UnreadableImageError | MissingExtraError, file: Upload) ->
 # DICOM series
 
 
-def _series(files: list[Upload], limits: Limits) -> list[Scan | Unread]:
+def _series(
+    files: list[Upload], limits: Limits, check: Callable[[], object]
+) -> list[Scan | Unread]:
     """Put DICOM files together to the scans they are of."""
     by_key = {str(i): file for i, file in enumerate(files)}
     headers: list[Header] = []
     found: list[Scan | Unread] = []
     for key, file in by_key.items():
+        check()
         try:
             headers.append(read_header(file.content, key, limits))
         except (UnreadableImageError, MissingExtraError) as error:
@@ -144,7 +160,7 @@ def _series(files: list[Upload], limits: Limits) -> list[Scan | Unread]:
 
 
 def _files(
-    uploads: Sequence[Upload], limits: WebLimits
+    uploads: Sequence[Upload], limits: WebLimits, check: Callable[[], object]
 ) -> tuple[list[Upload], list[Scan | Unread]]:
     """Replace archives by what is in them."""
     files: list[Upload] = []
@@ -155,6 +171,7 @@ def _files(
             continue
         try:
             for name, content in unpack_members(upload.content, upload.name, limits.reading()):
+                check()
                 if isinstance(content, UnreadableImageError):
                     shown = Upload(f"{name} in the archive", upload.content)
                     failed.append(Unread(name, problem_of(content, shown)))
