@@ -54,6 +54,25 @@ def content(dataset: Dataset, **options: Any) -> bytes:
     return stream.getvalue()
 
 
+def two_stacks(values: NDArray[np.int16], axial: int) -> bytes:
+    """Make a file of many frames ``(n, rows, columns)``: first axial ones, the others sagittal."""
+    across, along = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]
+    frames = []
+    for i in range(len(values)):
+        frame, place, turn, size = (Dataset() for _ in range(4))
+        place.ImagePositionPatient = (
+            [-60.0, -60.0, 3.0 * i] if i < axial else [3.0 * i, -60.0, 60.0]
+        )
+        turn.ImageOrientationPatient = across if i < axial else along
+        size.PixelSpacing, size.SliceThickness = [2.0, 2.0], 3.0
+        frame.PlanePositionSequence, frame.PlaneOrientationSequence = [place], [turn]
+        frame.PixelMeasuresSequence = [size]
+        frames.append(frame)
+    return content(
+        draw(values, NumberOfFrames=len(values), PerFrameFunctionalGroupsSequence=frames)
+    )
+
+
 def write_series(
     folder: Path, values: NDArray[np.int16], series: str = "1.2.3", step: float = 3.0, **more: Any
 ) -> list[Path]:

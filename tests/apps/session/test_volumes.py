@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dicoms import PATIENT, write_series
+from dicoms import PATIENT, two_stacks, write_series
 from tumorlens.apps.session.rows import to_csv
 from tumorlens.apps.session.state import Changes, Choice
 from tumorlens.apps.session.view_model import ViewModel
@@ -141,3 +142,31 @@ def test_a_slow_second_method_says_how_far_it_is_and_is_stopped(
     wait(lambda: model.explanation and model.explanation.method == "gradcam++")
     assert model.view.shown is not None
     assert model.view.shown.second is None
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_volumes_of_one_file_are_a_row_each(
+    packed: bool, model: ViewModel, wait: Wait, tmp_path: Path
+) -> None:
+    values = np.random.default_rng(1).integers(0, 900, (7, 32, 32)).astype(np.int16)
+    path, file = tmp_path / "two", two_stacks(values, 3)
+    if packed:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("two", file)
+    else:
+        path.write_bytes(file)
+    model.start()
+    model.open([str(path)])
+    wait(lambda: len(model.rows) == 2 and model.progress is None)
+    name = "two/two" if packed else "two"
+    assert [row.name for row in model.rows] == [name, f"{name} (2)"]
+    stacks = [row.stack for row in model.rows if row.stack]
+    assert [(one.own, len(one.cut.answers)) for one in stacks] == [("axial", 3), ("sagittal", 4)]
+    assert all(row.answer is not None for row in model.rows)
+    model.open([str(path)])  # they are listed
+    first, second = model.rows.numbers()
+    model.remove([first], [first, second])
+    model.open([str(path)])  # the one that is not
+    wait(lambda: len(model.rows) == 2 and model.progress is None)
+    assert sorted(row.part for row in model.rows) == [0, 1]
+    assert second in model.rows

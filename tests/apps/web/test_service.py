@@ -23,7 +23,7 @@ from click.testing import CliRunner
 from PIL import Image
 from web_server import Server, form, png, real_volume, running, wait_for
 
-from dicoms import SECRETS, write_series
+from dicoms import SECRETS, two_stacks, write_series
 from tumorlens.apps.cli.predict import predict
 from tumorlens.apps.cli.web import web
 from tumorlens.apps.web import reports
@@ -75,6 +75,17 @@ def test_files_of_one_dicom_series_become_a_volume_in_its_own_order(
     assert [a["confidence"] for a in again[:-1]] == pytest.approx(
         [a["confidence"] for a in answers]
     )
+
+
+def test_a_file_of_two_stacks_is_two_volumes_on_page_and_in_service(server: Server) -> None:
+    values = np.random.default_rng(1).integers(0, 900, (7, 32, 32)).astype(np.int16)
+    answers = server.upload(PREDICT, ("two.dcm", two_stacks(values, 3))).json()["answers"]
+    assert [one.get("slice") for one in answers] == [0, 1, 2, None, 0, 1, 2, 3, None]
+    assert [one["volume"]["plane"] for one in answers if "volume" in one] == ["axial", "sagittal"]
+    said = server.upload("/page/cases", ("two.dcm", two_stacks(values, 3))).json()
+    told = [(scan["name"], scan["count"]) for scan in said["scans"]]
+    assert told == [("two.dcm", 3), ("two.dcm (2)", 4)]
+    assert server.ask("DELETE", f"/page/cases/{said['case']}").status == 204
 
 
 def test_a_volume_is_answered_as_on_the_command_line(server: Server, tmp_path: Path) -> None:

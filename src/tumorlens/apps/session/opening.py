@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -40,7 +41,7 @@ def find(paths: Sequence[str], report: Report) -> None:
 
     given = _walk(paths, report)
     found: list[tuple[str, str]] = []
-    names: dict[str, int] = {}
+    names, parts = Counter[str](), Counter[str]()
 
     def hand_over() -> None:
         if found:
@@ -49,9 +50,10 @@ def find(paths: Sequence[str], report: Report) -> None:
 
     def list_volume(name: str, source: str | Volume, volume: Volume) -> None:
         hand_over()
-        names[name] = names.get(name, 0) + 1
-        several = f" ({names[name]})" if names[name] > 1 else ""
-        report(FoundVolume(name + several, _path_of(volume), stack_of(source, volume)))
+        names[name] += 1
+        several, path = f" ({names[name]})" if names[name] > 1 else "", _path_of(volume)
+        report(FoundVolume(name + several, path, stack_of(source, volume), parts[path]))
+        parts[path] += 1
 
     for unit in find_units(list(given), lambda text: report(Noted(printable(text)))):
         scans, is_all = scans_of(unit) if isinstance(unit, str) else ([], False)

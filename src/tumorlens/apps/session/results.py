@@ -66,11 +66,24 @@ class Found:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundVolume:
-    """A volume to be listed: the name to show, what tells it from others, and what it is."""
+    """A volume to be listed.
+
+    Parameters
+    ----------
+    name
+        The name to show.
+    path
+        The file, or the first of a series.
+    stack
+        What it is.
+    part
+        Which of the volumes of that path, from 0.
+    """
 
     name: str
     path: str
     stack: Stack
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)

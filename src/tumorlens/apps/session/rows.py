@@ -56,6 +56,8 @@ class Row:
     stack
         The volume, where it is one; `prediction` and `error` are then of the slice that is
         looked at.
+    part
+        Which of the volumes of its path, from 0: a DICOM file of many frames may hold several.
     """
 
     id: int
@@ -68,6 +70,7 @@ class Row:
     error: str | None = None
     picture: Slice | None = None
     stack: Stack | None = None
+    part: int = 0
 
     @property
     def answer(self) -> Prediction | VolumeAnswer | None:
@@ -85,7 +88,7 @@ class RowList:
 
     def __init__(self) -> None:
         self._rows: dict[int, Row] = {}
-        self._paths: dict[str, int] = {}  # the first row of each
+        self._paths: dict[tuple[str, int], int] = {}  # the first row of each path and part
         self._slices: dict[tuple[int, int], int] = {}  # rows by their place, removed ones too
         self._names: dict[int, str] = {}  # of files with several slices, by first row
         self._next = 0
@@ -117,15 +120,16 @@ class RowList:
         path: str | None,
         picture: Slice | None = None,
         stack: Stack | None = None,
+        part: int = 0,
     ) -> Row | None:
         """Put a row at the end, unless its file, or a series' first, is listed already."""
-        if path is not None and path in self._paths:
+        if path is not None and (path, part) in self._paths:
             return None
         number = self._take_number()
-        row = Row(number, name, path, file=number, picture=picture, stack=stack)
+        row = Row(number, name, path, file=number, picture=picture, stack=stack, part=part)
         self._rows[number] = row if stack is None else replace(row, index=stack.index)
         if path is not None:
-            self._paths[path] = number
+            self._paths[path, part] = number
         return self._rows[number]
 
     def put(self, row: Row) -> None:
@@ -166,8 +170,10 @@ class RowList:
     def remove(self, number: int) -> bool:
         """Take a row out; say whether it was there."""
         row = self._rows.pop(number, None)
-        if row is not None and row.path is not None and self._paths.get(row.path) == number:
-            del self._paths[row.path]
+        if row is not None and row.path is not None:
+            key = row.path, row.part
+            if self._paths.get(key) == number:
+                del self._paths[key]
         if not self._rows:
             self._slices.clear()
             self._names.clear()

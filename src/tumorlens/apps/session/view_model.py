@@ -291,7 +291,7 @@ class ViewModel:
         self._show_new([self.rows.add(name, path) for name, path in result.files])
 
     def _list_volume(self, result: results.FoundVolume) -> None:
-        self._show_new([self.rows.add(result.name, result.path, stack=result.stack)])
+        self._show_new([self.rows.add(result.name, result.path, None, result.stack, result.part)])
 
     def _list_slices(self, result: results.Pasted) -> None:
         several = [f" [{i}]" if len(result.slices) > 1 else "" for i in range(len(result.slices))]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,7 +33,7 @@ from tumorlens.apps.web.cases import Cases
 from tumorlens.apps.web.guard import COOKIE, Keys
 from tumorlens.apps.web.problems import Problem
 from tumorlens.apps.web.reports import forms_here
-from tumorlens.apps.web.scans import Unread
+from tumorlens.apps.web.scans import Scan, Unread
 from tumorlens.data.folder import class_name
 from tumorlens.errors import UnreadableImageError
 from tumorlens.explain.cam import METHODS
@@ -150,7 +151,7 @@ class Page:
         with self._service.entered(request) as hold:
             scans = await self._service.scans(request, hold)
             name = self._cases.add(scans, hold)
-        return JSONResponse({"case": name, "scans": [_told(scan) for scan in scans]}, 201)
+        return JSONResponse({"case": name, "scans": _told(scans)}, 201)
 
     async def close_case(self, request: Request) -> Response:
         """Forget the files."""
@@ -210,11 +211,19 @@ class Page:
         return replace(picture, path=scan.name, index=int(numbers["slice"]))
 
 
-def _told(scan: Any) -> dict[str, Any]:
-    """Say what a scan is."""
-    if isinstance(scan, Unread):
-        return {"name": scan.name, "error": scan.problem.detail}
-    return {"name": scan.name, "count": len(scan.slices), "notes": list(scan.notes)}
+def _told(scans: Sequence[Scan | Unread]) -> list[dict[str, Any]]:
+    """Say what the scans are; those of one file are told apart."""
+    names = Counter[str | None]()
+    told: list[dict[str, Any]] = []
+    for scan in scans:
+        if isinstance(scan, Unread):
+            told.append({"name": scan.name, "error": scan.problem.detail})
+            continue
+        names[scan.name] += 1
+        several = f" ({names[scan.name]})" if names[scan.name] > 1 else ""
+        name = f"{scan.name or 'scan'}{several}"
+        told.append({"name": name, "count": len(scan.slices), "notes": list(scan.notes)})
+    return told
 
 
 def _answer(answer: Prediction | Problem | VolumeAnswer) -> dict[str, Any]:

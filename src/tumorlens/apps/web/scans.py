@@ -94,7 +94,7 @@ def open_scans(
     reading = limits.reading()
     files, found = _files(uploads, limits, check)
     dicom = [file for file in files if find_kind(file.content) == "DICOM"]
-    if len(dicom) > 1:
+    if dicom:  # one file, too, may hold several volumes
         found += _series(dicom, reading, check)
         together = {id(file) for file in dicom}
         files = [file for file in files if id(file) not in together]
