@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +18,17 @@ from PIL import Image
 from dicoms import content, draw
 from tumorlens.apps.cli.main import cli
 from tumorlens.apps.session import answering, opening, results
-from tumorlens.apps.session.rows import Row
+from tumorlens.apps.session.reporting import write_report
+from tumorlens.apps.session.rows import Row, RowList
 from tumorlens.classifier import load
 from tumorlens.errors import UnreadableImageError
 
 GOOD = {"a.png", "c.png"}
+WHOLE = [
+    "a.png: slice, 64 × 80 pixels",
+    "c.png: slice, 64 × 80 pixels",
+    "b.zip: volume of 3 axial slices",
+]
 
 
 def picture(step: int = 0) -> bytes:
@@ -122,3 +129,47 @@ def test_the_window_gives_each_scan_of_an_archive_one_row_beside_its_pictures(
     assert [type(one) for one in told] == kinds
     volume = opening.Reader().volume(row, "coronal")
     assert volume.geometry.plane == "coronal"
+
+
+def glance(page: Path) -> list[str]:
+    """List what a report shows, as `name: kind`, and what it could not read."""
+    text = page.read_text(encoding="utf-8")
+    head = r"<header><h2>([^<]*)</h2><p><small>([^<]*)<"
+    return [f"{Path(name).name}: {kind}" for name, kind in re.findall(head, text)]
+
+
+def test_a_report_of_a_mixed_archive_has_its_pictures_its_scan_and_what_is_damaged(
+    folder: Path, spot_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    out, bundle = tmp_path / "case.html", str(spot_bundle())
+    asked = ["report", str(folder / "b.zip"), "--out", str(out), "--model", bundle]
+    done = CliRunner().invoke(cli, asked)
+    assert done.exit_code == 1, done.output
+    assert glance(out) == WHOLE
+    text = out.read_text(encoding="utf-8")
+    assert all(f"b.zip/{name}" in text for name in ("b.png", "d.zip"))
+    few = CliRunner().invoke(cli, [*asked, "--most", "1", "--overwrite"])
+    assert "the report shows the first 1; 2 more were not looked at" in few.output
+
+
+def test_the_window_reports_the_rows_of_a_mixed_archive_that_are_chosen(
+    folder: Path, spot_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    told: list[Any] = []
+    opening.find([str(folder / "b.zip")], told.append)
+    listed = RowList()
+    for one in told:
+        if isinstance(one, results.FoundVolume):
+            listed.add(one.name, one.path, stack=one.stack)
+        else:
+            for name, path in one.files:
+                listed.add(name, path)
+    scan, loose = listed
+    reports = []
+    for i, rows in enumerate(([scan, loose], [scan], [loose])):
+        path = tmp_path / f"{i}.html"
+        write_report(load(spot_bundle(), threads=1), rows, str(path), lambda _: None)
+        reports.append(glance(path))
+    assert sorted(reports[0]) == sorted(WHOLE)
+    assert reports[1] == [one for one in WHOLE if "volume" in one]
+    assert reports[2] == [one for one in WHOLE if "volume" not in one]

@@ -20,7 +20,7 @@ from tumorlens.images.volume import Volume
 from tumorlens.prediction import Prediction
 from tumorlens.progress import Progress, silent
 from tumorlens.report import case_words as words
-from tumorlens.sources.failure import Failure, open_or_fail
+from tumorlens.sources.failure import Failure, parts_or_fail
 from tumorlens.sources.series import Unit
 from tumorlens.sources.stream import Answered, answer_units
 from tumorlens.volume_answer import VolumeAnswer
@@ -183,17 +183,20 @@ def look_at(
     beyond = 0
     rest = iter(sources)
     for source in rest:
-        found = open_or_fail(source) if isinstance(source, str) else source
-        if isinstance(found, Failure):
-            asking.failures.append(found)
-        elif isinstance(found, Volume) and len(found) > 1:
-            asking.add_volume(found)
-            left -= 1
-        else:
-            beyond += max(0, len(found) - left)
-            for picture in _readable(found, min(left, len(found)), asking.failures):
-                asking.add(picture)
+        for part in parts_or_fail(source) if isinstance(source, str) else [source]:
+            if isinstance(part, Failure):
+                asking.failures.append(part)
+            elif isinstance(part, Volume) and len(part) > 1:
+                if left > 0:
+                    asking.add_volume(part)
+                beyond += left <= 0
                 left -= 1
+            else:
+                shown = max(0, min(left, len(part)))
+                beyond += len(part) - shown
+                for picture in _readable(part, shown, asking.failures):
+                    asking.add(picture)
+                    left -= 1
         if left <= 0:
             break
     asking.finish()

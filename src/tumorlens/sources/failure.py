@@ -15,7 +15,7 @@ from tumorlens.images.slice import Slice
 from tumorlens.images.volume import Volume
 
 __all__ = [
-    "STANDARD_INPUT", "Failure", "loose_or_fail", "open_or_fail", "parts_or_fail", "read_or_fail",
+    "STANDARD_INPUT", "Failure", "loose_or_fail", "parts_or_fail", "read_or_fail",
 ]  # fmt: skip
 
 STANDARD_INPUT: Final = "-"
@@ -65,22 +65,11 @@ def read_or_fail(
     return found
 
 
-def open_or_fail(path: str) -> Sequence[Slice] | Failure:
+def parts_or_fail(path: str) -> list[Sequence[Slice] | Failure]:
     """Open a file's slices, or say what was wrong with it; those of a volume are read later.
 
-    ``-`` is standard input.
+    A ZIP archive is opened member by member, and scan by scan. ``-`` is standard input.
     """
-    parts = parts_or_fail(path)
-    found: list[Slice] = []
-    for part in parts:
-        if isinstance(part, Failure) or len(parts) == 1:
-            return part
-        found += part
-    return found
-
-
-def parts_or_fail(path: str) -> list[Sequence[Slice] | Failure]:
-    """Open a file as `open_or_fail` does; a ZIP archive member by member, and scan by scan."""
     if path and os.path.isdir(path):  # noqa: PTH112
         found = "a folder without files"
         if os.path.islink(path):  # noqa: PTH114

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tumorlens.apps.session.results import Noted, Saved
 from tumorlens.apps.session.rows import Row
+from tumorlens.apps.session.zipped import beside_scans
 
 if TYPE_CHECKING:
     from tumorlens.apps.session.worker import Report
@@ -28,14 +29,17 @@ def write_report(classifier: Classifier, rows: Sequence[Row], path: str, report:
     report(Saved(f"the report, {entries}", path))
 
 
-def _sources(rows: Sequence[Row]) -> list[Source]:
-    """Name what the rows are of, each file once."""
-    found: dict[object, Source] = {}
+def _sources(rows: Sequence[Row]) -> Iterator[Source]:
+    """Name what the rows are of, each file once; the scans of an archive have rows of their own."""
+    seen: set[object] = set()
     for row in rows:
+        source = row.stack.source if row.stack else row.id if row.picture else row.path
+        if source is None or source in seen:
+            continue
+        seen.add(source)
         if row.stack is not None:
-            found[row.stack.source] = row.stack.source
+            yield row.stack.source
         elif row.picture is not None:
-            found[row.id] = [row.picture]
-        elif row.path is not None:
-            found[row.path] = row.path
-    return list(found.values())
+            yield [row.picture]
+        else:
+            yield from beside_scans(str(row.path))

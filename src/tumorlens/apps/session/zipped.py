@@ -1,4 +1,4 @@
-"""Which scans lie in a ZIP archive: each is a volume of the list, as outside of one."""
+"""Which scans lie in a ZIP archive, each a volume of the list, and what lies beside them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from tumorlens.errors import MissingExtraError, UnreadableImageError
 
 if TYPE_CHECKING:
     from tumorlens.images.volume import Volume
+    from tumorlens.report.case_entries import Source
 
-__all__ = ["name_scan", "scans_of"]
+__all__ = ["beside_scans", "name_scan", "scans_of"]
 
 _HEAD: Final = 2**16  # bytes that tell the kind, gzip included
 
@@ -46,6 +47,29 @@ def name_scan(scan: Volume, archive: str, name: str) -> str:
     return name if inside == "." else printable(f"{name}/{inside}")
 
 
+def beside_scans(path: str) -> list[Source]:
+    """Give what a report says of a file whose scans are rows of their own: it, or its other parts.
+
+    An archive is opened for it; another file is not.
+    """
+    from tumorlens.sources.failure import loose_or_fail  # noqa: PLC0415
+
+    try:
+        is_archive = _is_archive(path)
+    except (OSError, ValueError):  # said when it is opened
+        is_archive = False
+    return [*loose_or_fail(path)] if is_archive else [path]
+
+
+def _is_archive(path: str) -> bool:
+    from tumorlens.images.kinds import find_kind  # noqa: PLC0415
+
+    if not Path(path).is_file():  # no pipe is opened
+        return False
+    with Path(path).open("rb") as file:
+        return find_kind(file.read(_HEAD)) == "ZIP"
+
+
 def _may_hold_scans(path: str) -> bool:
     """Look at what the members begin with: pictures are not decoded for it."""
     from tumorlens.images.kinds import find_kind  # noqa: PLC0415
@@ -53,11 +77,8 @@ def _may_hold_scans(path: str) -> bool:
     from tumorlens.images.packed import unpack_members  # noqa: PLC0415
     from tumorlens.images.read import load_file  # noqa: PLC0415
 
-    if not Path(path).is_file():  # no pipe is opened
+    if not _is_archive(path):
         return False
-    with Path(path).open("rb") as file:
-        if find_kind(file.read(_HEAD)) != "ZIP":
-            return False
     limits = Limits()
     members = unpack_members(load_file(path, limits), path, limits)
     contents = (content[:_HEAD] for _, content in members if isinstance(content, bytes))
