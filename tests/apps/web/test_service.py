@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -225,6 +227,21 @@ def test_health_readiness_and_counters(server: Server, shipped: Classifier) -> N
     assert said.headers["content-type"].startswith("text/plain")
     assert b'tumorlens_requests_total{route="predict",status="200"}' in said.body
     assert b"tumorlens_bytes_held 0.0" in said.body
+
+
+def test_the_health_check_of_the_container_asks_the_service_alone(server: Server) -> None:
+    file = Path(__file__).parents[3] / "Containerfile"
+    if not file.is_file():
+        pytest.skip("not in a clone")
+    text = file.read_text(encoding="utf-8").replace("\\\n", "")
+    (check,) = re.findall(r"^HEALTHCHECK .* CMD (\[.*\])$", text, re.MULTILINE)
+    _, *options = json.loads(check)
+    assert "8642" in options[-1]
+    proxy = {**os.environ, "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}  # as Podman hands on
+    for port, status in ((server.port, 0), (9, 1)):
+        here = [sys.executable, *options[:-1], options[-1].replace("8642", str(port))]
+        ran = subprocess.run(here, env=proxy, capture_output=True, check=False)
+        assert ran.returncode == status
 
 
 def test_requests_at_once_share_passes_through_the_network(
