@@ -40,7 +40,7 @@ from tumorlens.models.card import Card
 from tumorlens.prediction import Prediction
 from tumorlens.sources.failure import Failure
 from tumorlens.sources.stream import answer_units
-from tumorlens.volume_answer import agree
+from tumorlens.volume_answer import VolumeAnswer, agree
 
 SPACING = 7.0  # mm, of Cheng's slices
 BREAK = 0.75  # correlation of thumbnails below which the next slice is of another plane
@@ -194,6 +194,9 @@ def judge(
             },
         }
         if name == "rule":
+            found[name]["undecided"] = float(
+                np.mean([is_open(rows, paths, card) for _, paths in cases])
+            )
             held = [known in chosen for (_, chosen), known in zip(said, truth, strict=True)]
             found[name]["in set"] = share(held, patients)
             found[name]["classes in set"] = float(np.mean([len(chosen) for _, chosen in said]))
@@ -202,10 +205,20 @@ def judge(
 
 def by_rule(stack: Sequence[Prediction], card: Card) -> tuple[str | None, tuple[str, ...]]:
     """Answer as volumes are."""
+    said = by_agreement(stack, card)
+    return said.label, said.prediction_set
+
+
+def by_agreement(stack: Sequence[Prediction], card: Card) -> VolumeAnswer:
+    """Take the stack for a volume."""
     answers = [replace(row, slice=i) for i, row in enumerate(stack)]
     same = [1.0] * len(stack)  # pictures of several scanners: no head is small beside another
-    said = agree(answers, same, card, slices=len(stack), spacing=SPACING)
-    return said.label, said.prediction_set
+    return agree(answers, same, card, slices=len(stack), spacing=SPACING)
+
+
+def is_open(rows: dict[str, Prediction], paths: Sequence[str], card: Card) -> bool:
+    """Say whether the rule leaves a stack undecided."""
+    return by_agreement([rows[path] for path in paths], card).suspect is not None
 
 
 def by_mean(stack: Sequence[Prediction], card: Card) -> tuple[str | None, tuple[str, ...]]:
@@ -260,7 +273,8 @@ def report(found: dict[str, Any]) -> str:
                 line += f" ({low:.3f} to {high:.3f})"
             line += f"; called no tumour {here['called'][NONE]:.3f}"
             if "in set" in here:
-                line += f"; in set {here['in set'][0]:.3f}, {here['classes in set']:.2f} classes"
+                line += f"; undecided {here['undecided']:.3f}; in set {here['in set'][0]:.3f}"
+                line += f", {here['classes in set']:.2f} classes"
             lines.append(line)
     return "\n".join(lines)
 

@@ -38,26 +38,48 @@ def summed(
 
 
 def test_neighbours_that_agree_name_the_tumour(card: Card) -> None:
-    found = summed(card, [0, 0, 0.1, 0.9, 0.8, 0.7, 0.1, 0])
-    assert found.label == "glioma"
-    assert found.confidence == pytest.approx(0.8)
+    found = summed(card, [0, 0, 0.1, 0.98, 0.9, 0.8, 0.1, 0], spacing=7.0)
+    assert (found.label, found.suspect, found.shown) == ("glioma", None, "glioma")
     assert found.run == (3, 5)
-    assert found.look_first[:3] == (4, 3, 5)
+    assert found.look_first[0] == 4
+    assert set(found.look_first[:3]) == {3, 4, 5}
     assert found.prediction_set[0] == "glioma"
+    assert sum(found.probabilities.values()) == pytest.approx(1)
 
 
-def test_one_slice_alone_decides_nothing(card: Card) -> None:
-    found = summed(card, [0, 0, 0, 0.99, 0, 0, 0])
-    assert found.label == "notumor"
-    assert found.run is None
+@pytest.mark.parametrize("spacing", [1.0, 3.0, 5.0, 7.0, 12.0])
+def test_one_slice_alone_decides_nothing(card: Card, spacing: float) -> None:
+    """However sure it is, and however thick the slices are."""
+    found = summed(card, [0, 0, 0, 1, 0, 0, 0], spacing=spacing)
+    assert (found.label, found.suspect, found.run) == ("notumor", None, None)
     assert 3 in found.look_first
-    assert found.confidence == pytest.approx(1 - 0.33)
+    assert found.confidence is not None
+    assert found.confidence > 0.5
 
 
 def test_thin_slices_need_more_of_them(card: Card) -> None:
-    rows = [0.0] * 10 + [0.95] * 3 + [0.0] * 10
-    assert summed(card, rows, spacing=5.0).label == "glioma"
+    rows = [0.05] * 20 + [0.98] * 3 + [0.05] * 20
+    assert summed(card, rows, spacing=7.0).label == "glioma"
     assert summed(card, rows, spacing=1.0).label == "notumor"
+    thin = summed(card, [0.05] * 20 + [0.98] * 21 + [0.05] * 20, spacing=1.0)
+    assert thin.label == "glioma"
+    assert thin.run is not None
+    assert set(range(20, 41)) <= set(range(thin.run[0], thin.run[1] + 1))
+
+
+def test_what_is_likely_but_not_sure_is_undecided_and_says_where_to_look(card: Card) -> None:
+    found = summed(card, [0, 0, 0.7, 0.7, 0.7, 0, 0], spacing=7.0)
+    assert (found.label, found.suspect, found.shown) == ("notumor", "glioma", "glioma")
+    assert found.probabilities["glioma"] == pytest.approx(0.7, abs=0.02)
+    assert found.run == (3, 3)
+    assert {"glioma", "notumor"} <= set(found.prediction_set)
+    assert found.to_dict()["volume"]["suspect"] == "glioma"
+
+
+def test_planes_are_answered_each_by_itself(card: Card) -> None:
+    """A tumour in one plane alone stays that plane's answer."""
+    ill, well = [0, 0.98, 0.98, 0.98, 0], [0.1] * 5
+    assert [summed(card, rows).label for rows in (ill, well)] == ["glioma", "notumor"]
 
 
 def test_slices_without_brain_are_passed_over_and_counted(card: Card) -> None:
@@ -77,5 +99,9 @@ def test_a_slice_beside_missing_ones_is_not_outvoting(card: Card) -> None:
 
 
 def test_different_tumours_do_not_add_up(card: Card) -> None:
-    answers = [answer(i, 0.45, 0.45) for i in range(4)]
-    assert agree(answers, [1.0] * 4, card, slices=4, spacing=5).label == "notumor"
+    both = [answer(i, 0.45, 0.45) for i in range(4)]
+    turns = [answer(i, *((0.98, 0.01) if i % 2 else (0.01, 0.98))) for i in range(6)]
+    for answers in (both, turns):
+        found = agree(answers, [1.0] * len(answers), card, slices=len(answers), spacing=7)
+        assert found.label == "notumor"
+        assert {"glioma", "meningioma"} <= set(found.prediction_set)

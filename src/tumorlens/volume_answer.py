@@ -4,14 +4,18 @@ The rule:
 
 1. Slices that are not assessable are left out, and so are those without brain: blank ones, and
    those whose head is smaller than a tenth of the largest in the volume.
-2. The probabilities of each slice are averaged with those of its neighbours within 5 mm, at
-   least the one before and the one after it. A slice without such a neighbour does not count
-   where others have one: one slice alone decides nothing.
-3. The slice where a tumour class is most probable by those means decides. From 0.5 on that is
-   the class of the volume; below it the volume is called "no tumour".
+2. The probabilities of each slice and of its neighbours within 10 mm, at least the one before
+   and the one after it, are joined by their geometric mean: one slice that is sure cannot
+   outvote those beside it. A slice without such a neighbour does not count where others have
+   one: one slice alone decides nothing.
+3. The slice where a tumour class is most probable by those means decides. From 0.8 on that is
+   the class of the volume. Below it the volume is called "no tumour"; from 0.6 on with the
+   tumour as its suspect: it is undecided, and the slices that say so are to be looked at.
 4. Confidence and prediction set are those of the deciding slice's means. They are chosen among
    many slices: what the model's card promises of its prediction sets holds for single slices,
    not for volumes.
+
+``scripts/volume_rule_tries.py`` chose mean and threshold on one half of fold 1's people.
 """
 
 from __future__ import annotations
@@ -30,8 +34,11 @@ from tumorlens.trust.prediction_set import choose_set
 __all__ = ["Peak", "VolumeAnswer", "agree"]
 
 _NO_TUMOUR: Final = "notumor"
-_THRESHOLD: Final = 0.5
-_REACH: Final = 5.0  # mm to each side
+_SURE: Final = 0.8  # from here on a tumour is named
+_UNSURE: Final = 0.6  # from here on it is suspected
+_AGREES: Final = 0.5  # slices beside the deciding one that belong to its run
+_FLOOR: Final = 0.01  # probability below which a slice does not say more against a class
+_REACH: Final = 10.0  # mm to each side
 _SMALL: Final = 0.1  # of the largest head's area
 _SHOWN: Final = 5  # slices to look at first
 
@@ -101,15 +108,20 @@ class VolumeAnswer:
     prediction_set
         The classes that the answer may be, the most probable first.
     run
-        First and last of the neighbouring slices that agree on a tumour, or ``None``.
+        First and last of the neighbouring slices that agree on a tumour, be it named or
+        suspected, or ``None``.
     look_first
-        Slices to look at first: where a tumour is most probable, at most five.
+        Slices to look at first, at most five: where a tumour is most probable by the means
+        and by the slice itself.
     model
         Name and version of the model.
     peak
         Where the evidence is strongest, or ``None``: no tumour, or no place speaks for it.
     counted
         The slices that counted.
+    suspect
+        The tumour class that is suspected though the volume is called "no tumour": it is
+        undecided, and `run` has the slices to look at. Else ``None``.
     """
 
     path: str | None
@@ -127,6 +139,12 @@ class VolumeAnswer:
     model: str
     peak: Peak | None = None
     counted: tuple[int, ...] = ()
+    suspect: str | None = None
+
+    @property
+    def shown(self) -> str | None:
+        """Which class `run`, `peak` and the evidence are about: the suspect, or the label."""
+        return self.suspect or self.label
 
     def to_dict(self) -> dict[str, Any]:
         """Give the answer as ``tumorlens predict --json`` prints it."""
@@ -139,6 +157,7 @@ class VolumeAnswer:
                 "assessable": self.assessable,
                 "without_brain": self.without_brain,
                 "label": self.label,
+                "suspect": self.suspect,
                 "confidence": self.confidence,
                 "probabilities": dict(self.probabilities),
                 "prediction_set": list(self.prediction_set),
@@ -190,30 +209,38 @@ def agree(
     known = (path, first, plane, slices, len(used), small + sum(blank))
     if not used:
         return VolumeAnswer(*known, None, None, {}, (), None, (), card.id)
-    means, several = _smoothed(used, card.classes, max(1, round(_REACH / max(spacing, 1e-3))))
+    means, several = _joined(used, card.classes, max(1, round(_REACH / max(spacing, 1e-3))))
     tumours = [i for i, name in enumerate(card.classes) if name != _NO_TUMOUR]
     evidence = means[:, tumours].max(axis=1) * several
     at = int(evidence.argmax())
     row = means[at]
     best = tumours[int(row[tumours].argmax())]
-    if row[best] < _THRESHOLD and _NO_TUMOUR in card.classes:
-        label, run = _NO_TUMOUR, None
-    else:
-        label = card.classes[best]
-        run = _run(used, means[:, best] * several, at)
-    order = np.argsort(-evidence, kind="stable")[:_SHOWN]
+    label, suspect = _named(card.classes, best, float(row[best]))
+    tells = suspect is not None or label != _NO_TUMOUR
+    own = np.array([max(a.probabilities[card.classes[i]] for i in tumours) for a in used])
+    order = np.argsort(-evidence * own, kind="stable")[:_SHOWN]
     chosen = choose_set(row, card.classes, level=card.set_level, thresholds=card.set_thresholds)
+    if suspect is not None:
+        chosen = list(dict.fromkeys([*chosen, suspect, label]))
     return VolumeAnswer(
         *known,
         label,
         float(row[card.classes.index(label)]),
         dict(zip(card.classes, row.tolist(), strict=True)),
         tuple(chosen),
-        run,
+        _run(used, means[:, best] * several, at) if tells else None,
         tuple(used[i].slice for i in order),
         card.id,
         counted=tuple(a.slice for a in used),
+        suspect=suspect,
     )
+
+
+def _named(classes: Sequence[str], best: int, probability: float) -> tuple[str, str | None]:
+    """Give the class of a volume, and the tumour that is suspected where it is undecided."""
+    if _NO_TUMOUR not in classes or probability >= _SURE:
+        return classes[best], None
+    return _NO_TUMOUR, classes[best] if probability >= _UNSURE else None
 
 
 def _counted(answers: Sequence[Prediction], areas: Sequence[float]) -> list[bool]:
@@ -223,24 +250,26 @@ def _counted(answers: Sequence[Prediction], areas: Sequence[float]) -> list[bool
     return [a.assessable and area >= _SMALL * largest for a, area in pairs]
 
 
-def _smoothed(
+def _joined(
     used: Sequence[Prediction], classes: Sequence[str], reach: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Average each slice's probabilities with its neighbours'; say which of them count."""
+    """Join each slice's probabilities with its neighbours'; say which of them count."""
     places = np.array([a.slice for a in used])
     rows = np.array([[a.probabilities[name] for name in classes] for a in used])
     near = np.abs(places[:, None] - places) <= reach
     several = near.sum(axis=1) > 1
-    means = near @ rows / near.sum(axis=1, keepdims=True)
+    logs = near @ np.log(np.maximum(rows, _FLOOR)) / near.sum(axis=1, keepdims=True)
+    means = np.exp(logs)
+    means /= means.sum(axis=1, keepdims=True)
     return means, several if several.any() else ~several
 
 
 def _run(used: Sequence[Prediction], values: NDArray[np.float64], at: int) -> tuple[int, int]:
     """Follow the slices that agree, to both sides of the deciding one."""
     start = end = at
-    while start > 0 and values[start - 1] >= _THRESHOLD and _next(used, start - 1):
+    while start > 0 and values[start - 1] >= _AGREES and _next(used, start - 1):
         start -= 1
-    while end + 1 < len(used) and values[end + 1] >= _THRESHOLD and _next(used, end):
+    while end + 1 < len(used) and values[end + 1] >= _AGREES and _next(used, end):
         end += 1
     return used[start].slice, used[end].slice
 

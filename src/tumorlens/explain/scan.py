@@ -142,12 +142,13 @@ def answer_volume(
         first=volume.paths[0] if volume.paths else None,
         plane=volume.geometry.plane,
     )
-    if answer.label is None or answer.run is None:
+    target = answer.shown
+    if target is None or answer.run is None:
         return answer
     first, last = answer.run
     run = [p for p, _ in pairs if first <= p.slice <= last]
-    best = max(run, key=lambda p: p.probabilities[str(answer.label)]).slice
-    return replace(answer, peak=find_peak(classifier, volume, best, answer.label))
+    best = max(run, key=lambda p: p.probabilities[target]).slice
+    return replace(answer, peak=find_peak(classifier, volume, best, target))
 
 
 def find_peak(classifier: Explainable, volume: Volume, index: int, target: str) -> Peak | None:

@@ -87,13 +87,14 @@ def explain_counted(
 def ask_of(question: Question, answer: VolumeAnswer) -> Question | None:
     """Ask the same of every slice: for the class of the volume where none was named.
 
+    The suspect where it is undecided.
     Where that would be explained against itself, for the most probable other one. ``None``
     when no slice counted.
     """
-    if answer.label is None:
+    if answer.shown is None:
         return None
     ranked = sorted(answer.probabilities.items(), key=lambda item: -item[1])
-    names = [answer.label, *(name for name, _ in ranked)]
+    names = [answer.shown, *(name for name, _ in ranked)]
     usual = next(name for name in names if name != question.versus)
     return replace(question, target=question.target or usual)
 

@@ -284,7 +284,7 @@ class _Asking:
             middle = rows[len(rows) // 2].slice
             views = tuple(self._views(volume, [middle], None, rows))
             return Entry(name, kind, words.NOT_ASSESSABLE, reason, (), (), views, bar)
-        target = None if answer.label == _HEALTHY else answer.label
+        target = None if answer.shown == _HEALTHY else answer.shown
         views = tuple(self._views(volume, words.slices_to_show(answer), target, rows))
         return Entry(
             name,

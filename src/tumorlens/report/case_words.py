@@ -90,7 +90,7 @@ def in_set(chosen: Sequence[str], label: str) -> str:
         return f"{names[0]} alone: no other class is probable enough."
     text = f"{_listed(names, 'or')}: the model does not tell them apart here."
     if label not in chosen:
-        text += f" Their answer is called {name_of(label)}, for no tumour reaches one half."
+        text += f" Their answer is called {name_of(label)}, for no tumour is sure enough."
     return text
 
 
@@ -220,13 +220,17 @@ def volume_facts(found: VolumeAnswer, volume: Volume) -> Iterator[tuple[str, str
     if found.without_brain:
         counted += f"; {found.without_brain} show no brain, or next to none"
     yield "Prediction set", in_set(found.prediction_set, str(found.label))
+    if found.suspect is not None:
+        share = say_percent(found.probabilities[found.suspect])
+        text = f"{name_of(found.suspect)} is suspected ({share}), too little to name it."
+        yield "Undecided", f"{text} Look at the slices below before you believe either."
     if found.peak is not None:
         peak = found.peak
         text = f"The evidence is strongest in slice {peak.slice + 1} of {found.slices}, at column "
         text += f"{peak.column + 1}, row {peak.row + 1}: {_directions(peak.mm, peak.space)}."
         yield "Where", text
     elif found.label == _HEALTHY:
-        yield "Where", "Nowhere: in no slices that lie together does a tumour reach one half."
+        yield "Where", "Nowhere: slices that lie together do not agree on a tumour."
     if found.run is not None:
         first, last = found.run
         high = (last - first + 1) * volume.geometry.spacing[0]

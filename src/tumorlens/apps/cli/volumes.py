@@ -93,6 +93,12 @@ def _is_volume_file(path: str) -> bool:
         return False
 
 
+def say_run(run: tuple[int, int]) -> str:
+    """Name neighbouring slices, as files count them."""
+    first, last = run
+    return f"slice {first}" if first == last else f"slices {first} to {last}"
+
+
 def line_of_volume(answer: VolumeAnswer) -> str:
     """One volume as one line for people."""
     from tumorlens.data.folder import class_name
@@ -103,8 +109,14 @@ def line_of_volume(answer: VolumeAnswer) -> str:
     counted = f"{answer.assessable} of {answer.slices} slices assessable"
     if answer.label is None or answer.confidence is None:
         return f"not assessable      volume {name}: {counted}"
-    sure = say_percent(answer.confidence)
-    line = f"{class_name(answer.label):<12}{sure:>6}  volume {name}: {counted}"
+    if answer.suspect is not None and answer.run is not None:
+        maybe = f"{class_name(answer.suspect)} {say_percent(answer.probabilities[answer.suspect])}"
+        where = say_run(answer.run)
+        line = f"undecided           volume {name}: {maybe} or {class_name(answer.label)}"
+        line += f", look at {where}; {counted}"
+    else:
+        sure = say_percent(answer.confidence)
+        line = f"{class_name(answer.label):<12}{sure:>6}  volume {name}: {counted}"
     if answer.peak is not None:
         peak = answer.peak
         place = ", ".join(map(say_mm, peak.mm))

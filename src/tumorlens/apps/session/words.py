@@ -129,12 +129,15 @@ def say_summary(answer: VolumeAnswer) -> str:
     text += f"; {answer.assessable} of {answer.slices} slices assessable"
     if answer.without_brain:
         text += f", {answer.without_brain} without brain"
-    if answer.run is not None:
-        first, last = (number + 1 for number in answer.run)
-        text += (
-            f"; slice {first} shows it" if first == last else f"; slices {first} to {last} agree"
-        )
-    return text
+    if answer.run is None:
+        return text
+    first, last = (number + 1 for number in answer.run)
+    if answer.suspect is not None:
+        where = f"slice {first}" if first == last else f"slices {first} to {last}"
+        return f"{text}; undecided, look at {where}"
+    return text + (
+        f"; slice {first} shows it" if first == last else f"; slices {first} to {last} agree"
+    )
 
 
 def summarise(rows: Iterable[Row]) -> str:
