@@ -9,8 +9,9 @@ The rule:
    outvote those beside it. A slice without such a neighbour does not count where others have
    one: one slice alone decides nothing.
 3. The slice where a tumour class is most probable by those means decides. From 0.8 on that is
-   the class of the volume. Below it the volume is called "no tumour"; from 0.6 on with the
-   tumour as its suspect: it is undecided, and the slices that say so are to be looked at.
+   the class of the volume. Below it the volume is called "no tumour". It is undecided, with
+   that class as its suspect and slices to look at, where the class reaches 0.6, or all tumour
+   classes together 0.8.
 4. Confidence and prediction set are those of the deciding slice's means. They are chosen among
    many slices: what the model's card promises of its prediction sets holds for single slices,
    not for volumes.
@@ -34,7 +35,7 @@ from tumorlens.trust.prediction_set import choose_set
 __all__ = ["Peak", "VolumeAnswer", "agree"]
 
 _NO_TUMOUR: Final = "notumor"
-_SURE: Final = 0.8  # from here on a tumour is named
+_SURE: Final = 0.8  # from here on a tumour is named; all together: suspected
 _UNSURE: Final = 0.6  # from here on it is suspected
 _AGREES: Final = 0.5  # slices beside the deciding one that belong to its run
 _FLOOR: Final = 0.01  # probability below which a slice does not say more against a class
@@ -215,7 +216,7 @@ def agree(
     at = int(evidence.argmax())
     row = means[at]
     best = tumours[int(row[tumours].argmax())]
-    label, suspect = _named(card.classes, best, float(row[best]))
+    label, suspect = _named(card.classes, row, best)
     tells = suspect is not None or label != _NO_TUMOUR
     own = np.array([max(a.probabilities[card.classes[i]] for i in tumours) for a in used])
     order = np.argsort(-evidence * own, kind="stable")[:_SHOWN]
@@ -236,11 +237,13 @@ def agree(
     )
 
 
-def _named(classes: Sequence[str], best: int, probability: float) -> tuple[str, str | None]:
+def _named(classes: Sequence[str], row: NDArray[np.float64], best: int) -> tuple[str, str | None]:
     """Give the class of a volume, and the tumour that is suspected where it is undecided."""
-    if _NO_TUMOUR not in classes or probability >= _SURE:
+    if _NO_TUMOUR not in classes or row[best] >= _SURE:
         return classes[best], None
-    return _NO_TUMOUR, classes[best] if probability >= _UNSURE else None
+    some = 1 - row[classes.index(_NO_TUMOUR)]
+    suspected = row[best] >= _UNSURE or some >= _SURE
+    return _NO_TUMOUR, classes[best] if suspected else None
 
 
 def _counted(answers: Sequence[Prediction], areas: Sequence[float]) -> list[bool]:

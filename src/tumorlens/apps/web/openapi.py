@@ -250,6 +250,7 @@ def _volume(share: dict[str, Any], label: dict[str, Any]) -> dict[str, Any]:
         "assessable": number | {"description": "How many of them counted."},
         "without_brain": number,
         "label": {"anyOf": [label, none], "description": "Null when no slice counted."},
+        "suspect": {"anyOf": [label, none], "description": "Of an undecided volume, the tumour."},
         "confidence": {"anyOf": [share, none]},
         "probabilities": {"type": "object", "additionalProperties": share},
         "prediction_set": {"type": "array", "items": label},
