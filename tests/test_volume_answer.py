@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from tumorlens.apps.cli.volumes import line_of_volume
+from tumorlens.apps.session.words import say_summary
 from tumorlens.classifier import load
 from tumorlens.data.folder import CLASSES
 from tumorlens.models.card import Card
 from tumorlens.prediction import Prediction
+from tumorlens.report.case_words import headline, volume_facts
 from tumorlens.volume_answer import VolumeAnswer, agree
 
 
@@ -106,3 +111,18 @@ def test_different_tumours_do_not_add_up(card: Card) -> None:
         assert found.label == "notumor"
         assert found.suspect in ("glioma", "meningioma")  # some tumour is sure, its kind is not
         assert {"glioma", "meningioma", "notumor"} <= set(found.prediction_set)
+
+
+def test_an_undecided_volume_is_never_said_to_be_clear(card: Card) -> None:
+    """Neither on the terminal, nor in the window, nor in a report."""
+    found = summed(card, [0, 0, 0.75, 0.75, 0.75, 0.75, 0, 0], spacing=7.0)
+    line, window = line_of_volume(found), say_summary(found)
+    assert line.startswith("undecided ")
+    assert "glioma" in line
+    assert "look at slices 3 to 4" in line  # as files count
+    assert "undecided, look at slices 4 to 5" in window  # as people count
+    assert headline(found).startswith("undecided: glioma or no tumour")
+    scan: Any = SimpleNamespace(geometry=SimpleNamespace(spacing=(7.0, 1.0, 1.0)))
+    facts = dict(volume_facts(found, scan))
+    assert facts["Undecided"].startswith("Suspected is glioma (")
+    assert "Nowhere" not in facts.get("Where", "")

@@ -289,7 +289,7 @@ class _Asking:
         return Entry(
             name,
             kind,
-            words.answer(answer.label, answer.prediction_set),
+            words.headline(answer),
             None,
             _shares(answer.probabilities, answer.prediction_set, answer.label),
             tuple(words.volume_facts(answer, volume)),

@@ -29,6 +29,7 @@ __all__ = [
     "answer",
     "bar_in_words",
     "day",
+    "headline",
     "how_to_read",
     "in_set",
     "limits",
@@ -81,6 +82,13 @@ def answer(label: str, chosen: Sequence[str]) -> str:
     """Name the class, and the others that it may be."""
     others = [name_of(name) for name in chosen if name != label]
     return ", or ".join([name_of(label), *others])
+
+
+def headline(found: VolumeAnswer) -> str:
+    """Name what a volume is called, or what it may be where it is undecided."""
+    if found.suspect is None:
+        return answer(str(found.label), found.prediction_set)
+    return f"undecided: {_listed([name_of(name) for name in found.prediction_set], 'or')}"
 
 
 def in_set(chosen: Sequence[str], label: str) -> str:
@@ -222,14 +230,14 @@ def volume_facts(found: VolumeAnswer, volume: Volume) -> Iterator[tuple[str, str
     yield "Prediction set", in_set(found.prediction_set, str(found.label))
     if found.suspect is not None:
         share = say_percent(found.probabilities[found.suspect])
-        text = f"{name_of(found.suspect)} is suspected ({share}), too little to name it."
+        text = f"Suspected is {name_of(found.suspect)} ({share}), too little to name it."
         yield "Undecided", f"{text} Look at the slices below before you believe either."
     if found.peak is not None:
         peak = found.peak
         text = f"The evidence is strongest in slice {peak.slice + 1} of {found.slices}, at column "
         text += f"{peak.column + 1}, row {peak.row + 1}: {_directions(peak.mm, peak.space)}."
         yield "Where", text
-    elif found.label == _HEALTHY:
+    elif found.shown == _HEALTHY:
         yield "Where", "Nowhere: slices that lie together do not agree on a tumour."
     if found.run is not None:
         first, last = found.run
