@@ -21,6 +21,7 @@ from tumorlens.dicom_out.concepts import (
     probability_concept,
     sr,
 )
+from tumorlens.data.folder import class_name
 from tumorlens.dicom_out.study import MAKER, WARNING, Source, adopt, labels, new_uid
 from tumorlens.extras import require
 from tumorlens.models.card import Card
@@ -173,6 +174,9 @@ def _volume_group(number: int, volume: VolumeReport, card: Card) -> Any:
     told = _told(said.label is not None, said.label, said.prediction_set)
     group = _measured(f"volume {number}", card, told, said.probabilities, volume.slices)
     text = f"{_AGREED}: {said.assessable} of {said.slices} slices counted"
+    if said.suspect is not None and said.run is not None:
+        first, last = said.run
+        text += f"; undecided: {class_name(said.suspect)} is suspected in slices {first} to {last}"
     if said.peak is not None:
         x, y, z = said.peak.mm
         text += f"; evidence strongest at {x:.1f}, {y:.1f}, {z:.1f} mm ({said.peak.space})"
