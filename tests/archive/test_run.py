@@ -230,13 +230,14 @@ def test_volumes_and_series_have_the_rows_of_predict(spot: Classifier, tmp_path:
     write_series(root / "series", np.stack(heads).astype(np.int16))
     Image.fromarray(heads[1]).save(root / "series" / "z.png")
     data = np.stack(heads, axis=-1).astype(np.int16)
-    nibabel.Nifti1Image(data, np.diag([1.0, 1, 4, 1])).to_filename(root / "v.nii.gz")
+    for path in (root / "v.nii.gz", root / "series" / "zz.nii.gz"):
+        nibabel.Nifti1Image(data, np.diag([1.0, 1, 4, 1])).to_filename(path)
     files = find_files([str(root)])
     wanted = [r.to_dict() for r in predict_scans(spot, find_units(list(files)))]
     outs = {ending: tmp_path / f"out{ending}" for ending in ENDINGS}
     for out in outs.values():
         state = answer_archive(spot, [str(root)], out, lanes=2)
-        assert (state.files, state.failed, state.rows) == (6, 0, 10)
+        assert (state.files, state.failed, state.rows) == (7, 0, 14)
     assert [x for x in rows(outs[".jsonl"]) if "volume" in x] == [
         x for x in wanted if "volume" in x
     ]

@@ -21,17 +21,27 @@ from tumorlens.explain.scan import predict_scans
 from tumorlens.images.slice import Slice
 from tumorlens.images.volume import Volume
 from tumorlens.prediction import Prediction
-from tumorlens.sources.failure import Failure, parts_or_fail, read_or_fail
-from tumorlens.sources.series import Unit, find_units
+from tumorlens.sources.failure import Failure, parts_or_fail
+from tumorlens.sources.series import find_units
 from tumorlens.volume_answer import VolumeAnswer
 
-__all__ = ["Answered", "Place", "Result", "answer_in_lanes", "answer_read", "answer_some"]
+__all__ = [
+    "Answered", "Opened", "Part", "Place", "Result",
+    "answer_in_lanes", "answer_read", "answer_some", "listed_or_parts", "open_place",
+]  # fmt: skip
 
 _AHEAD: Final = 3  # portions in each lane's hands or waiting for it
 
 
 Result: TypeAlias = Prediction | Failure | VolumeAnswer
 """What a row says: of a slice, of what could not be read, or of a volume."""
+
+
+Part: TypeAlias = Sequence[Slice] | Failure
+"""A volume, the pictures of a file, or what was wrong with it."""
+
+Opened: TypeAlias = list[Slice | Failure] | Iterator[Part]
+"""Pictures that are read, or parts with volumes among them, which are read slice by slice."""
 
 
 class Place(NamedTuple):
@@ -108,7 +118,12 @@ def answer_in_lanes(
 
 
 def answer_some(
-    classifier: Explainable, places: Iterable[Place], batch: int, maps: Maps | None = None
+    classifier: Explainable,
+    places: Iterable[Place],
+    batch: int,
+    maps: Maps | None = None,
+    *,
+    opened: Callable[[Place], Opened] | None = None,
 ) -> list[Answered]:
     """Answer a few files: read and prepare them all, then run the network on batches of slices.
 
@@ -124,8 +139,10 @@ def answer_some(
         Slices that go through the network together.
     maps
         Where to put maps, or ``None`` for none.
+    opened
+        Opens a file or a series; `open_place` when ``None``.
     """
-    read = [(x, find_units(x.files) if x.files else _opened(x.path)) for x in places]
+    read = [(place, (opened or open_place)(place)) for place in places]
     plain = [(x, found) for x, found in read if isinstance(found, list)]
     answered = iter(answer_read(classifier, plain, batch, maps))
     done = []
@@ -137,15 +154,25 @@ def answer_some(
     return done
 
 
-def _opened(path: str) -> list[Slice | Failure] | Iterator[Unit | Sequence[Slice]]:
-    """Read a file's pictures; what holds a volume is opened, and read slice by slice."""
-    parts = parts_or_fail(path)
+def open_place(place: Place) -> Opened:
+    """Open a file or the files of a series, which lie on this machine."""
+    if place.files:
+        return (
+            part
+            for unit in find_units(place.files)
+            for part in (parts_or_fail(unit) if isinstance(unit, str) else [unit])
+        )
+    return listed_or_parts(parts_or_fail(place.path))
+
+
+def listed_or_parts(parts: list[Part]) -> Opened:
+    """Read a file's pictures, unless there is a volume among them."""
     if any(isinstance(part, Volume) for part in parts):
         return iter(parts)
     return [one for part in parts for one in _listed(part)]
 
 
-def _listed(part: Sequence[Slice] | Failure) -> Iterator[Slice | Failure]:
+def _listed(part: Part) -> Iterator[Slice | Failure]:
     if isinstance(part, Failure):
         yield part
         return
@@ -182,18 +209,18 @@ def answer_read(
 def _scans(
     classifier: Explainable,
     place: Place,
-    units: Iterable[Unit | Sequence[Slice]],
+    parts: Iterable[Part],
     batch: int,
     maps: Maps | None,
 ) -> Iterator[Result]:
     """Answer for volumes, and for what lies among the files of a series."""
-    for unit in units:
-        if not isinstance(unit, Volume):
-            found = read_or_fail(unit) if isinstance(unit, str) else list(_listed(unit))
+    for part in parts:
+        if not isinstance(part, Volume):
+            found = list(_listed(part))
             yield from answer_read(classifier, [(place, found)], batch, maps)[0].results
             continue
-        for result in predict_scans(classifier, [unit]):
+        for result in predict_scans(classifier, [part]):
             yield result
             if maps is not None and isinstance(result, VolumeAnswer):
-                chosen = [unit[index] for index in result.look_first]
+                chosen = [part[index] for index in result.look_first]
                 maps.explain(classifier, chosen, [place.root] * len(chosen))
