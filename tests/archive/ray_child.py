@@ -5,6 +5,7 @@ A program of its own: Ray starts threads and warns, which is no business of the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -16,10 +17,12 @@ from typing import Any
 import ray
 from ray.cluster_utils import Cluster
 
+from tumorlens.archive.parts import State
 from tumorlens.archive.ray_engine import answer_on_ray
+from tumorlens.archive.run import silent_watch
 from tumorlens.classifier import Classifier, load
 
-bundle, root, out, log, bucket, bucket_out = sys.argv[1:]
+bundle, root, out, maps, log, bucket, bucket_out, bucket_maps = sys.argv[1:]
 
 
 class Slow(Classifier):
@@ -51,7 +54,42 @@ workers = [cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20) for _ in
 ray.init(address=cluster.address, log_to_driver=False)
 threading.Thread(target=kill, args=(cluster, workers), daemon=True).start()
 session = load(bundle, threads=1)._session
-print("folder", *answer_on_ray(Slow(session), [root], out, block=3, actors=1), flush=True)
-print("bucket", *answer_on_ray(load(bundle, threads=1), [bucket], bucket_out), flush=True)
+state = answer_on_ray(Slow(session), [root], out, block=3, actors=1, explain=maps)
+print("folder", state.files, state.failed, state.rows, flush=True)
+
+
+class StoppedError(Exception):
+    """The driver ends in the midst."""
+
+
+def stop(state: State) -> None:
+    """End when two blocks are done."""
+    if state.files >= 6:
+        raise StoppedError
+
+
+begun: list[int] = []
+
+
+def note(total: int, done: int) -> None:
+    """Take how many files were done before."""
+    del total
+    begun.append(done)
+
+
+classifier = load(bundle, threads=1)
+for watch in (stop, silent_watch):
+    with contextlib.suppress(StoppedError):
+        state = answer_on_ray(
+            classifier,
+            [bucket],
+            bucket_out,
+            block=3,
+            explain=bucket_maps,
+            listed=note,
+            watch=watch,
+        )
+print("bucket", state.files, state.failed, state.rows, flush=True)
+print("gone on from", *begun, flush=True)
 ray.shutdown()
 cluster.shutdown()

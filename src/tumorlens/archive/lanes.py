@@ -27,7 +27,7 @@ from tumorlens.volume_answer import VolumeAnswer
 
 __all__ = [
     "Answered", "Opened", "Part", "Place", "Result",
-    "answer_in_lanes", "answer_read", "answer_some", "listed_or_parts", "open_place",
+    "answer_in_lanes", "answer_some", "listed_or_parts", "open_place",
 ]  # fmt: skip
 
 _AHEAD: Final = 3  # portions in each lane's hands or waiting for it
@@ -76,6 +76,11 @@ class Answered:
 
     place: Place
     results: tuple[Result, ...]
+
+    @property
+    def failed(self) -> int:
+        """How many files, or members of an archive, could not be read."""
+        return len({x.path for x in self.results if isinstance(x, Failure)})
 
 
 _Answer: TypeAlias = Callable[[list[Place]], list[Answered]]
@@ -144,7 +149,7 @@ def answer_some(
     """
     read = [(place, (opened or open_place)(place)) for place in places]
     plain = [(x, found) for x, found in read if isinstance(found, list)]
-    answered = iter(answer_read(classifier, plain, batch, maps))
+    answered = iter(_answer_read(classifier, plain, batch, maps))
     done = []
     for place, found in read:
         if isinstance(found, list):
@@ -182,11 +187,11 @@ def _listed(part: Part) -> Iterator[Slice | Failure]:
         yield Failure(error.source, error)
 
 
-def answer_read(
+def _answer_read(
     classifier: Explainable,
     read: Sequence[tuple[Place, list[Slice | Failure]]],
     batch: int,
-    maps: Maps | None = None,
+    maps: Maps | None,
 ) -> list[Answered]:
     """Answer for pictures that are read already."""
     slices = [x for _, found in read for x in found if not isinstance(x, Failure)]
@@ -217,7 +222,7 @@ def _scans(
     for part in parts:
         if not isinstance(part, Volume):
             found = list(_listed(part))
-            yield from answer_read(classifier, [(place, found)], batch, maps)[0].results
+            yield from _answer_read(classifier, [(place, found)], batch, maps)[0].results
             continue
         for result in predict_scans(classifier, [part]):
             yield result

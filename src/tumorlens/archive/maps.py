@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 from tumorlens.explain.batch import folder_name
 from tumorlens.explain.explainer import Explainable, Question, explain_slices
+from tumorlens.explain.explanation import Explanation
 from tumorlens.files import replaced_folder
 from tumorlens.images.slice import Slice
 from tumorlens.prediction import Prediction
@@ -51,15 +52,18 @@ class Maps:
         explained = explain_slices(classifier, pictures, Question())
         answers = []
         for explanation, root in zip(explained, roots, strict=True):
-            place = self.place(root, explanation.picture)
-            if place.exists():
-                with replaced_folder(place) as work:
-                    explanation.save(work)
-            else:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                explanation.save(place)
+            self.put(explanation, self.place(root, explanation.picture))
             answers.append(explanation.prediction)
         return answers
+
+    def put(self, explanation: Explanation, place: Path) -> None:
+        """Save a record, in the place of one that is there."""
+        if place.exists():
+            with replaced_folder(place) as work:
+                explanation.save(work)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            explanation.save(place)
 
     def place(self, root: int, picture: Slice) -> Path:
         """Say where the record of a slice lies."""

@@ -30,7 +30,7 @@ from tumorlens.files import check_new_file, new_file
 from tumorlens.locks import is_locked, locked
 from tumorlens.untrusted import is_whole, read_json
 
-__all__ = ["State", "Unfinished", "unfinished_folder"]
+__all__ = ["State", "Unfinished", "difference", "sync", "unfinished_folder"]
 
 _JOB: Final = "job.json"
 _STATE: Final = "state.json"
@@ -116,7 +116,7 @@ class Unfinished:
         """
         part = self._part(self.state.parts)
         self._form.write(results, part)
-        _sync(part)
+        sync(part)
         self._save(replace(state, parts=self.state.parts + 1, joined=False))
 
     def finish(self) -> None:
@@ -132,7 +132,7 @@ class Unfinished:
                 raise OutputError(
                     f"a part in {self._folder} is damaged; remove the folder to begin anew"
                 ) from error
-            _sync(work)
+            sync(work)
             self._save(replace(self.state, joined=True))
         self._clear()
 
@@ -155,7 +155,7 @@ class Unfinished:
             self._write(_JOB, self._job)
         elif before != self._job:
             raise OutputError(
-                f"{self._target} was begun with {_difference(before, self._job)}; go on as it was "
+                f"{self._target} was begun with {difference(before, self._job)}; go on as it was "
                 f"begun, or remove {self._folder} to begin anew"
             )
         return state
@@ -200,7 +200,7 @@ class Unfinished:
     def _write(self, name: str, values: dict[str, Any]) -> None:
         with new_file(self._folder / name) as work:
             work.write_text(json.dumps(values, indent=1) + "\n", encoding="ascii")
-            _sync(work)
+            sync(work)
 
     def _part(self, number: int) -> Path:
         return self._folder / f"part-{number:06d}"
@@ -211,14 +211,14 @@ def unfinished_folder(target: Path) -> Path:
     return target.with_name(f".{target.name}.unfinished")
 
 
-def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+def difference(before: dict[str, Any], now: dict[str, Any]) -> str:
     """Name what differs first, as a person would."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     name = names[0]
     return f"{name} {before.get(name)!r}, not {now.get(name)!r}"
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Have the system write a file to its disk, so that no power cut empties what counts."""
     descriptor = os.open(path, os.O_RDWR)
     try:

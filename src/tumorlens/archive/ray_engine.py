@@ -1,41 +1,44 @@
 """The same rows by a cluster: Ray Data, with the classifier as an actor on each worker.
 
-The driver lists the files and cuts the list into blocks. An actor loads the model once and turns
-blocks of paths into blocks of rows. A block whose worker dies is done again by another; a file
-that cannot be read is a row. Files and table may be local or wherever pyarrow has a file system
-(``s3://``, ``gs://``).
+The driver lists the files and cuts the list into blocks, such that no series is cut. An actor
+loads the model once, answers for block after block, and writes the rows of each as a Parquet file.
+A block whose worker dies is done again by another; so is one that had no file yet when the work
+was stopped. A file that cannot be read is a row. Files, rows and maps may be local or wherever
+pyarrow has a file system (``s3://``, ``gs://``).
 """
 
 from __future__ import annotations
 
-import io
+import contextlib
+import logging
 import os
-import posixpath
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from tumorlens.archive.lanes import Answered, Place, answer_read
-from tumorlens.archive.tables import columns, parquet_schema
+from tumorlens.archive.blocks import Block, cut
+from tumorlens.archive.lanes import Place
+from tumorlens.archive.parts import State
+from tumorlens.archive.ray_actor import SEEN, Actor, Task
+from tumorlens.archive.run import Watch, job_of, silent_watch
+from tumorlens.archive.shards import Count, Shards, shards_opened
+from tumorlens.archive.store import Store, is_address
 from tumorlens.errors import OutputError, UnreadableImageError
 from tumorlens.explain.explainer import Explainable
 from tumorlens.extras import require
-from tumorlens.files import check_new_folder, find_files, new_folder
-from tumorlens.images.limits import Limits
-from tumorlens.images.slice import Slice
-from tumorlens.sources.failure import Failure, read_or_fail
+from tumorlens.files import find_files, new_file
+from tumorlens.images.kinds import find_kind
+from tumorlens.sources.failure import STANDARD_INPUT
+from tumorlens.sources.series import HEAD, is_dicom
 
 __all__ = ["answer_on_ray"]
 
 _FEATURE: Final = "--engine ray"
 _BLOCK: Final = 256  # files in a block: what is done again when a worker dies
-_BATCH: Final = 32  # files that an actor takes at once
 _MOST: Final = 4096  # actors
 _SWITCH: Final = "RAY_USAGE_STATS_ENABLED"
-_DONE: Final = "_SUCCESS"  # written last where folders cannot be moved, as others do
 
 
 def answer_on_ray(
@@ -46,9 +49,14 @@ def answer_on_ray(
     address: str | None = None,
     block: int = _BLOCK,
     actors: int | None = None,
+    explain: str | None = None,
     passed: list[str] | None = None,
-) -> tuple[int, int]:
+    listed: Callable[[int, int], None] = lambda total, done: None,  # noqa: ARG005
+    watch: Watch = silent_watch,
+) -> State:
     """Answer for every file of an archive on a Ray cluster.
+
+    When the work is stopped or killed, the same call does the blocks that are left.
 
     Parameters
     ----------
@@ -65,140 +73,159 @@ def answer_on_ray(
         Files in a block.
     actors
         How many to begin with; one for each core when ``None``.
+    explain
+        A folder for maps, or its address, as `tumorlens.archive.run.answer_archive` takes it.
     passed
         Gets what was passed over because this package wrote it.
+    listed
+        Told how many files there are, and how many of them were done before.
+    watch
+        Told how far the work is.
 
     Returns
     -------
-    tuple of int
-        How many rows there are, and how many of them are files that could not be read.
+    State
+        What was done, by earlier calls too.
 
     Raises
     ------
     MissingExtraError
         When Ray is not installed.
     OutputError
-        When the folder is there already or cannot be written.
+        When a folder cannot be written, is not seen by all nodes, or was begun with another
+        model or other paths; or when the cluster cannot be reached.
+    UnreadableImageError
+        When what is below an address cannot be listed.
     """
-    data = require("ray.data", _FEATURE, "ray")
-    found = list(_find(roots, [] if passed is None else passed))
-    with _cluster(address), _target(out) as (filesystem, folder):
-        data.DataContext.get_current().execution_options.preserve_order = True
-        data.DataContext.get_current().enable_progress_bars = False
-        paths = data.from_items(found, override_num_blocks=max(1, -(-len(found) // block)))
-        rows = paths.map_batches(
-            _Actor,
-            fn_constructor_args=(classifier,),
-            batch_size=min(_BATCH, block),
-            batch_format="numpy",
-            concurrency=(1, _MOST, actors or _cores()),  # at least, at most, to begin with
-            num_cpus=1,
-        )
-        # Writing is light; were it to ask for a core, there might be none beside the actors.
-        rows.write_parquet(folder, filesystem=filesystem, ray_remote_args={"num_cpus": 0})
-        return _count(filesystem, folder)
+    require("ray.data", _FEATURE, "ray")
+    stores = {i: Store.of(root) for i, root in enumerate(roots) if is_address(root)}
+    shown = [stores[i].name if i in stores else root for i, root in enumerate(roots)]
+    if STANDARD_INPUT in roots:
+        raise OutputError("a cluster cannot read standard input; give files or folders")
+    maps = None if explain is None else Store.of(explain).name
+    job = job_of(classifier.card, shown, Path(Store.of(out).name), maps)
+    if all(i in stores or Path(root).is_absolute() for i, root in enumerate(roots)):
+        job["folder"] = None
+    with shards_opened(out, job) as shards:
+        own = [Store.of(x) for x in (out, explain) if x is not None and is_address(x)]
+        found = _find(roots, stores, own, [] if passed is None else passed)
+        blocks = list(cut(found, block, lambda place: _is_dicom(stores, place)))
+        done = shards.done(block.name for block in blocks)
+        state = _sum(State(), done)
+        listed(sum(len(block.places) for block in blocks), state.files)
+        left = [block for block in blocks if block.name not in done]
+        if left:
+            with _shown_to_all(shards, explain) as token, _cluster(address):
+                task = _task(roots, out, shards, explain, token, job)
+                for count in _work(classifier, task, left, actors):
+                    state = _sum(state, {"": count})
+                    watch(state)
+        shards.finish(block.name for block in blocks)
+        return state
 
 
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    """A place that pyarrow reads: its file system, the path there, and how people name it."""
-
-    filesystem: Any
-    path: str
-    start: str
-
-    @classmethod
-    def of(cls, address: str) -> _Remote:
-        """Open an address; what it holds of keys and options is not part of any name."""
-        fs = require("pyarrow.fs", _FEATURE, "ray")
-        filesystem, path = fs.FileSystem.from_uri(address)
-        return cls(filesystem, path, f"{urlsplit(address).scheme}://")
-
-    def files(self) -> Iterator[str]:
-        """Name the files below, in order."""
-        fs = require("pyarrow.fs", _FEATURE, "ray")
-        info = self.filesystem.get_file_info(self.path)
-        if info.type != fs.FileType.Directory:
-            yield self.path
-            return
-        below = self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=True))
-        yield from sorted(x.path for x in below if x.is_file and not _is_hidden(x.path, self.path))
+def _find(
+    roots: Sequence[str], stores: Mapping[int, Store], own: Sequence[Store], passed: list[str]
+) -> Iterator[Place]:
+    """Name every file, and by which root it was found; what is being written is left out."""
+    for number, root in enumerate(roots):
+        store = stores.get(number)
+        if store is None:
+            yield from (Place(number, path) for path in find_files([root], passed))
+            continue
+        written = tuple(f"{x.path}/" for x in own if x.start == store.start)
+        try:
+            paths = [path for path in store.files() if not path.startswith(written)]
+        except OSError as error:
+            what = f"it cannot be listed ({str(error).splitlines()[0]})"
+            raise UnreadableImageError(
+                store.name, what, "check the address and its keys"
+            ) from error
+        yield from (Place(number, store.start + path) for path in paths or [store.path])
 
 
-def _is_hidden(path: str, root: str) -> bool:
-    return any(part.startswith(".") for part in posixpath.relpath(path, root).split("/"))
-
-
-def _is_remote(path: str) -> bool:
-    return "://" in path
-
-
-def _find(roots: Sequence[str], passed: list[str]) -> Iterator[dict[str, Any]]:
-    """Name every file, with the address of the root that it is read through."""
-    for root in roots:
-        if _is_remote(root):
-            remote = _Remote.of(root)
-            for path in remote.files():
-                yield {"path": path, "address": root}
-        else:
-            for path in find_files([root], passed):
-                yield {"path": os.fsencode(Path(path).absolute()), "address": os.fsencode(path)}
-
-
-class _Actor:
-    """The classifier on a worker: loaded once, asked again and again."""
-
-    def __init__(self, classifier: Explainable) -> None:
-        self._classifier = classifier
-        self._remotes: dict[str, _Remote] = {}
-
-    def __call__(self, batch: dict[str, Any]) -> Any:
-        """Turn a batch of files into a table of rows."""
-        pairs = zip(batch["path"].tolist(), batch["address"].tolist(), strict=True)
-        read = [self._read(path, address) for path, address in pairs]
-        answered = answer_read(self._classifier, read, _BATCH)
-        return _table(answered, self._classifier.card.classes)
-
-    def _read(self, path: str | bytes, address: str | bytes) -> tuple[Place, list[Slice | Failure]]:
-        if isinstance(path, bytes):
-            return _read_local(os.fsdecode(path), os.fsdecode(address))
-        remote = self._remotes.get(str(address)) or _Remote.of(str(address))
-        self._remotes[str(address)] = remote
-        name = remote.start + path
-        return Place(0, name), _read_remote(remote, path, name)
-
-
-def _read_local(path: str, shown: str) -> tuple[Place, list[Slice | Failure]]:
-    """Read by the whole path, as workers have folders of their own, and name it as given."""
-
-    def given(name: str | None) -> str:  # a member of an archive is named behind it
-        return shown + (name or path).removeprefix(path)
-
-    found: list[Slice | Failure] = []
-    for one in read_or_fail(path):
-        name = given(one.path)
-        if isinstance(one, Failure):
-            error = UnreadableImageError(name, one.error.found, one.error.hint)
-            found.append(Failure(name, error))
-        else:
-            found.append(replace(one, path=name))
-    return Place(0, shown), found
-
-
-def _read_remote(remote: _Remote, path: str, name: str) -> list[Slice | Failure]:
+def _is_dicom(stores: Mapping[int, Store], place: Place) -> bool:
+    """Say whether a file begins as DICOM does; of one in a store no more is read for that."""
+    store = stores.get(place.root)
+    if store is None:
+        return is_dicom(place.path)
     try:
-        with remote.filesystem.open_input_stream(path) as stream:
-            file = io.BytesIO(stream.read(Limits().max_bytes + 1))
-    except OSError as error:
-        found = f"it cannot be opened ({str(error).splitlines()[0]})"
-        return [Failure(name, UnreadableImageError(name, found, "check the path"))]
-    return read_or_fail(name, file)
+        return find_kind(store.read(place.path.removeprefix(store.start), HEAD)) == "DICOM"
+    except OSError:
+        return False
 
 
-def _table(answered: Sequence[Answered], classes: Sequence[str]) -> Any:
-    arrow = require("pyarrow", _FEATURE, "ray")
-    results = [result for one in answered for result in one.results]
-    return arrow.table(columns(results, classes), schema=parquet_schema(classes))
+def _sum(state: State, counts: Mapping[str, Count]) -> State:
+    files, failed, rows = map(sum, zip((0, 0, 0), *counts.values(), strict=True))
+    return State(files=state.files + files, failed=state.failed + failed, rows=state.rows + rows)
+
+
+def _task(
+    roots: Sequence[str],
+    out: str,
+    shards: Shards,
+    explain: str | None,
+    token: bytes,
+    job: dict[str, Any],
+) -> Task:
+    here = [root for root in roots if not is_address(root)]
+    maps = explain if explain is None or is_address(explain) else str(Path(explain).absolute())
+    return Task(
+        roots=tuple(roots),
+        there=tuple(root for root in here if os.path.lexists(root)),
+        folder=job["folder"],
+        out=out if is_address(out) else shards.store.path,
+        maps=maps,
+        token=token,
+        about=job,
+    )
+
+
+def _work(
+    classifier: Explainable, task: Task, blocks: Sequence[Block], actors: int | None
+) -> Iterator[Count]:
+    """Have blocks answered, and say of each what was in it, as they are done."""
+    data = require("ray.data", _FEATURE, "ray")
+    data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    items = [
+        {
+            "name": block.name,
+            "root": [place.root for place in block.places],
+            "path": [os.fsencode(place.path) for place in block.places],
+        }
+        for block in blocks
+    ]
+    counts = data.from_items(items, override_num_blocks=len(items)).map_batches(
+        Actor,
+        fn_constructor_args=(classifier, task),
+        batch_size=1,
+        batch_format="pyarrow",
+        concurrency=(1, _MOST, actors or _cores()),  # at least, at most, to begin with
+        num_cpus=1,
+    )
+    for row in counts.iter_rows():
+        if row["trouble"] is not None:
+            raise OutputError(row["trouble"])
+        yield Count(*(int(row[name]) for name in Count._fields))
+
+
+@contextmanager
+def _shown_to_all(shards: Shards, explain: str | None) -> Iterator[bytes]:
+    """Put a file into each folder to write to, so that workers know whether they see it."""
+    token = secrets.token_hex(16).encode()
+    local = [Path(shards.store.path)] if shards.store.filesystem is None else []
+    if explain is not None and not is_address(explain):
+        local.append(Path(explain).absolute())
+    for folder in local:
+        with new_file(folder / SEEN) as work:
+            work.write_bytes(token)
+    try:
+        yield token
+    finally:
+        for folder in local:
+            with contextlib.suppress(OSError):
+                (folder / SEEN).unlink(missing_ok=True)
 
 
 def _cores() -> int:
@@ -223,8 +250,14 @@ def _cluster(address: str | None) -> Iterator[None]:
     os.environ[_SWITCH] = "0"
     try:
         ray.init(
-            address or "local", include_dashboard=None if address else False, log_to_driver=False
+            address or "local",
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level="error",  # what it says of itself is no business of ours
         )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        what = str(error).strip().splitlines()[0]
+        raise OutputError(f"no Ray cluster at {address or 'this machine'}: {what}") from error
     finally:
         if before is None:
             del os.environ[_SWITCH]
@@ -234,27 +267,3 @@ def _cluster(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-@contextmanager
-def _target(out: str) -> Iterator[tuple[Any, str]]:
-    """Give where to write; the folder appears whole, or, where it cannot, is marked when it is."""
-    fs = require("pyarrow.fs", _FEATURE, "ray")
-    if not _is_remote(out):
-        check_new_folder(out)
-        with new_folder(Path(out).absolute()) as work:
-            yield fs.LocalFileSystem(), str(work)
-        return
-    remote = _Remote.of(out)
-    if remote.filesystem.get_file_info(remote.path).type != fs.FileType.NotFound:
-        raise OutputError(f"{remote.start}{remote.path} is there already; name another folder")
-    yield remote.filesystem, remote.path
-    with remote.filesystem.open_output_stream(posixpath.join(remote.path, _DONE)) as stream:
-        stream.write(b"")
-
-
-def _count(filesystem: Any, folder: str) -> tuple[int, int]:
-    dataset = require("pyarrow.dataset", _FEATURE, "ray")
-    table = dataset.dataset(folder, filesystem=filesystem, format="parquet")
-    failed = dataset.field("error").is_valid()
-    return table.count_rows(), table.count_rows(filter=failed)

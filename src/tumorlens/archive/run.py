@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import groupby
@@ -18,11 +18,10 @@ from tumorlens.archive.parts import State, Unfinished
 from tumorlens.archive.tables import open_format
 from tumorlens.explain.explainer import Explainable
 from tumorlens.models.card import Card
-from tumorlens.sources.failure import Failure
 from tumorlens.sources.series import is_dicom
 from tumorlens.walk import walk
 
-__all__ = ["PORTION", "Watch", "answer_archive", "job_of", "with_series"]
+__all__ = ["PORTION", "Watch", "answer_archive", "job_of", "silent_watch", "with_series"]
 
 _PART_ROWS: Final = 20_000  # of a part, at most
 _PART_SECONDS: Final = 30.0  # after which a part is written: what a kill may cost
@@ -37,7 +36,7 @@ class Watch(Protocol):
         """Take what is done so far; rows that are not on the disk yet count too."""
 
 
-def _silent(state: State) -> None:
+def silent_watch(state: State) -> None:
     """Take a report and do nothing with it."""
 
 
@@ -52,7 +51,7 @@ def answer_archive(
     part_seconds: float = _PART_SECONDS,
     explain: str | os.PathLike[str] | None = None,
     passed: list[str] | None = None,
-    watch: Watch = _silent,
+    watch: Watch = silent_watch,
 ) -> State:
     """Answer for every file of an archive, into one table.
 
@@ -95,11 +94,8 @@ def answer_archive(
     """
     target = Path(out)
     form = open_format(target, classifier.card.classes)
-    job = job_of(classifier.card, roots, target)
-    maps = None
-    if explain is not None:
-        maps = Maps(Path(explain).absolute(), tuple(roots))
-        job["maps"] = str(maps.folder)
+    maps = None if explain is None else Maps(Path(explain).absolute(), tuple(roots))
+    job = job_of(classifier.card, roots, target, None if maps is None else str(maps.folder))
 
     def answer(places: list[Place]) -> list[Answered]:
         return answer_some(classifier, places, batch_size, maps)
@@ -119,7 +115,9 @@ def answer_archive(
         return table.state
 
 
-def job_of(card: Card, roots: Sequence[str], target: Path) -> dict[str, Any]:
+def job_of(
+    card: Card, roots: Sequence[str], target: Path, maps: str | None = None
+) -> dict[str, Any]:
     """Say what was asked, so that nobody goes on with another thing.
 
     Parameters
@@ -130,8 +128,10 @@ def job_of(card: Card, roots: Sequence[str], target: Path) -> dict[str, Any]:
         The paths that were given.
     target
         The table.
+    maps
+        The folder for maps, whole; ``None`` without.
     """
-    return {
+    job = {
         "model": card.id,
         "card": hashlib.sha256(card.to_json().encode()).hexdigest(),
         "format": target.suffix.lower(),
@@ -139,6 +139,7 @@ def job_of(card: Card, roots: Sequence[str], target: Path) -> dict[str, Any]:
         "folder": str(Path.cwd()) if any(not Path(root).is_absolute() for root in roots) else None,
         "version": version("tumorlens"),
     }
+    return job if maps is None else {**job, "maps": maps}
 
 
 def _places(roots: Sequence[str], state: State, passed: list[str]) -> Iterator[Place]:
@@ -158,13 +159,21 @@ def _places(roots: Sequence[str], state: State, passed: list[str]) -> Iterator[P
             yield Place(number, root)
 
 
-def with_series(places: Iterable[Place]) -> Iterator[Place]:
+def _is_dicom(place: Place) -> bool:
+    return is_dicom(place.path)
+
+
+def with_series(
+    places: Iterable[Place], peek: Callable[[Place], bool] = _is_dicom
+) -> Iterator[Place]:
     """Take the files of a folder together from its first DICOM file on: they may be a series.
 
     Parameters
     ----------
     places
         Files, those of each folder one after the other.
+    peek
+        Says whether a file is DICOM.
 
     Yields
     ------
@@ -176,7 +185,7 @@ def with_series(places: Iterable[Place]) -> Iterator[Place]:
     def group(place: Place) -> tuple[int, str, bool]:
         nonlocal begun
         root, folder = place.root, os.path.dirname(place.path)  # noqa: PTH120  # as it was given
-        if begun != (root, folder) and is_dicom(place.path):
+        if begun != (root, folder) and peek(place):
             begun = root, folder
         return root, folder, begun == (root, folder)
 
@@ -207,8 +216,7 @@ class _Writer:
             root=answered.place.root,
             path=answered.place.path,
             files=self.state.files + max(1, len(answered.place.files)),
-            failed=self.state.failed
-            + len({x.path for x in answered.results if isinstance(x, Failure)}),
+            failed=self.state.failed + answered.failed,
             rows=self.state.rows + len(answered.results),
         )
         late = time.monotonic() - self._since > self._seconds

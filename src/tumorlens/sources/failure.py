@@ -56,7 +56,7 @@ def read_or_fail(
     `parts_or_fail` does where it is ``None``.
     """
     found: list[Slice | Failure] = []
-    parts = (open_file or parts_or_fail)(path) if file is None else _parts(file, path)
+    parts = (open_file or parts_or_fail)(path) if file is None else parts_or_fail(path, file)
     for part in parts:
         try:
             found += [part] if isinstance(part, Failure) else list(part)
@@ -65,11 +65,14 @@ def read_or_fail(
     return found
 
 
-def parts_or_fail(path: str) -> list[Sequence[Slice] | Failure]:
+def parts_or_fail(path: str, file: IO[bytes] | None = None) -> list[Sequence[Slice] | Failure]:
     """Open a file's slices, or say what was wrong with it; those of a volume are read later.
 
-    A ZIP archive is opened member by member, and scan by scan. ``-`` is standard input.
+    A ZIP archive is opened member by member, and scan by scan. ``-`` is standard input. What is
+    open already is given as `file`, and `path` is its name.
     """
+    if file is not None:
+        return _parts(file, path)
     if path and os.path.isdir(path):  # noqa: PTH112
         found = "a folder without files"
         if os.path.islink(path):  # noqa: PTH114

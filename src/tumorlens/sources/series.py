@@ -25,12 +25,13 @@ from tumorlens.images.read import load_file, open_slices
 from tumorlens.images.volume import Volume
 from tumorlens.sources.failure import Failure
 
-__all__ = ["Unit", "find_units", "in_planes", "is_dicom", "read_volume"]
+__all__ = ["HEAD", "Unit", "find_units", "in_planes", "is_dicom", "read_volume"]
 
 Unit: TypeAlias = str | Volume | Failure
 """A file, a series, or a file that would have been part of one and cannot be read."""
 
-_HEAD: Final = 1024  # bytes that tell the kind of a file
+HEAD: Final = 1024
+"""Bytes that tell the kind of a file."""
 _LIMITS: Final = Limits()
 
 
@@ -138,7 +139,7 @@ def is_dicom(path: str) -> bool:
         if not Path(path).is_file():  # no pipe is opened
             return False
         with Path(path).open("rb") as file:
-            return find_kind(file.read(_HEAD)) == "DICOM"
+            return find_kind(file.read(HEAD)) == "DICOM"
     except (OSError, ValueError):  # ValueError: a NUL in the name; whoever reads it will say so
         return False
 

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
@@ -47,7 +47,7 @@ archive_options: Final = together(
     click.option(
         "--explain",
         metavar="DIR",
-        help="With --out: put maps there too, a folder for each slice; not with --engine ray.",
+        help="With --out: put maps there too, a folder for each slice.",
     ),
     click.option("--address", metavar="HOST:PORT", help="Of the Ray cluster; auto finds one here."),
 )
@@ -87,28 +87,20 @@ def predict_archive(
         raise click.UsageError("--out writes the one file: leave --json and --csv out")
     if engine == "local" and address is not None:
         raise click.UsageError("--address is of a cluster: add --engine ray")
-    if engine == "ray" and explain is not None:
-        raise click.UsageError("--explain does not go with --engine ray")
     classifier = load_model(model, threads=1)
     passed: list[str] = []
-    if engine == "ray":
-        from tumorlens.archive.ray_engine import answer_on_ray
+    with _Pace(None if engine == "ray" else paths) as pace:
+        more: dict[str, Any] = {"explain": explain, "passed": passed, "watch": pace}
+        if engine == "ray":
+            from tumorlens.archive.ray_engine import answer_on_ray
+            from tumorlens.archive.store import Store, is_address
 
-        rows, failed = answer_on_ray(classifier, paths, out, address=address, passed=passed)
-        tell_notes([f"{rows} rows in {printable(out.partition('?')[0])}"])
-        finish(failed, rows)
-        return
-    with _Pace(paths) as pace:
-        state = answer_archive(
-            classifier,
-            paths,
-            out,
-            lanes=threads or usable_cores(),
-            batch_size=batch or PORTION,
-            explain=explain,
-            passed=passed,
-            watch=pace,
-        )
+            more |= {"address": address, "listed": pace.told}
+            state = answer_on_ray(classifier, paths, out, **more)
+            out = Store.of(out).name if is_address(out) else out  # without keys
+        else:
+            more |= {"lanes": threads or usable_cores(), "batch_size": batch or PORTION}
+            state = answer_archive(classifier, paths, out, **more)
     if passed:
         tell_notes([f"passed over what tumorlens wrote, such as {passed[0]}"])
     tell_notes([f"{state.rows} rows of {state.files} files in {printable(out)}"])
@@ -118,14 +110,14 @@ def predict_archive(
 class _Pace:
     """Shows files done, their rate and the time left, on standard error.
 
-    How many files there are is counted beside the work, so nothing waits for it.
+    How many files there are is counted beside the work, so nothing waits for it, or told.
     """
 
     _TERMINAL_SECONDS: Final = 0.5
     _LOG_SECONDS: Final = 30.0
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._paths = list(paths)
+    def __init__(self, paths: Iterable[str] | None) -> None:
+        self._paths = None if paths is None else list(paths)
         self._terminal = sys.stderr.isatty()
         self._total = 0
         self._counted = False
@@ -138,6 +130,16 @@ class _Pace:
         self._counter.start()
         return self
 
+    def told(self, total: int, done: int) -> None:
+        """Take how many files there are, and how many of them were done before."""
+        self._total, self._counted = total, True
+        self._begin(done)
+
+    def _begin(self, done: int) -> None:
+        self._first, self._began = done, time.monotonic()
+        if done:
+            tell_notes([f"going on after {done} files that are done"])
+
     def __exit__(self, *_: object) -> None:
         self._stopped = True
         self._counter.join()
@@ -148,9 +150,7 @@ class _Pace:
         """Take what is done; see `tumorlens.archive.run.Watch`."""
         now = time.monotonic()
         if self._first is None:
-            self._first, self._began = state.files - 1, now
-            if self._first:
-                tell_notes([f"going on after {self._first} files that are done"])
+            self._begin(state.files - 1)
         pause = self._TERMINAL_SECONDS if self._terminal else self._LOG_SECONDS
         if now - self._shown < pause:
             return
@@ -171,6 +171,8 @@ class _Pace:
     def _count(self) -> None:
         from tumorlens.walk import count_files
 
+        if self._paths is None:
+            return
         for _ in count_files(self._paths):
             self._total += 1
             if self._stopped:
