@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tumorlens import __version__
+from tumorlens.data.folder import class_name
 from tumorlens.dicom_out.concepts import (
     SCHEME,
     class_concept,
@@ -21,7 +22,6 @@ from tumorlens.dicom_out.concepts import (
     probability_concept,
     sr,
 )
-from tumorlens.data.folder import class_name
 from tumorlens.dicom_out.study import MAKER, WARNING, Source, adopt, labels, new_uid
 from tumorlens.extras import require
 from tumorlens.models.card import Card
