@@ -294,6 +294,23 @@ def test_a_broken_file_among_good_ones(
     assert not any(control.instate(["disabled"]) for control in choices(window)[:3])
 
 
+def test_a_file_that_is_gone_keeps_the_answer_that_was_given(
+    window: Window, hands: Hands, heads: list[Path], tmp_path: Path
+) -> None:
+    for i in range(2):
+        shutil.copy(heads[0], tmp_path / f"{i}.png")
+    open_and_wait(window, tmp_path)
+    (tmp_path / "1.png").unlink()
+    hands.key("Down")
+    pump(window.root, lambda: "cannot be read any more" in window.picture.notice)
+    assert window.answer.headline.cget("text") == "Glioma"
+    assert window.answer.doubt.winfo_ismapped()
+    assert "cannot be read any more" in window.answer.doubt_text.cget("text")
+    hands.key("Up")
+    pump(window.root, lambda: explained(window) and not window.picture.notice)
+    assert not window.answer.doubt.winfo_ismapped()
+
+
 def choices(window: Window) -> list[ttk.Widget]:
     panel = window.explain
     return [

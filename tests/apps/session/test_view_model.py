@@ -445,6 +445,11 @@ def test_a_file_that_is_gone_is_said(
     assert "no such file" in str(model.rows[1].error)
     assert not model.view.busy
     assert model.view.shown is None
+    assert (model.rows[1].state, bool(model.rows[1].prediction)) == (State.ANSWERED, True)
+    report = tmp_path / "case.html"
+    model.saver.save_report(list(model.rows), str(report))
+    wait(lambda: report.exists() and "saved" in model.message.text)
+    assert "the report, 1 entry, 1 could not be read: " in model.message.text
 
 
 def test_a_fault_ends_what_is_waited_for(

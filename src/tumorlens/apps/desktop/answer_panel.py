@@ -62,7 +62,7 @@ class AnswerPanel(ttk.Frame):
         headline = confidence = detail = ""
         if row is None:
             headline, detail = "No slice yet", "Open a picture or a folder."
-        elif row.error is not None:
+        elif answer is None and row.error is not None:
             headline = "Cannot be read"
         elif answer is None:
             states = {State.WAITING: "Waiting …", State.STOPPED: "Not classified"}
@@ -83,7 +83,7 @@ class AnswerPanel(ttk.Frame):
             self.detail.grid()
         else:
             self.detail.grid_remove()
-        self._show_doubt(answer)
+        self._show_doubt(answer, gone=bool(row and row.error))
         self._answer = answer
         self._draw_bars()
 
@@ -125,13 +125,15 @@ class AnswerPanel(ttk.Frame):
         flat = say_flat(model.explanation) if model.explanation else ""
         return text + (f"\n{_sentence(flat)}" if flat else "")
 
-    def _show_doubt(self, answer: Prediction | None) -> None:
-        if answer is None or answer.assessable:
+    def _show_doubt(self, answer: Prediction | None, *, gone: bool) -> None:
+        """Say why not to rest on the answer: it is none, or its file is not what it was."""
+        if answer is None or (answer.assessable and not gone):
             self.doubt.grid_remove()
             return
-        self.doubt_text.configure(
-            text=f"{_sentence(answer.reason or '')} The numbers above mean nothing."
-        )
+        text = "It cannot be read any more. This is what was said of it before."
+        if not answer.assessable:
+            text = f"{_sentence(answer.reason or '')} The numbers above mean nothing."
+        self.doubt_text.configure(text=text)
         self.doubt.grid(row=7, column=0, sticky="ew", pady=(self._theme.px(4), 0))
 
     def _wrap(self, width: int) -> None:

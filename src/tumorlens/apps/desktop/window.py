@@ -253,7 +253,8 @@ class Window(Looks):
             picture.notice, picture.detail = "No slice yet", self._say_empty()
         elif picture.trouble:
             what = "slice" if row.stack else "file"
-            picture.notice, picture.detail = f"This {what} cannot be read", row.error or ""
+            more = " any more" if row.prediction else ""
+            picture.notice, picture.detail = f"This {what} cannot be read{more}", row.error or ""
         answer = row.prediction if row else None
         if answer is not None and not answer.assessable:
             picture.warning = f"⚠  Not assessable: {answer.reason}"

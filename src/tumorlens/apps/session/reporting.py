@@ -26,7 +26,9 @@ def write_report(classifier: Classifier, rows: Sequence[Row], path: str, report:
 
     made = write_case(_sources(rows), path, classifier=classifier, progress=progress)
     entries = "1 entry" if made.shown == 1 else f"{made.shown} entries"
-    report(Saved(f"the report, {entries}", path))
+    unread = f", {made.unread} could not be read" if made.unread else ""
+    left_out = f", {made.left_out} left out" if made.left_out else ""
+    report(Saved(f"the report, {entries}{unread}{left_out}", path))
 
 
 def _sources(rows: Sequence[Row]) -> Iterator[Source]:

@@ -82,6 +82,11 @@ class Row:
         """Where it stands in the list: by file, then by slice."""
         return self.file, self.index
 
+    def failed(self, message: str) -> Row:
+        """Give it as it is once it cannot be read; what was said of it before stays."""
+        state = State.UNREADABLE if self.prediction is None else self.state
+        return replace(self, state=state, error=printable(message))
+
 
 class RowList:
     """Rows by number, in the order in which they are shown."""

@@ -323,7 +323,7 @@ class ViewModel:
             self._changes.rows.update(dict.fromkeys(one.id for one in changed))
         if row is None:
             return
-        self._change(replace(row, state=State.UNREADABLE, error=printable(result.message)))
+        self._change(row.failed(result.message))
         if row.id == self.selected:
             self.view.forget()
         self._finish(results.Done(row.id))

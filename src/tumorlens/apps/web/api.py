@@ -155,7 +155,8 @@ class Service:
                 picture = scan.slices[number]
             except UnreadableImageError as error:
                 where = scan.name or "the file"
-                detail = f"{where}, slice {number}: {error.found}; {error.hint}"
+                which = f"slice {number + 1} of {len(scan.slices)}"  # as page and report count
+                detail = f"{where}, {which}: {error.found}; {error.hint}"
                 taken.append(Problem(422, detail))
             else:
                 taken.append((picture, self.classifier.card.input.prepare(picture)))
