@@ -59,7 +59,7 @@ class Reporter:
             raise Problem(503, "too many reports are asked for at once", retry_after=30)
 
         def work(waiting: Waiting) -> bytes:
-            def watch(*_: object) -> None:
+            def watch(stage: str, done: int, total: int, note: str = "") -> None:  # noqa: ARG001
                 waiting.check()
 
             return make_case(
