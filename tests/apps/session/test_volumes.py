@@ -94,6 +94,10 @@ def test_a_slice_that_cannot_be_read_leaves_the_others(
     model.volumes.step(1)
     wait(lambda: model.view.shown and not model.row.error)
     assert len(model.rows) == 1
+    model.start()
+    wait(lambda: model.progress is None and "classified" in model.message.text)
+    said = "3 slices classified, 3 of them not assessable, 1 slice of volumes could not be read"
+    assert model.message.text == said
 
 
 def test_a_volume_is_stopped_taken_up_again_answered_anew_and_removed(

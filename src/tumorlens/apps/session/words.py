@@ -145,16 +145,24 @@ def summarise(rows: Iterable[Row]) -> str:
     every = list(rows)
     answers = [answer for row in every for answer in _answers(row)]
     doubtful = sum(not answer.assessable for answer in answers)
-    unreadable = sum(row.state is State.UNREADABLE for row in every)
-    text = f"{len(answers)} slice{'' if len(answers) == 1 else 's'} classified"
+    files = sum(row.state is State.UNREADABLE for row in every)
+    slices = sum(len(row.stack.cuts[row.stack.own].unreadable) for row in every if row.stack)
+    text = f"{_count_slices(len(answers))} classified"
     text += f", {doubtful} of them not assessable" if doubtful else ""
-    return text + (f", {count_files(unreadable)} could not be read" if unreadable else "")
+    lost = [count_files(files)] * bool(files) + [f"{_count_slices(slices)} of volumes"] * bool(
+        slices
+    )
+    return text + (f", {' and '.join(lost)} could not be read" if lost else "")
 
 
 def _answers(row: Row) -> list[Prediction]:
     if row.stack is not None:
         return list(row.stack.cuts[row.stack.own].answers.values())
     return [] if row.prediction is None else [row.prediction]
+
+
+def _count_slices(count: int) -> str:
+    return f"{count} slice" if count == 1 else f"{count} slices"
 
 
 def count_files(count: int) -> str:
