@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -187,6 +188,9 @@ def test_a_table_that_is_there_stays(spot: Classifier, archive: Path, tmp_path: 
         answer_archive(spot, [str(archive)], out, lanes=1)
     assert out.read_text() == "mine"
     assert not unfinished_folder(out).exists()
+    with pytest.raises(OutputError, match=r"cannot write below .*out\.csv: it is no folder"):
+        answer_archive(spot, [str(archive)], tmp_path / "b.csv", lanes=1, explain=out / "maps")
+    assert not unfinished_folder(tmp_path / "b.csv").exists()
     with pytest.raises(OutputError, match=r"end its name in \.csv"):
         answer_archive(spot, [str(archive)], tmp_path / "out.txt", lanes=1)
 
@@ -277,3 +281,14 @@ def test_maps_lie_beside_at_places_that_paths_decide(
     plain = tmp_path / "plain.csv"
     answer_archive(spot, [str(archive)], plain, lanes=1)
     assert rows(plain) == rows(out)
+
+
+def test_names_that_cannot_be_kept_have_maps_of_their_own(spot: Classifier, tmp_path: Path) -> None:
+    root, maps = tmp_path / "scans", tmp_path / "maps"
+    root.mkdir()
+    names = [b"\xe9.png", b"\xe8.png", b"a:b.png", b"a*b.png", b"x" * 150, b"x" * 151]
+    for i, name in enumerate(names):
+        picture = Image.fromarray(draw_phantom("glioma", i).pixels)
+        picture.save(root / os.fsdecode(name), "PNG")
+    answer_archive(spot, [str(root)], tmp_path / "out.csv", lanes=1, explain=maps)
+    assert len(list(maps.glob("*/manifest.json"))) == len(names)

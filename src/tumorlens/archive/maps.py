@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from tumorlens.errors import OutputError
 from tumorlens.explain.batch import folder_name
 from tumorlens.explain.explainer import Explainable, Question, explain_slices
 from tumorlens.explain.explanation import Explanation
@@ -62,14 +64,26 @@ class Maps:
             with replaced_folder(place) as work:
                 explanation.save(work)
         else:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"cannot write {place}: {error.strerror or error}") from error
             explanation.save(place)
 
     def place(self, root: int, picture: Slice) -> Path:
         """Say where the record of a slice lies."""
         path, given = picture.name, self.roots[root]
         inside = os.path.relpath(path, given) if path != given else PurePath(path).name
-        parents = [folder_name(part + ".x") for part in PurePath(inside).parts[:-1] if part != ".."]
+        parents = [_named(part) for part in PurePath(inside).parts[:-1] if part != ".."]
         number = [f"{root + 1}"] if len(self.roots) > 1 else []
-        name = folder_name(PurePath(inside).name + ".x", f"-slice{picture.index}-gradcam")
+        name = _named(PurePath(inside).name, f"-slice{picture.index}-gradcam")
         return self.folder.joinpath(*number, *parents, name)
+
+
+def _named(name: str, suffix: str = "") -> str:
+    """Name a folder after a file or folder; where not all of the name can be kept, with a hash."""
+    plain = folder_name(name + ".x", suffix)
+    if plain == name + suffix:
+        return plain
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    return folder_name(name + ".x", f"-{digest}{suffix}")

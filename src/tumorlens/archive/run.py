@@ -17,6 +17,7 @@ from tumorlens.archive.maps import Maps
 from tumorlens.archive.parts import State, Unfinished
 from tumorlens.archive.tables import open_format
 from tumorlens.explain.explainer import Explainable
+from tumorlens.files import check_new_file
 from tumorlens.models.card import Card
 from tumorlens.sources.series import is_dicom
 from tumorlens.walk import walk
@@ -95,6 +96,8 @@ def answer_archive(
     target = Path(out)
     form = open_format(target, classifier.card.classes)
     maps = None if explain is None else Maps(Path(explain).absolute(), tuple(roots))
+    if maps is not None:
+        check_new_file(maps.folder / "x")
     job = job_of(classifier.card, roots, target, None if maps is None else str(maps.folder))
 
     def answer(places: list[Place]) -> list[Answered]:
