@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ __all__ = ["answer_on_ray"]
 _FEATURE: Final = "--engine ray"
 _BLOCK: Final = 256  # files in a block: what is done again when a worker dies
 _MOST: Final = 4096  # actors
+_KNOCKING: Final = 10.0  # seconds
 _SWITCH: Final = "RAY_USAGE_STATS_ENABLED"
 
 
@@ -246,6 +248,7 @@ def _cluster(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    _knock(address)
     before = os.environ.get(_SWITCH)
     os.environ[_SWITCH] = "0"
     try:
@@ -267,3 +270,14 @@ def _cluster(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """See whether somebody is at an address; Ray itself would go on trying for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if not host or not port.isdecimal() or is_address(host):  # such as "auto"
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCKING).close()
+    except (OSError, OverflowError) as error:
+        raise OutputError(f"no Ray cluster at {address}: {error}; check the address") from error
