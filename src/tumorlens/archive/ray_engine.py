@@ -258,6 +258,10 @@ def _cluster(address: str | None) -> Iterator[None]:
             log_to_driver=False,
             logging_level="error",  # what it says of itself is no business of ours
         )
+    except UnicodeEncodeError as error:  # Ray tells its cluster the command, and as UTF-8
+        raise OutputError(
+            "Ray takes no path that is no text; rename it, or give a folder above it"
+        ) from error
     except (ConnectionError, ValueError, RuntimeError) as error:
         what = str(error).strip().splitlines()[0]
         raise OutputError(f"no Ray cluster at {address or 'this machine'}: {what}") from error
