@@ -58,6 +58,7 @@ class Stack:
     patient: str
     label: str
     paths: tuple[str, ...]
+    mirrored: frozenset[str] = frozenset()  # which of them are flipped left to right
 
 
 def main() -> None:
@@ -96,7 +97,12 @@ def find_stacks(examples: Sequence[Example], slices: Path, table: Path) -> list[
         if int(row["slice"]) not in place or not mirrored:
             place[int(row["slice"])] = (example, mirrored)
     return [
-        Stack(scans[str(run[0])]["patient"], place[run[0]][0].label, tuple(paths))
+        Stack(
+            scans[str(run[0])]["patient"],
+            place[run[0]][0].label,
+            tuple(paths),
+            frozenset(str(place[i][0].path) for i in run if place[i][1]),
+        )
         for place in found.values()
         for run in runs(place)
         if len(paths := [str(place[i][0].path) for i in run]) >= LEAST

@@ -28,7 +28,7 @@ from volume_rule import AROUND, NONE, Stack, find_stacks
 from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import Example
 from tumorlens.data.manifest import read_manifest
-from tumorlens.explain.explainer import Question, explain_slices
+from tumorlens.explain.cam import grad_cam
 from tumorlens.images.read import read_slices
 from tumorlens.report.style import COLOURS, FAINT, INK, figure_style, new_figure, to_png
 
@@ -124,6 +124,8 @@ def main() -> None:
         paths = [path for stack in stacks for path in stack.paths] + [str(e.path) for e in heads]
         ask(load(given.model), list(dict.fromkeys(paths)), given.cache)
     answers = read_answers(given.cache)
+    for path in set().union(*(stack.mirrored for stack in stacks)):
+        answers.peaks[answers.row[path], :, 1] = 1 - answers.peaks[answers.row[path], :, 1]
     halves = [settings(*half, answers) for half in part(stacks, heads)]
     print(report(halves, answers))
     given.figure.write_bytes(draw(halves, answers))
@@ -132,22 +134,23 @@ def main() -> None:
 def ask(classifier: Classifier, paths: Sequence[str], cache: Path) -> None:
     """Ask the network about each picture, and keep what it says."""
     rows, peaks = [], []
-    classes = classifier.card.classes
+    card, head = classifier.card, classifier.head
+    each = np.eye(len(card.classes), dtype=np.float32)
     for start in range(0, len(paths), BATCH):
         pictures = [read_slices(Path(path))[0] for path in paths[start : start + BATCH]]
-        per_class = [
-            list(explain_slices(classifier, pictures, Question(target=name))) for name in classes
-        ]
-        for i in range(len(pictures)):
-            rows.append([per_class[0][i].prediction.probabilities[name] for name in classes])
-            peaks.append([_peak(found[i].cells) for found in per_class])
+        prepared = [card.input.prepare(picture) for picture in pictures]
+        said, features = classifier.features(pictures, prepared)
+        for answer, seen in zip(said, features, strict=True):
+            rows.append([answer.probabilities[name] for name in card.classes])
+            peaks.append([_peak(grad_cam(seen, head.gradient(seen, one))) for one in each])
+    classes = card.classes
     np.savez(cache, paths=paths, classes=classes, probabilities=rows, peaks=peaks)
 
 
 def _peak(cells: NDArray[np.float32]) -> list[float]:
     """Say where evidence is strongest, in shares of what the network saw."""
     row, column = np.unravel_index(int(cells.argmax()), cells.shape)
-    return [float(row) / cells.shape[0], float(column) / cells.shape[1]]
+    return [(float(row) + 0.5) / cells.shape[0], (float(column) + 0.5) / cells.shape[1]]
 
 
 def read_answers(cache: Path) -> Answers:
