@@ -176,8 +176,13 @@ def to_tensor(
     """
     low, high = value_range
     scaled = np.asarray(pixels * np.float32(high - low) + np.float32(low), dtype=np.float32)
-    axis = {"NHWC": -1, "NCHW": 1}[layout]
-    return np.repeat(np.expand_dims(scaled, axis), channels, axis=axis)
+    count, *sides = scaled.shape
+    planes = {"NHWC": (count, *sides, channels), "NCHW": (count, channels, *sides)}
+    tensor = np.empty(planes[layout], dtype=np.float32)
+    by_channel = np.moveaxis(tensor, -1 if layout == "NHWC" else 1, 0)
+    for plane in by_channel:  # quicker than `numpy.repeat` along the last axis
+        plane[...] = scaled
+    return tensor
 
 
 def _without_extremes(grey: NDArray[np.float32], pixels: NDArray[Any]) -> NDArray[np.float32]:
