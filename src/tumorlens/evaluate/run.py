@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 from tumorlens.data.published import Published, published
 from tumorlens.errors import DataError
 from tumorlens.evaluate.cases import Case, LabelledSet
+from tumorlens.evaluate.scans import Found, Scan, Source, answer_whole, by_source, count_several
 from tumorlens.files import hash_file
+from tumorlens.images.volume import Volume
 from tumorlens.progress import Progress, silent
 from tumorlens.sources.failure import Failure
-from tumorlens.sources.stream import predict_files
+from tumorlens.sources.series import Unit, find_units
+from tumorlens.sources.stream import answer_units
 
 if TYPE_CHECKING:
     from tumorlens.classifier import Classifier
@@ -77,11 +81,18 @@ class Answers:
         return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
 
-def run_model(classifier: Classifier, data: LabelledSet, *, progress: Progress = silent) -> Answers:
+def run_model(
+    classifier: Classifier,
+    data: LabelledSet,
+    *,
+    scans: list[Scan] | None = None,
+    note: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
+) -> Answers:
     """Classify every picture of a set; one that cannot be read does not stop the others.
 
-    Of files with several frames the first counts. A folder's files that are in the
-    published set, by their SHA-256, get its corrected label, its group and its source.
+    A folder's files that are in the published set, by their SHA-256, get its corrected label,
+    its group and its source.
 
     Parameters
     ----------
@@ -89,6 +100,11 @@ def run_model(classifier: Classifier, data: LabelledSet, *, progress: Progress =
         The model.
     data
         The pictures.
+    scans
+        Gets the volumes of a folder, with their answers. When ``None``, a file of several
+        pictures counts as one that cannot be read, and each DICOM file is a picture.
+    note
+        Told of what is left out of a series, and what else is to know of it.
     progress
         Told of each file.
 
@@ -105,47 +121,113 @@ def run_model(classifier: Classifier, data: LabelledSet, *, progress: Progress =
             f"(it knows {', '.join(classes)}); name another model"
         )
     rows = _Rows(classes, len(data.cases))
-    reader = _Reader(data, rows)
-    before = ""
-    for result in predict_files(classifier, reader.paths()):
-        if before and f"{result.path}/".startswith(f"{before}/"):
-            continue  # of several pictures in a file or an archive, the first counts
-        before = str(data.root / reader.waiting[0][0].name)
-        if isinstance(result, Failure):
-            case, _ = reader.waiting.popleft()
-            rows.fail(case, f"{result.error.found}; {result.error.hint}")
-        else:
-            rows.add(*reader.waiting.popleft(), result)
-        progress("classifying", rows.seen, len(data.cases))
-    if rows.seen != len(data.cases):  # the last files were refused before they were read
-        progress("classifying", rows.seen, len(data.cases))
-    return rows.finish(data.name)
+    reader = _Reader(data, rows, scans if data.manifest is None else None, note)
+    done, total = 0, len(data.cases)
+    for source, found in by_source(answer_units(classifier, reader.units()), reader.waiting):
+        reader.settle(classifier, source, found)
+        done += source.files
+        progress("classifying", min(done + reader.refused, total), total)
+    if done + reader.refused < total:  # the last files were refused, or are no pictures
+        progress("classifying", total, total)
+    return rows.finish(data.name, some=bool(scans))
 
 
 class _Reader:
-    """Hands out paths and remembers whose answer comes next."""
+    """Hands out files and series, and remembers whose answer comes next."""
 
-    def __init__(self, data: LabelledSet, rows: _Rows) -> None:
-        self._data, self._rows = data, rows
-        self.waiting: deque[tuple[Case, str]] = deque()
+    def __init__(
+        self,
+        data: LabelledSet,
+        rows: _Rows,
+        scans: list[Scan] | None,
+        note: Callable[[str], None],
+    ) -> None:
+        self._data, self._rows, self._scans, self._note = data, rows, scans, note
+        self.waiting: deque[Source] = deque()
+        self.refused = 0
 
-    def paths(self) -> Iterator[str]:
-        for case in self._data.cases:
-            path = self._data.root / case.name
-            found = _hash(path)
-            if found and case.sha256 not in ("", found):
-                reason = "not the file that the manifest lists; make the manifest anew"
-                self._rows.fail(case, reason)
-                continue
-            if known := published().get(found):
-                self._rows.public[known.fold] += 1
-                if self._data.manifest is None:  # which knows better
-                    case = _as_published(case, known)  # noqa: PLW2901
-            if case.label not in self._rows.classes:
-                self._rows.fail(case, f"it shows {case.label}, which the model does not know")
-                continue
-            self.waiting.append((case, found))
-            yield str(path)
+    def units(self) -> Iterator[Unit]:
+        """Give what is to be read; the files of a series lie in one class folder."""
+        if self._scans is None:
+            yield from (str(self._data.root / c.name) for c in self._data.cases if self._put(c))
+            return
+        for _, cases in itertools.groupby(self._data.cases, _class_folder):
+            by_path = {str(self._data.root / case.name): case for case in cases}
+            for unit in find_units(list(by_path), self._tell):
+                if isinstance(unit, str):
+                    if self._put(by_path[unit]):
+                        yield unit
+                    continue
+                paths = _paths_of(unit)
+                case = by_path[paths[0]]
+                digest = hashlib.sha256("".join(_hash(Path(p)) for p in paths).encode())
+                self.waiting.append(Source(case, unit, digest.hexdigest(), len(paths)))
+                yield unit
+
+    def _put(self, case: Case) -> bool:
+        """Remember a file, unless it is refused."""
+        path = self._data.root / case.name
+        found = _hash(path)
+        if found and case.sha256 not in ("", found):
+            return self._refuse(
+                case, "not the file that the manifest lists; make the manifest anew"
+            )
+        if known := published().get(found):
+            self._rows.public[known.fold] += 1
+            if self._data.manifest is None:  # which knows better
+                case = _as_published(case, known)
+        if case.label not in self._rows.classes:
+            return self._refuse(case, f"it shows {case.label}, which the model does not know")
+        self.waiting.append(Source(case, str(path), found))
+        return True
+
+    def _refuse(self, case: Case, reason: str) -> bool:
+        self.refused += 1
+        self._rows.fail(case.name, reason)
+        return False
+
+    def settle(self, classifier: Classifier, source: Source, found: Found) -> None:
+        """Take what was answered for a source as a picture or as a volume."""
+        for failure in found.failures:
+            name = self._below(failure.path) if found.rows else source.case.name
+            self._rows.fail(name, f"{failure.error.found}; {failure.error.hint}")
+        if not found.rows:
+            return
+        if found.single:
+            self._rows.add(source.case, source.sha256, found.rows[0][0])
+            return
+        if self._scans is None:
+            what = "evaluate its folder as a volume, or export its slices as pictures"
+            self._rows.fail(source.case.name, f"{count_several(found)} in one file; {what}")
+            return
+        answer = answer_whole(classifier, source, found)
+        if answer is None:
+            hint = "unpack it, so that each picture and each volume has its own place"
+            self._rows.fail(source.case.name, f"an archive of {count_several(found)}; {hint}")
+            return
+        name = source.case.name
+        for volume in found.volumes:
+            for text in volume.notes:
+                self._tell(f"{name}: {text}")
+        series = isinstance(source.unit, Volume) and bool(source.unit.paths)
+        place = self._below(str(answer.path)) if series else name
+        self._scans.append(Scan(place, source.case.label, answer, name if series else ""))
+        self._rows.hash(source.case, source.sha256)
+
+    def _below(self, path: str) -> str:
+        inside = Path(path).is_relative_to(self._data.root)
+        return Path(path).relative_to(self._data.root).as_posix() if inside else path
+
+    def _tell(self, text: str) -> None:
+        self._note(text.replace(str(self._data.root / "_")[:-1], ""))
+
+
+def _class_folder(case: Case) -> tuple[str, str]:
+    return case.label, case.name.partition("/")[0]
+
+
+def _paths_of(unit: Volume | Failure) -> tuple[str, ...]:
+    return (unit.paths or (str(unit.path),)) if isinstance(unit, Volume) else (unit.path,)
 
 
 class _Rows:
@@ -164,12 +246,11 @@ class _Rows:
         self._digest = hashlib.sha256()
         self.public: Counter[int] = Counter()
 
-    @property
-    def seen(self) -> int:
-        return len(self._cases) + len(self._bad)
+    def fail(self, name: str, reason: str) -> None:
+        self._bad.append((name, reason))
 
-    def fail(self, case: Case, reason: str) -> None:
-        self._bad.append((case.name, reason))
+    def hash(self, case: Case, file_hash: str) -> None:
+        self._digest.update(f"{case.label} {file_hash}\n".encode())
 
     def add(self, case: Case, file_hash: str, answer: Prediction) -> None:
         row = len(self._cases)
@@ -179,16 +260,17 @@ class _Rows:
         self._probabilities[row] = [answer.probabilities[name] for name in self.classes]
         self._sets[row, [self._index[name] for name in answer.prediction_set]] = True
         self._assessable[row] = answer.assessable
-        self._digest.update(f"{case.label} {file_hash}\n".encode())
+        self.hash(case, file_hash)
 
-    def finish(self, name: str) -> Answers:
+    def finish(self, name: str, *, some: bool) -> Answers:
+        """Give the rows; where there are volumes there need be none."""
         n = len(self._cases)
-        if not n:
+        if not n and not some:
             raise DataError(
                 f"none of the {len(self._bad)} files of {name} could be read; the first: "
                 f"{': '.join(self._bad[0])}"
             )
-        names, groups, sources = (list(column) for column in zip(*self._cases, strict=True))
+        names, groups, sources = ([case[i] for case in self._cases] for i in range(3))
         return Answers(
             classes=self.classes,
             names=names,
