@@ -72,6 +72,15 @@ def test_thin_slices_need_more_of_them(card: Card) -> None:
     assert set(range(20, 41)) <= set(range(thin.run[0], thin.run[1] + 1))
 
 
+@pytest.mark.parametrize(("spacing", "slices"), [(1.0, 12), (3.0, 5), (5.0, 3)])
+def test_a_tumour_of_some_15_mm_is_not_called_none(card: Card, spacing: float, slices: int) -> None:
+    """Too small for a name among neighbours within 10 mm, it is suspected."""
+    found = summed(card, [0.0] * 15 + [0.98] * slices + [0.0] * 15, spacing=spacing)
+    assert (found.label, found.suspect) == ("notumor", "glioma")
+    assert found.run is not None
+    assert 15 <= found.run[0] <= found.run[1] < 15 + slices
+
+
 def test_what_is_likely_but_not_sure_is_undecided_and_says_where_to_look(card: Card) -> None:
     found = summed(card, [0, 0, 0.7, 0.7, 0.7, 0, 0], spacing=7.0)
     assert (found.label, found.suspect, found.shown) == ("notumor", "glioma", "glioma")

@@ -11,7 +11,8 @@ The rule:
 3. The slice where a tumour class is most probable by those means decides. From 0.8 on that is
    the class of the volume. Below it the volume is called "no tumour". It is undecided, with
    that class as its suspect and slices to look at, where the class reaches 0.6, or all tumour
-   classes together 0.8.
+   classes together 0.8. So it is, too, where a class reaches 0.8 among neighbours within 5 mm:
+   a tumour may be smaller than what is asked for its name.
 4. Confidence and prediction set are those of the deciding slice's means. They are chosen among
    many slices: what the model's card promises of its prediction sets holds for single slices,
    not for volumes.
@@ -39,7 +40,8 @@ _SURE: Final = 0.8  # from here on a tumour is named; all together: suspected
 _UNSURE: Final = 0.6  # from here on it is suspected
 _AGREES: Final = 0.5  # slices beside the deciding one that belong to its run
 _FLOOR: Final = 0.01  # probability below which a slice does not say more against a class
-_REACH: Final = 10.0  # mm to each side
+_REACH: Final = 10.0  # mm to each side, for a tumour to be named
+_CLOSE: Final = 5.0  # mm to each side, for one to be suspected
 _SMALL: Final = 0.1  # of the largest head's area
 _SHOWN: Final = 5  # slices to look at first
 
@@ -210,16 +212,16 @@ def agree(
     known = (path, first, plane, slices, len(used), small + sum(blank))
     if not used:
         return VolumeAnswer(*known, None, None, {}, (), None, (), card.id)
-    means, several = _joined(used, card.classes, max(1, round(_REACH / max(spacing, 1e-3))))
-    tumours = [i for i, name in enumerate(card.classes) if name != _NO_TUMOUR]
-    evidence = means[:, tumours].max(axis=1) * several
-    at = int(evidence.argmax())
-    row = means[at]
-    best = tumours[int(row[tumours].argmax())]
-    label, suspect = _named(card.classes, row, best)
+    found = _join(used, card.classes, _REACH, spacing)
+    label, suspect = _named(card.classes, found)
+    if label == _NO_TUMOUR and suspect is None:
+        close = _join(used, card.classes, _CLOSE, spacing)
+        if close.row[close.best] >= _SURE:
+            found, suspect = close, card.classes[close.best]
+    row = found.row
     tells = suspect is not None or label != _NO_TUMOUR
-    own = np.array([max(a.probabilities[card.classes[i]] for i in tumours) for a in used])
-    order = np.argsort(-evidence * own, kind="stable")[:_SHOWN]
+    own = np.array([max(a.probabilities[t] for t in card.classes if t != _NO_TUMOUR) for a in used])
+    order = np.argsort(-found.evidence * own, kind="stable")[:_SHOWN]
     chosen = choose_set(row, card.classes, level=card.set_level, thresholds=card.set_thresholds)
     if suspect is not None:
         chosen = list(dict.fromkeys([*chosen, suspect, label]))
@@ -229,7 +231,7 @@ def agree(
         float(row[card.classes.index(label)]),
         dict(zip(card.classes, row.tolist(), strict=True)),
         tuple(chosen),
-        _run(used, means[:, best] * several, at) if tells else None,
+        _run(used, found.means[:, found.best], found.at) if tells else None,
         tuple(used[i].slice for i in order),
         card.id,
         counted=tuple(a.slice for a in used),
@@ -237,8 +239,23 @@ def agree(
     )
 
 
-def _named(classes: Sequence[str], row: NDArray[np.float64], best: int) -> tuple[str, str | None]:
+@dataclass(frozen=True)
+class _Joint:
+    """Slices joined with their neighbours: means, evidence of a tumour, where it is most."""
+
+    means: NDArray[np.float64]
+    evidence: NDArray[np.float64]
+    at: int
+    best: int
+
+    @property
+    def row(self) -> NDArray[np.float64]:
+        return self.means[self.at]
+
+
+def _named(classes: Sequence[str], found: _Joint) -> tuple[str, str | None]:
     """Give the class of a volume, and the tumour that is suspected where it is undecided."""
+    row, best = found.row, found.best
     if _NO_TUMOUR not in classes or row[best] >= _SURE:
         return classes[best], None
     some = 1 - row[classes.index(_NO_TUMOUR)]
@@ -253,18 +270,23 @@ def _counted(answers: Sequence[Prediction], areas: Sequence[float]) -> list[bool
     return [a.assessable and area >= _SMALL * largest for a, area in pairs]
 
 
-def _joined(
-    used: Sequence[Prediction], classes: Sequence[str], reach: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Join each slice's probabilities with its neighbours'; say which of them count."""
+def _join(
+    used: Sequence[Prediction], classes: Sequence[str], reach: float, spacing: float
+) -> _Joint:
+    """Join each slice with its neighbours within so many mm, at least one on each side."""
     places = np.array([a.slice for a in used])
     rows = np.array([[a.probabilities[name] for name in classes] for a in used])
-    near = np.abs(places[:, None] - places) <= reach
+    near = np.abs(places[:, None] - places) <= max(1, round(reach / max(spacing, 1e-3)))
     several = near.sum(axis=1) > 1
     logs = near @ np.log(np.maximum(rows, _FLOOR)) / near.sum(axis=1, keepdims=True)
     means = np.exp(logs)
     means /= means.sum(axis=1, keepdims=True)
-    return means, several if several.any() else ~several
+    if several.any():
+        means *= several[:, None]  # one slice alone decides nothing
+    tumours = [i for i, name in enumerate(classes) if name != _NO_TUMOUR]
+    evidence = means[:, tumours].max(axis=1)
+    at = int(evidence.argmax())
+    return _Joint(means, evidence, at, tumours[int(means[at, tumours].argmax())])
 
 
 def _run(used: Sequence[Prediction], values: NDArray[np.float64], at: int) -> tuple[int, int]:

@@ -109,11 +109,11 @@ def real_png() -> bytes:
 
 
 def real_volume() -> bytes:
-    """Make a volume of five slices, 5 mm apart, a lesion in the middle."""
+    """Make a volume of five slices, 7 mm apart, a lesion in the middle."""
     plain, ill = real_slices()
     planes = [np.flipud(x).T for x in (plain, ill, ill, ill, plain)]
     return nibabel.Nifti1Image(
-        np.stack(planes, -1).astype(np.int16), np.diag([1, 1, 5, 1])
+        np.stack(planes, -1).astype(np.int16), np.diag([1, 1, 7, 1])
     ).to_bytes()
 
 
