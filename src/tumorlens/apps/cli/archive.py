@@ -35,7 +35,7 @@ archive_options: Final = together(
         "--batch",
         type=click.IntRange(1, 1024),
         metavar="N",
-        help="With --out: slices that go through the network together.",
+        help="With --out: slices that are prepared and answered together.",
     ),
     click.option(
         "--engine",
