@@ -221,7 +221,7 @@ def agree(
     row = found.row
     tells = suspect is not None or label != _NO_TUMOUR
     own = np.array([max(a.probabilities[t] for t in card.classes if t != _NO_TUMOUR) for a in used])
-    order = np.argsort(-found.evidence * own, kind="stable")[:_SHOWN]
+    order = np.argsort(-np.round(found.evidence * own, 6), kind="stable")[:_SHOWN]  # ties by place
     chosen = choose_set(row, card.classes, level=card.set_level, thresholds=card.set_thresholds)
     if suspect is not None:
         chosen = list(dict.fromkeys([*chosen, suspect, label]))
@@ -231,7 +231,7 @@ def agree(
         float(row[card.classes.index(label)]),
         dict(zip(card.classes, row.tolist(), strict=True)),
         tuple(chosen),
-        _run(used, found.means[:, found.best], found.at) if tells else None,
+        _run(used, card.classes[found.best], found) if tells else None,
         tuple(used[i].slice for i in order),
         card.id,
         counted=tuple(a.slice for a in used),
@@ -289,12 +289,14 @@ def _join(
     return _Joint(means, evidence, at, tumours[int(means[at, tumours].argmax())])
 
 
-def _run(used: Sequence[Prediction], values: NDArray[np.float64], at: int) -> tuple[int, int]:
-    """Follow the slices that agree, to both sides of the deciding one."""
-    start = end = at
-    while start > 0 and values[start - 1] >= _AGREES and _next(used, start - 1):
+def _run(used: Sequence[Prediction], name: str, found: _Joint) -> tuple[int, int]:
+    """Follow the slices that agree, by themselves and joined, to both sides of the deciding one."""
+    own = np.array([a.probabilities[name] for a in used])
+    agrees = np.minimum(own, found.means[:, found.best]) >= _AGREES
+    start = end = found.at
+    while start > 0 and agrees[start - 1] and _next(used, start - 1):
         start -= 1
-    while end + 1 < len(used) and values[end + 1] >= _AGREES and _next(used, end):
+    while end + 1 < len(used) and agrees[end + 1] and _next(used, end):
         end += 1
     return used[start].slice, used[end].slice
 
