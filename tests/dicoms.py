@@ -88,3 +88,16 @@ def write_series(
         path.write_bytes(content(dataset))
         paths.append(path)
     return paths
+
+
+def draw_frames(values: NDArray[Any], step: float = 3.0) -> Dataset:
+    """Make a data set of many frames ``(n, rows, columns)``, each at its place."""
+    dataset = draw(values, NumberOfFrames=len(values))
+    del dataset.ImagePositionPatient
+    dataset.PerFrameFunctionalGroupsSequence = []
+    for i in range(len(values)):
+        place, item = Dataset(), Dataset()
+        place.ImagePositionPatient = [-60.0, -60.0, i * step]
+        item.PlanePositionSequence = [place]
+        dataset.PerFrameFunctionalGroupsSequence.append(item)
+    return dataset

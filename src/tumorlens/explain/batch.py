@@ -63,8 +63,8 @@ class Chosen:
     indices: Sequence[int]
 
 
-Work: TypeAlias = "str | Chosen | Failure"
-"""A file, slices of a volume, or what could not be read."""
+Work: TypeAlias = "str | Chosen | Failure | Sequence[Slice]"
+"""A file, slices of a volume, what could not be read, or pictures of a file that is open."""
 
 
 class Record(Protocol):
@@ -249,10 +249,10 @@ def _items(work: Work) -> Iterator[_Item]:
     if isinstance(work, Chosen):
         yield from _chosen(work.volume, work.indices)
         return
-    found = read_or_fail(work) if isinstance(work, str) else work
-    if isinstance(found, Failure):
-        yield found
+    if isinstance(work, Failure):
+        yield work
         return
+    found = read_or_fail(work) if isinstance(work, str) else list(work)
     pictures: Counter[str | None] = Counter(x.path for x in found if not isinstance(x, Failure))
     for x in found:
         if isinstance(x, Failure):

@@ -7,12 +7,13 @@ evidence of the deciding one is looked at for its peak.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from tumorlens.explain.explainer import Explainable, Question, explain_slices
+from tumorlens.images.slice import Slice
 from tumorlens.images.volume import Volume, in_space
 from tumorlens.prediction import Prediction
 from tumorlens.progress import Progress, silent
@@ -27,7 +28,7 @@ __all__ = ["answer_scan", "answer_volume", "find_peak", "predict_scans", "read_a
 
 
 def predict_scans(
-    classifier: Explainable, units: Iterable[Unit], *, batch_size: int = 16
+    classifier: Explainable, units: Iterable[Unit | Sequence[Slice]], *, batch_size: int = 16
 ) -> Iterator[Prediction | Failure | VolumeAnswer]:
     """Classify files and series, in order.
 

@@ -31,6 +31,7 @@ from tumorlens.explain.volume_explanation import (
     volume_manifest,
 )
 from tumorlens.files import free_folder, replaced_folder
+from tumorlens.images.slice import Slice
 from tumorlens.images.volume import Volume
 from tumorlens.prediction import Prediction
 from tumorlens.progress import Progress, silent
@@ -113,7 +114,7 @@ class VolumeTask:
 
 
 def explain_units(
-    classifier: Explainable, units: Iterable[Unit], task: VolumeTask
+    classifier: Explainable, units: Iterable[Unit | Sequence[Slice]], task: VolumeTask
 ) -> Iterator[Saved | Failure | SavedVolume]:
     """Explain files slice by slice, and volumes as volumes.
 
@@ -141,11 +142,11 @@ def explain_units(
                 yield from _explain_volume(classifier, unit, task)
 
 
-def _is_whole(unit: Unit) -> bool:
+def _is_whole(unit: Unit | Sequence[Slice]) -> bool:
     return isinstance(unit, Volume) and len(unit) > 1
 
 
-def _plain(unit: Unit) -> Work:
+def _plain(unit: Unit | Sequence[Slice]) -> Work:
     return Chosen(unit, (0,)) if isinstance(unit, Volume) else unit
 
 

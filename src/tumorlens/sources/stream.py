@@ -49,7 +49,7 @@ class _Opened:
 
 
 def read_units(
-    units: Iterable[Unit],
+    units: Iterable[Unit | Sequence[Slice]],
     wanted: InputFormat,
     *,
     budget: int = _BUDGET,
@@ -60,7 +60,7 @@ def read_units(
     Parameters
     ----------
     units
-        Files and series.
+        Files, series, and pictures that were opened before.
     wanted
         What the network wants to be fed.
     budget
@@ -80,7 +80,7 @@ def read_units(
             return _Opened(found)
         return _Opened(found, (found[0], wanted.prepare(found[0])))
 
-    def open_unit(unit: Unit) -> list[_Opened]:
+    def open_unit(unit: Unit | Sequence[Slice]) -> list[_Opened]:
         parts = open_file(unit) if isinstance(unit, str) else [unit]
         return [open_part(part) for part in parts]
 
@@ -132,7 +132,7 @@ def read_files(
 
 def answer_units(
     classifier: Predictor,
-    units: Iterable[Unit],
+    units: Iterable[Unit | Sequence[Slice]],
     *,
     batch_size: int = 16,
     open_file: _Open = parts_or_fail,
@@ -144,7 +144,7 @@ def answer_units(
     classifier
         The model.
     units
-        Files and series.
+        Files, series, and pictures that were opened before.
     batch_size
         Slices that go through the network together.
     open_file

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +21,7 @@ from tumorlens.data.folder import CLASSES
 pydicom: Any = pytest.importorskip("pydicom")
 nib: Any = pytest.importorskip("nibabel")
 
-from dicoms import SECRETS, write_series  # noqa: E402
+from dicoms import SECRETS, content, draw_frames, write_series  # noqa: E402
 from drawn_heads import draw_head  # noqa: E402
 from head_volumes import head_volume, save_nifti  # noqa: E402
 
@@ -155,3 +157,31 @@ def test_without_nibabel_the_records_are_made_and_a_note_says_what_is_missing(
     assert status == 0
     assert "pip install 'tumorlens[nifti]'" in told
     assert len(names(tmp_path / "why")) == 5
+
+
+@pytest.mark.parametrize("kind", ["zip", "frames", "picture"])
+def test_what_comes_on_standard_input_is_explained_as_its_file_is(
+    bundle: Path, scan: Path, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "packed"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in scan.iterdir():
+                archive.write(file, file.name)
+    elif kind == "frames":
+        path.write_bytes(content(draw_frames(np.stack([HEAD - 8 * i for i in range(8)]))))
+    else:
+        Image.fromarray(draw_head("glioma", 3, 96)).save(path, "PNG")
+    said = []
+    for given in (str(path), "-"):
+        out = tmp_path / f"why{given == '-'}"
+        command = [sys.executable, "-m", "tumorlens", "explain", given, "--out", str(out)]
+        with subprocess.Popen(["cat", str(path)], stdout=subprocess.PIPE) as pipe:  # as a pipe is
+            done = subprocess.run(
+                [*command, "--model", str(bundle)],
+                stdin=pipe.stdout, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+        said.append(done.stdout.replace(str(out), "OUT").replace(str(path), "-"))
+    assert said[1].replace("stdin", "packed") == said[0]
+    assert (len(said[0].splitlines()) > 2) == (kind != "picture")
+    assert ("volume -" in said[1]) == (kind != "picture")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +15,7 @@ from tumorlens.apps.cli.volumes import plane_option, units_of
 from tumorlens.errors import OutputError
 
 if TYPE_CHECKING:
+    from tumorlens.images.slice import Slice
     from tumorlens.progress import Progress
     from tumorlens.sources.series import Unit
 
@@ -82,7 +83,9 @@ def report(
     finish(made.unread, len(files))
 
 
-def _counted(units: Iterator[Unit], files: int) -> Iterator[Unit]:
+def _counted(
+    units: Iterator[Unit | Sequence[Slice]], files: int
+) -> Iterator[Unit | Sequence[Slice]]:
     """Show how many files are done while they are gone through."""
     meter, done = Meter(), 0
     for unit in units:

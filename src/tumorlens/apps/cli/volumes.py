@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +13,7 @@ from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
     from tumorlens.explain.volume_batch import Wanted
+    from tumorlens.images.slice import Slice
     from tumorlens.sources.series import Unit
     from tumorlens.volume_answer import VolumeAnswer
 
@@ -54,20 +54,20 @@ slices_option: Callable[[Any], Any] = click.option(
 )
 
 
-def units_of(files: Sequence[str], plane: str | None) -> Iterator[Unit]:
-    """Give files, series and volumes in order, and say in notes what their user should know."""
+def units_of(files: Sequence[str], plane: str | None) -> Iterator[Unit | Sequence[Slice]]:
+    """Give files, series and volumes in order, and say in notes what their user should know.
+
+    Standard input, NIfTI, MGH and ZIP are opened here, and what they hold is given: whoever would
+    open standard input once more finds nothing there.
+    """
     from tumorlens.images.volume import Volume
-    from tumorlens.sources.failure import Failure, parts_or_fail
+    from tumorlens.sources.failure import STANDARD_INPUT, parts_or_fail
     from tumorlens.sources.series import find_units, in_planes
 
     for unit in find_units(files, lambda text: tell_notes([text])):
         parts: Sequence[Any] = [unit]
-        if isinstance(unit, str) and _is_volume_file(unit):
+        if isinstance(unit, str) and (unit == STANDARD_INPUT or _is_volume_file(unit)):
             parts = parts_or_fail(unit)
-        scans = [part for part in parts if isinstance(part, Volume)]
-        if not scans or len(scans) + sum(isinstance(x, Failure) for x in parts) < len(parts):
-            yield unit  # a picture, or a ZIP that holds some
-            continue
         for part in parts:
             if isinstance(part, Volume):
                 tell_notes(f"{part.path}: {text}" for text in part.notes)
@@ -77,13 +77,9 @@ def units_of(files: Sequence[str], plane: str | None) -> Iterator[Unit]:
 
 
 def _is_volume_file(path: str) -> bool:
-    """Say whether a file, or standard input, holds NIfTI or MGH, by its content; or is a ZIP."""
+    """Say whether a file holds NIfTI or MGH, by its content; or is a ZIP."""
     from tumorlens.images.kinds import find_kind
-    from tumorlens.sources.failure import STANDARD_INPUT
 
-    if path == STANDARD_INPUT:
-        peek = getattr(getattr(sys.stdin, "buffer", None), "peek", None)
-        return peek is not None and find_kind(peek(_HEAD)) == "NIfTI"
     try:
         if not Path(path).is_file():
             return False
