@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from tumorlens.errors import MissingExtraError
+from tumorlens.errors import MissingExtraError, UnreadableImageError
 from tumorlens.explain.batch import (
     Chosen,
     Records,
@@ -161,6 +161,7 @@ def _explain_volume(
     answer = answer_volume(classifier, volume, rows)
     asked = ask_of(task.question, answer)
     predictions = tuple(prediction for prediction, _ in rows)
+    yield from _missing(task.slices, volume)
     chosen = _choose(task, answer, [p.slice for p in predictions])
     yield from task.save([Chosen(volume, chosen)], asked or task.question)
     saved = SavedVolume(answer, volume, predictions)
@@ -175,11 +176,17 @@ def _choose(task: VolumeTask, answer: VolumeAnswer, readable: Sequence[int]) -> 
         return sorted(answer.look_first)
     if task.slices == "all":
         return readable
-    missing = sorted(set(task.slices) - set(readable))
-    if missing:
-        where = f"{answer.path or 'the volume'} ({answer.plane})"
-        task.note(f"{where} has no slice {', '.join(map(str, missing))} that can be read")
     return [i for i in readable if i in task.slices]
+
+
+def _missing(wanted: Wanted, volume: Volume) -> Iterator[Failure]:
+    """Say which slices were asked for by number and are not there."""
+    missing = [] if isinstance(wanted, str) else sorted(i for i in set(wanted) if i >= len(volume))
+    if missing:
+        source = f"{volume.path or '<memory>'} ({volume.geometry.plane})"
+        found = f"no slice {', '.join(map(str, missing))}"
+        hint = f"it has slices 0 to {len(volume) - 1}"
+        yield Failure(volume.path or "<memory>", UnreadableImageError(source, found, hint))
 
 
 def _with_evidence(classifier: Explainable, saved: SavedVolume, task: VolumeTask) -> SavedVolume:

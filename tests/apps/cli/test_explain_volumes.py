@@ -89,14 +89,17 @@ def test_other_slices(
     assert names(out) == sorted([*slices, "scan-axial-gradcam-meningioma"])
 
 
-def test_a_slice_that_is_not_there_is_said(
+def test_a_slice_that_is_not_there_is_an_error(
     run: Run, bundle: Path, scan: Path, tmp_path: Path
 ) -> None:
     options = ("--out", tmp_path / "why", "--model", bundle)
-    status, said, told = run("explain", scan, *options, "--slices", "3,99")
-    assert status == 0
-    assert "no slice 99" in told
-    assert len(said.splitlines()) == 2
+    Image.fromarray(draw_head("glioma", 3, 96)).save(tmp_path / "zz.png")
+    paths = (scan, tmp_path / "zz.png")
+    status, said, told = run("explain", *paths, *options, "--slices", "3,99")
+    assert status == 1
+    assert "(axial): no slice 99; it has slices 0 to 7" in said
+    assert len(said.splitlines()) == 4  # the error, slice 3, the volume, and the picture
+    assert "could not be read" in told
     status, _, told = run("explain", scan, *options, "--slices", "-3")
     assert status == 2
     assert "first, all, or numbers" in told
