@@ -15,12 +15,14 @@ from tumorlens.evaluate.leak import Leak, judge_leak
 from tumorlens.evaluate.metrics import Summary, require_metrics, summarise
 from tumorlens.evaluate.parts import Part, break_down
 from tumorlens.evaluate.run import Answers, run_model
+from tumorlens.evaluate.scans import Scan
 from tumorlens.evaluate.sets import describe_acceptance, describe_sets
+from tumorlens.evaluate.volumes import VolumeScores, score_volumes
 from tumorlens.models.card import Card
 from tumorlens.progress import Progress, silent
 from tumorlens.versions import versions_of
 
-__all__ = ["UNKNOWN", "Evaluation", "evaluate"]
+__all__ = ["UNKNOWN", "Evaluation", "Measured", "evaluate", "evaluate_all"]
 
 UNKNOWN: Final = "unknown"
 """What a source is called that is not known."""
@@ -138,15 +140,7 @@ class Evaluation:
             "prediction_sets": dict(self.prediction_sets),
             "by_source": {name: _described(part) for name, part in self.by_source().items()},
             "by_group": groups or None,
-            "model": {
-                "id": self.card.id,
-                "network": self.card.network,
-                "precision": self.card.precision,
-                "files": self.card.files,
-                "leaky": self.card.training.get("leaky"),
-                "trained_on_sha256": self.card.training.get("data_sha256"),
-                "limitations": self.card.limitations,
-            },
+            "model": _model(self.card),
             "data": {
                 "name": self.data.name,
                 **self.data.origin,
@@ -160,15 +154,62 @@ class Evaluation:
                 "leaky_reason": self.leak.reason,
             },
             "unreadable": [{"path": name, "reason": why} for name, why in answers.unreadable],
-            "versions": {
-                "python": platform.python_version(),
-                **versions_of(_PACKAGES),
-            },
+            "versions": _versions(),
         }
 
     def _parts(self, keys: Sequence[str]) -> dict[str, Part]:
         answers = self.answers
         return break_down(answers.labels, answers.predicted, keys, classes=answers.classes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """All that a set holds: single pictures, volumes, or both, each in a table of its own.
+
+    Parameters
+    ----------
+    card
+        Of the model.
+    data
+        What was asked about.
+    answers
+        For the single pictures, of which there may be none; what could not be read.
+    leak
+        Whether the figures are too good to be true.
+    seed
+        Of the bootstrap.
+    pictures, volumes
+        The figures of either, ``None`` where the set holds none.
+    """
+
+    card: Card
+    data: LabelledSet
+    answers: Answers
+    leak: Leak
+    seed: int
+    pictures: Evaluation | None
+    volumes: VolumeScores | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give everything but the rows, for JSON."""
+        if self.pictures is not None:
+            found = self.pictures.to_dict()
+        else:
+            found = {
+                "seed": self.seed,
+                "model": _model(self.card),
+                "data": {
+                    "name": self.data.name,
+                    **self.data.origin,
+                    "files_sha256": self.answers.sha256,
+                    "pictures": 0,
+                    "leaky": self.leak.leaky,
+                    "leaky_reason": self.leak.reason,
+                },
+                "unreadable": [{"path": x, "reason": why} for x, why in self.answers.unreadable],
+                "versions": _versions(),
+            }
+        return found if self.volumes is None else {**found, "volumes": self.volumes.to_dict()}
 
 
 def evaluate(
@@ -188,7 +229,8 @@ def evaluate(
     Parameters
     ----------
     data, folds, split, external, class_map
-        The pictures; see `tumorlens.evaluate.cases.find_cases`.
+        The pictures; see `tumorlens.evaluate.cases.find_cases`. Volumes among them count as
+        files that cannot be read; `evaluate_all` measures them too.
     model
         As `tumorlens.load` takes it, or what it gave.
     bootstrap, seed
@@ -207,6 +249,63 @@ def evaluate(
     cases = find_cases(data, folds=folds, split=split, external=external, class_map=class_map)
     classifier = model if isinstance(model, Classifier) else load(model)
     answers = run_model(classifier, cases, progress=progress)
+    leak = judge_leak(classifier.card, cases, answers.public)
+    return _of_pictures(classifier.card, cases, answers, leak, bootstrap, seed, progress)
+
+
+def evaluate_all(
+    data: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str] | Classifier | None = None,
+    folds: Sequence[int] = (),
+    split: str | None = None,
+    external: bool = False,
+    class_map: Mapping[str, str] | None = None,
+    bootstrap: int = 2000,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Measured:
+    """Ask a model about labelled pictures and volumes and measure its answers.
+
+    A series, a NIfTI or MGH file and a file of several frames or pages in a folder is a volume:
+    its label is of the whole, and so is its answer.
+
+    Parameters
+    ----------
+    data, model, folds, split, external, class_map, bootstrap, seed, progress
+        See `evaluate`.
+
+    Raises
+    ------
+    DataError, ModelError, MissingExtraError
+        As `evaluate`.
+    """
+    require_metrics()
+    cases = find_cases(data, folds=folds, split=split, external=external, class_map=class_map)
+    classifier = model if isinstance(model, Classifier) else load(model)
+    scans: list[Scan] = []
+    notes: list[str] = []
+    answers = run_model(classifier, cases, scans=scans, note=notes.append, progress=progress)
+    card = classifier.card
+    leak = judge_leak(card, cases, answers.public)
+    pictures = volumes = None
+    if answers.names:
+        pictures = _of_pictures(card, cases, answers, leak, bootstrap, seed, progress)
+    if scans:
+        draws: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed, "progress": progress}
+        volumes = score_volumes(scans, card.classes, notes=notes, **draws)
+    return Measured(card, cases, answers, leak, seed, pictures, volumes)
+
+
+def _of_pictures(
+    card: Card,
+    cases: LabelledSet,
+    answers: Answers,
+    leak: Leak,
+    bootstrap: int,
+    seed: int,
+    progress: Progress,
+) -> Evaluation:
     summary = summarise(
         answers.labels,
         answers.probabilities,
@@ -216,8 +315,24 @@ def evaluate(
         seed=seed,
         progress=progress,
     )
-    leak = judge_leak(classifier.card, cases, answers.public)
-    return Evaluation.of(classifier.card, cases, answers, summary, leak, seed)
+    return Evaluation.of(card, cases, answers, summary, leak, seed)
+
+
+def _model(card: Card) -> dict[str, Any]:
+    """Describe a model for JSON."""
+    return {
+        "id": card.id,
+        "network": card.network,
+        "precision": card.precision,
+        "files": card.files,
+        "leaky": card.training.get("leaky"),
+        "trained_on_sha256": card.training.get("data_sha256"),
+        "limitations": card.limitations,
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **versions_of(_PACKAGES)}
 
 
 def _described(part: Part) -> dict[str, Any]:

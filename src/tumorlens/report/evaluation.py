@@ -12,21 +12,28 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tumorlens.data.folder import class_name
-from tumorlens.evaluate.evaluation import Evaluation
+from tumorlens.evaluate.evaluation import Evaluation, Measured
 from tumorlens.evaluate.intervals import wilson_interval
 from tumorlens.evaluate.metrics import reliability
 from tumorlens.evaluate.parts import Part
 from tumorlens.evaluate.resample import NO_TUMOUR
+from tumorlens.evaluate.volumes import VolumeScores
 from tumorlens.files import write_text
 from tumorlens.progress import Progress, silent
 from tumorlens.report import evaluation_figures as figures
 from tumorlens.report.page import interval, number, render
 from tumorlens.report.style import figure_style, to_png
+from tumorlens.report.volumes import (
+    VOLUME_COLUMNS,
+    describe_volumes,
+    volume_rows,
+    write_volumes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["write_evaluation"]
+__all__ = ["write_evaluation", "write_measured"]
 
 _MISTAKES: Final = 12  # shown of each kind
 _PARTS: Final = 12  # groups and sources shown
@@ -46,7 +53,21 @@ _TILES: Final = ("accuracy", "mcc", "auc.macro", "macro_f1", "tumour_miss_rate",
 _Rows = list[tuple[str, ...]]
 
 
-def write_evaluation(found: Evaluation, folder: Path, *, progress: Progress = silent) -> None:
+def write_measured(found: Measured, folder: Path, *, progress: Progress = silent) -> None:
+    """Write what a set of pictures, volumes or both is measured by; see `write_evaluation`."""
+    if found.pictures is not None:
+        write_evaluation(found.pictures, folder, volumes=found.volumes, progress=progress)
+    elif found.volumes is not None:
+        write_volumes(found, found.volumes, folder)
+
+
+def write_evaluation(
+    found: Evaluation,
+    folder: Path,
+    *,
+    volumes: VolumeScores | None = None,
+    progress: Progress = silent,
+) -> None:
     """Write ``metrics.json``, ``predictions.csv``, the figures and ``report.html``.
 
     Parameters
@@ -55,6 +76,8 @@ def write_evaluation(found: Evaluation, folder: Path, *, progress: Progress = si
         The result.
     folder
         Where to; it exists.
+    volumes
+        Those of the same set, for a table of their own.
     progress
         Told of the figures.
 
@@ -63,9 +86,12 @@ def write_evaluation(found: Evaluation, folder: Path, *, progress: Progress = si
     MissingExtraError
         When Matplotlib or Jinja is not installed.
     """
-    text = json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    values = found.to_dict()
+    if volumes is not None:
+        values["volumes"] = volumes.to_dict()
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_text(folder / "metrics.json", text)
-    write_text(folder / "predictions.csv", _predictions(found))
+    write_text(folder / "predictions.csv", _predictions(found, volumes))
     sources, groups = _largest(found.by_source()), found.by_group()
     worst = _worst(groups)
     makers = _figures(found, sources, worst)
@@ -93,24 +119,28 @@ def write_evaluation(found: Evaluation, folder: Path, *, progress: Progress = si
         sets=_sets(found),
         unreadable=[f"{name}: {why}" for name, why in found.answers.unreadable],
         record=_record(found),
+        volumes=None if volumes is None else describe_volumes(volumes, folder),
     )
     write_text(folder / "report.html", page)
 
 
-def _predictions(found: Evaluation) -> str:
-    """Write one row for each picture."""
+def _predictions(found: Evaluation, volumes: VolumeScores | None) -> str:
+    """Write one row for each picture, and then one for each volume."""
     answers, classes = found.answers, found.answers.classes
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     head = ["path", "label", "group", "source", "predicted", "assessable"]
     columns = [f"{kind}_{name}" for kind in ("p", "logit") for name in classes]
-    writer.writerow([*head, *columns])
+    writer.writerow([*head, *columns, *(VOLUME_COLUMNS if volumes else ())])
+    none = [""] * len(VOLUME_COLUMNS) if volumes else []
     for i, name in enumerate(answers.names):
         true, answer = classes[answers.labels[i]], classes[answers.predicted[i]]
         assessable = "true" if answers.assessable[i] else "false"
         row = [name, true, answers.groups[i], answers.sources[i], answer, assessable]
         row += [f"{value:.6f}" for value in answers.probabilities[i]]
-        writer.writerow([*row, *(f"{value:.5f}" for value in answers.logits[i])])
+        writer.writerow([*row, *(f"{value:.5f}" for value in answers.logits[i]), *none])
+    if volumes is not None:
+        writer.writerows(volume_rows(volumes, classes))
     return text.getvalue()
 
 

@@ -15,12 +15,14 @@ from tumorlens.apps.cli.options import (
     out_option,
     seed_option,
 )
-from tumorlens.apps.cli.output import tell_unreadable
+from tumorlens.apps.cli.output import tell_notes, tell_unreadable
 from tumorlens.extras import require
 from tumorlens.untrusted import printable
 
 if TYPE_CHECKING:
-    from tumorlens.evaluate.evaluation import Evaluation
+    from tumorlens.evaluate.evaluation import Evaluation, Measured
+    from tumorlens.evaluate.metrics import Summary
+    from tumorlens.evaluate.volumes import VolumeScores
 
 __all__ = ["evaluate"]
 
@@ -49,22 +51,24 @@ def evaluate(
     class_map: str | None,
     **options: Any,
 ) -> None:
-    """Measure a model on labelled pictures.
+    """Measure a model on labelled pictures and volumes.
 
     DATA is a manifest, or a folder with Training and Testing or with class folders in it.
+    A series, a NIfTI file and a file of several frames in a folder is a volume: it has
+    one label and one answer, as predict gives it, and a table of its own.
     DIR will hold report.html, metrics.json, predictions.csv and the figures. Exit status
     1: some files could not be read; the rest was measured.
     """
     source = choose_source(data, external, "DATA")
     from tumorlens.data.folder import read_class_map
-    from tumorlens.evaluate.evaluation import evaluate as run_evaluation
+    from tumorlens.evaluate.evaluation import evaluate_all
     from tumorlens.files import new_folder
-    from tumorlens.report.evaluation import write_evaluation
+    from tumorlens.report.evaluation import write_measured
 
     require("matplotlib", "the report", "evaluate")
     classifier = load_model(model)
     with new_folder(out) as folder:
-        found = run_evaluation(
+        found = evaluate_all(
             source,
             model=classifier,
             external=external is not None,
@@ -72,23 +76,29 @@ def evaluate(
             progress=Meter(),
             **options,
         )
-        write_evaluation(found, folder, progress=Meter())
+        write_measured(found, folder, progress=Meter())
+    if found.volumes is not None:
+        tell_notes(found.volumes.notes)
     click.echo(_summary(found))
     click.echo(f"written: {click.format_filename(out)}")
     unreadable = [f"{name}: {reason}" for name, reason in found.answers.unreadable]
     tell_unreadable(unreadable, "; metrics.json lists them")
 
 
-def _summary(found: Evaluation) -> str:
-    """Give the figures as lines for people."""
+def _summary(found: Measured) -> str:
+    """Give the figures as lines for people: pictures, then volumes, then whether it leaks."""
+    lines = [] if found.pictures is None else _of_pictures(found.pictures)
+    if found.volumes is not None:
+        lines += _of_volumes(found, found.volumes)
+    leaky = {True: "LEAKY", False: "unseen patients", None: "not known whether it leaks"}
+    lines.append(f"{leaky[found.leak.leaky]}: {printable(found.leak.reason)}")
+    return "\n".join(lines)
+
+
+def _of_pictures(found: Evaluation) -> list[str]:
     summary = found.summary
     lines = [f"{found.card.id} on {summary.n:,} pictures of {printable(found.data.name)}"]
-    for name in _SHOWN:
-        value, interval = summary.figures[name], summary.intervals.get(name)
-        text = "not defined" if value is None else f"{value:.4f}"
-        if interval is not None:
-            text += f"  ({interval[0]:.4f} to {interval[1]:.4f})"
-        lines.append(f"{name.replace('_', ' ').replace('.', ' '):<18}{text}")
+    lines += [_line(summary, name) for name in _SHOWN]
     sets, accepted = found.prediction_sets, found.accepted
     kind = "" if sets["calibrated"] else ", not calibrated"
     lines.append(
@@ -100,6 +110,26 @@ def _summary(found: Evaluation) -> str:
     lines.append(f"{'assessable':<18}{accepted['share']:.4f}{shown}")
     if summary.resamples and not found.grouped:
         lines.append("no groups are known: the intervals are too narrow")
-    leaky = {True: "LEAKY", False: "unseen patients", None: "not known whether it leaks"}
-    lines.append(f"{leaky[found.leak.leaky]}: {printable(found.leak.reason)}")
-    return "\n".join(lines)
+    return lines
+
+
+def _of_volumes(found: Measured, volumes: VolumeScores) -> list[str]:
+    from tumorlens.evaluate.volumes import FIGURES
+
+    n, summary = len(volumes.scans), volumes.summary
+    lines = [f"{found.card.id} on {n:,} volumes of {printable(found.data.name)}"]
+    if summary is not None:
+        lines += [_line(summary, name) for name in FIGURES]
+    if volumes.answered < n:
+        lines.append(f"{'accuracy of all':<18}{volumes.right / n:.4f}, no answer counted as wrong")
+    lines.append(f"{'not assessable':<18}{n - volumes.answered:,} of {n:,}")
+    lines.append(f"{'undecided':<18}{volumes.undecided:,} of {n:,}, counted as no tumour")
+    return lines
+
+
+def _line(summary: Summary, name: str) -> str:
+    value, interval = summary.figures[name], summary.intervals.get(name)
+    text = "not defined" if value is None else f"{value:.4f}"
+    if interval is not None:
+        text += f"  ({interval[0]:.4f} to {interval[1]:.4f})"
+    return f"{name.replace('_', ' ').replace('.', ' '):<18}{text}"
