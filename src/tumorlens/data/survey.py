@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tumorlens.data.fingerprint import SIZE, fingerprint
 from tumorlens.data.folder import Example
+from tumorlens.data.several import note_several, refuse_several
 from tumorlens.errors import DataError, UnreadableImageError
 from tumorlens.images.head import find_head_box
 from tumorlens.images.read import read_file
@@ -46,7 +47,7 @@ class Look:
     bytes
         Size of the file.
     frames
-        How many pictures it holds; the first one counts.
+        How many pictures it holds; files of several are left out.
     mean
         Mean grey value, from 0 to 1.
     border
@@ -127,7 +128,8 @@ def survey(examples: Sequence[Example], progress: Progress = silent) -> Survey:
                 looks.append(result[0])
     if not looks:
         first = bad[0].reason if bad else "there are none"
-        raise DataError(f"none of {len(examples)} files could be read; the first: {first}")
+        several = "".join(f"; {note}" for note in note_several(one.reason for one in bad))
+        raise DataError(f"none of {len(examples)} files could be read; the first: {first}{several}")
     return Survey(tuple(looks), prints[: len(looks)], tuple(bad))
 
 
@@ -136,6 +138,8 @@ def _look(example: Example) -> tuple[Look, NDArray[np.uint8]] | Unreadable:
         slices, data = read_file(example.path)
     except UnreadableImageError as error:
         return Unreadable(example.path, str(error))
+    if (reason := refuse_several(example.path, len(slices))) is not None:
+        return Unreadable(example.path, reason)
     picture = slices[0]
     grey = _grey(picture)
     rim = max(1, min(grey.shape) // _RIM)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tumorlens.data.folder import CLASSES, Example
 from tumorlens.data.outlines import MaskedPicture, read_mask
 from tumorlens.data.published import Facts, facts
+from tumorlens.data.several import note_several, refuse_several
 from tumorlens.errors import DataError, UnreadableImageError
 from tumorlens.files import hash_file
 from tumorlens.images.prepare import PREPARATION, prepare, prepare_mask
@@ -90,8 +91,8 @@ def load_pictures(
 ) -> Pictures:
     """Read, prepare and keep all pictures.
 
-    A picture of several frames counts with its first. A file that cannot be read, or
-    is not what its manifest says, is listed in the result and left out.
+    A file that cannot be read, is not what its manifest says, or holds several slices, is
+    listed in the result and left out.
 
     Parameters
     ----------
@@ -134,7 +135,10 @@ def load_pictures(
             seen.append(facts().get(file_hash, Facts()))
             digest.update(_hash_line(example, file_hash))
     if not good:
-        raise DataError(f"none of {len(examples)} files could be read; the first: {bad[0]}")
+        several = "".join(f"; {note}" for note in note_several(bad))
+        raise DataError(
+            f"none of {len(examples)} files could be read; the first: {bad[0]}{several}"
+        )
     kept = pixels[: len(good)]
     labels = np.array(good, dtype=np.int64)
     outlined = masks[: len(good)] if outlines else None
@@ -239,6 +243,8 @@ def _load(
         slices, content = read_file(path)
     except UnreadableImageError as error:
         return "", str(error)
+    if (reason := refuse_several(path, len(slices))) is not None:
+        return "", reason
     picture, file_hash = slices[0], hashlib.sha256(content).hexdigest()
     if example.sha256 not in ("", file_hash):
         return "", f"{path}: not the file that the manifest lists; make the manifest anew"

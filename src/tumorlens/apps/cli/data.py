@@ -12,7 +12,7 @@ import click
 
 from tumorlens.apps.cli.meter import Meter
 from tumorlens.apps.cli.options import check_file, json_option, out_option, seed_option
-from tumorlens.apps.cli.output import tell_unreadable
+from tumorlens.apps.cli.output import tell_notes, tell_unreadable
 
 if TYPE_CHECKING:
     from tumorlens.data.audit import Audit
@@ -67,10 +67,12 @@ def manifest(*, folder: str, out: str, groups: str, overwrite: bool) -> None:
     """
     _keep_what_is_there(out, overwrite=overwrite)
     from tumorlens.data.manifest import make_manifest, write_manifest
+    from tumorlens.data.several import note_several
 
     made = write_manifest(make_manifest(folder, groups=groups, progress=Meter()), out)
     _describe(made)
     click.echo(f"written: {click.format_filename(out)}")
+    tell_notes(note_several(bad.reason for bad in made.unreadable))
     tell_unreadable([f"{bad.path}: {bad.reason}" for bad in made.unreadable])
 
 
@@ -117,6 +119,7 @@ def audit(*, source: str, out: str, seed: int, as_json: bool) -> None:
     Exit status 1: some files cannot be read.
     """
     from tumorlens.data.audit import audit_data
+    from tumorlens.data.several import note_several
     from tumorlens.report.audit import write_audit
 
     found = audit_data(source, seed=seed, progress=Meter())
@@ -124,6 +127,7 @@ def audit(*, source: str, out: str, seed: int, as_json: bool) -> None:
     page = write_audit(found, root, out)
     click.echo(json.dumps(found.totals()) if as_json else _summary(found))
     click.echo(f"written: {click.format_filename(page)}", err=as_json)
+    tell_notes(note_several(found.unreadable.values()))
     tell_unreadable([f"{name}: {reason}" for name, reason in found.unreadable.items()])
 
 
