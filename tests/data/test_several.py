@@ -10,7 +10,7 @@ from PIL import Image
 
 from tumorlens.data.folder import find_examples
 from tumorlens.data.manifest import make_manifest
-from tumorlens.data.several import note_several
+from tumorlens.data.several import note_dicom, note_several
 from tumorlens.errors import DataError
 from tumorlens.train.pictures import load_pictures
 
@@ -42,6 +42,12 @@ def test_volumes_among_pictures_are_left_out_and_noted(stack: Path) -> None:
     assert "tumorlens evaluate" in bad.reason
     assert note_several([bad.reason, "damaged"])[0].startswith("1 of the files are volumes")
     assert note_several(["damaged"]) == []
-    pictures = load_pictures(find_examples(stack), 32)
+    assert note_dicom(["PNG", "DICOM"]) == []
+    assert note_dicom(["DICOM", "DICOM"])[0].startswith("2 DICOM files count as a picture each")
+    said: list[str] = []
+    pictures = load_pictures(
+        find_examples(stack), 32, lambda _stage, _done, _total, note="": said.append(note)
+    )
     assert len(pictures) == 1
+    assert "1 of the files are volumes" in said[-1]
     assert note_several(pictures.unreadable)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-__all__ = ["note_several", "refuse_several"]
+__all__ = ["note_dicom", "note_several", "refuse_several"]
 
 _SIGN: Final = "slices in one file, whose label is of the whole"
 _MEND: Final = "measure it with `tumorlens evaluate FOLDER`, or export its slices as pictures"
@@ -28,3 +28,12 @@ def note_several(reasons: Iterable[str]) -> list[str]:
         "pictures of their own label"
     )
     return [f"{count:,} of the files are {what}"]
+
+
+def note_dicom(formats: Iterable[str]) -> list[str]:
+    """Say that DICOM files of a series count one by one; nothing of one alone."""
+    count = sum(name == "DICOM" for name in formats)
+    if count < 2:
+        return []
+    what = "a picture each, with its folder's label; keep none of a series that shows no tumour"
+    return [f"{count:,} DICOM files count as {what}"]

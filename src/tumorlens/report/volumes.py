@@ -107,7 +107,10 @@ def _table(found: Measured, volumes: VolumeScores) -> str:
 
 def _numbers(volumes: VolumeScores) -> list[tuple[str, ...]]:
     n, summary = len(volumes.scans), volumes.summary
-    rows = [("volumes", f"{n:,}", "–", "–"), ("with an answer", f"{volumes.answered:,}", "–", "–")]
+    rows: list[tuple[str, ...]] = [
+        ("volumes", f"{n:,}", "–", "–"),
+        ("with an answer", f"{volumes.answered:,}", "–", "–"),
+    ]
     if summary is not None:
         rows += [
             (

@@ -122,9 +122,11 @@ def load_pictures(
     with ThreadPoolExecutor(2) as pool:  # decoding leaves the interpreter free
         results = pool.map(lambda example: _load(example, size, outlines, preparation), examples)
         for i, (example, (file_hash, result)) in enumerate(zip(examples, results, strict=True)):
-            progress("reading", i + 1, len(examples))
             if isinstance(result, str):
                 bad.append(result)
+            said = "; ".join(note_several(bad)) if i + 1 == len(examples) else ""
+            progress("reading", i + 1, len(examples), said)
+            if isinstance(result, str):
                 continue
             pixels[len(good)], mask = result
             if mask is not None:

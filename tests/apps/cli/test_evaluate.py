@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from dicoms import write_series
+from head_volumes import draw_slices, head_volume, save_nifti
 from tumorlens.data.folder import CLASSES
 from tumorlens.data.manifest import make_manifest, write_manifest
 from tumorlens.data.phantom import write_phantoms
@@ -94,6 +97,41 @@ def test_somebody_elses_set_with_broken_files(run: Run, folder: Path, tmp_path: 
     assert metrics["unreadable"][0]["path"] == "GBM/bad\x1b[31m.png"
     assert "auc macro         not defined" in said
     assert list(metrics["per_class"]) == list(CLASSES)
+
+
+def test_volumes_and_pictures_have_a_table_each(run: Run, folder: Path, tmp_path: Path) -> None:
+    values, _ = draw_slices()
+    root = tmp_path / "scans"
+    write_series(root / "glioma" / "P1", values, series="1.2.3")
+    (root / "notumor").mkdir()
+    save_nifti(head_volume(), root / "notumor" / "brain.nii.gz")
+    out = tmp_path / "out"
+    status, said, err = run(root, "--out", out, "--bootstrap", 20)
+    assert status == 0, err
+    assert " on 2 volumes of scans" in said
+    assert "pictures of" not in said
+    metrics = json.loads((out / "metrics.json").read_text())
+    found = metrics["volumes"]
+    assert (found["n"], found["answered"], found["bootstrap"]["units"]) == (2, 2, 2)
+    assert found["accuracy"] == found["accuracy_of_all"]
+    assert found["intervals"]["accuracy"]
+    assert "auc" not in found
+    with (out / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == ["glioma/P1", "notumor/brain.nii.gz"]
+    assert [row["slices"] for row in rows] == ["10", "10"]
+    assert [row["predicted"] == row["label"] for row in rows].count(True) == found["accuracy"] * 2
+    assert "2 volumes with a known answer" in (out / "report.html").read_text()
+    for path in (folder / "Testing" / "notumor").iterdir():
+        (root / "notumor" / path.name).write_bytes(path.read_bytes())
+    both = tmp_path / "both"
+    status, said, err = run(root, "--out", both, "--bootstrap", 20)
+    assert status == 0, err
+    assert said.index(" on 2 pictures of scans") < said.index(" on 2 volumes of scans")
+    metrics = json.loads((both / "metrics.json").read_text())
+    assert (metrics["n"], metrics["volumes"]) == (2, found)
+    assert "2 pictures and 2 volumes" in (both / "report.html").read_text()
+    assert len((both / "predictions.csv").read_text().splitlines()) == 5
 
 
 def test_wrong_usage_leaves_nothing_behind(run: Run, folder: Path, tmp_path: Path) -> None:

@@ -67,12 +67,13 @@ def manifest(*, folder: str, out: str, groups: str, overwrite: bool) -> None:
     """
     _keep_what_is_there(out, overwrite=overwrite)
     from tumorlens.data.manifest import make_manifest, write_manifest
-    from tumorlens.data.several import note_several
+    from tumorlens.data.several import note_dicom, note_several
 
     made = write_manifest(make_manifest(folder, groups=groups, progress=Meter()), out)
     _describe(made)
     click.echo(f"written: {click.format_filename(out)}")
     tell_notes(note_several(bad.reason for bad in made.unreadable))
+    tell_notes(note_dicom(entry.format for entry in made.entries))
     tell_unreadable([f"{bad.path}: {bad.reason}" for bad in made.unreadable])
 
 
