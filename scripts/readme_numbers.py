@@ -274,6 +274,10 @@ def _compared() -> list[Said]:
             card("xception-reference")["metrics"],
         ),
         _model("`mobilenetv2-official` | **seen**", card("mobilenetv2-official")["metrics"]),
+        _model(
+            "the default's network, trained and measured as the reference project does | **seen**",
+            others["official-split"],
+        ),
         _model("the reference project, as it reports | **seen**", others["reference-project"]),
     ]
 
