@@ -15,7 +15,13 @@ from PIL import Image
 
 from drawn_heads import draw_head, write_heads
 from tumorlens.data.copies import ALTERATIONS, alter
-from tumorlens.data.manifest import Manifest, make_manifest, read_manifest, write_manifest
+from tumorlens.data.manifest import (
+    Manifest,
+    find_labelled,
+    make_manifest,
+    read_manifest,
+    write_manifest,
+)
 from tumorlens.data.published import Published
 from tumorlens.errors import DataError
 from tumorlens.images.read import read_slices
@@ -338,3 +344,11 @@ def test_sets_whose_files_are_links_into_a_store(stored: str, tmp_path: Path) ->
     assert {e.path for e in written.entries} >= {"../set/Testing/glioma/twin.png"}
     read = read_manifest(tmp_path / "lists" / "m.csv")
     assert [hash_of(e.path) for e in read.examples()] == [e.sha256 for e in read.entries]
+
+
+def test_what_is_excluded_is_not_among_the_labelled(heads: Path) -> None:
+    made = make_manifest(heads)
+    rows = (replace(made.entries[0], excluded="CT"), *made.entries[1:])
+    write_manifest(replace(made, entries=rows), heads / "manifest.csv")
+    _, examples = find_labelled(heads / "manifest.csv")
+    assert len(examples) == len(rows) - 1

@@ -320,7 +320,8 @@ def find_labelled(source: str | os.PathLike[str]) -> tuple[Path, list[Example]]:
     Returns
     -------
     tuple
-        The folder that they lie in, and the pictures with their corrected labels.
+        The folder that they lie in, and the pictures with their corrected labels. What a
+        manifest excludes is left out.
 
     Raises
     ------
@@ -330,7 +331,7 @@ def find_labelled(source: str | os.PathLike[str]) -> tuple[Path, list[Example]]:
     if Path(source).is_dir():
         return Path(source), find_examples(source)
     manifest = read_manifest(source)
-    return manifest.root, manifest.examples()
+    return manifest.root, manifest.examples(manifest.counted)
 
 
 def _parse(row: Row, source: Path, root: Path) -> Entry:

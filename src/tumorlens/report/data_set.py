@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorlens.data.folder import class_name
-from tumorlens.data.manifest import find_labelled
+from tumorlens.data.manifest import find_labelled, read_manifest
 from tumorlens.data.published import published
 from tumorlens.errors import DataError, UnreadableImageError
 from tumorlens.extras import require
@@ -45,10 +45,13 @@ class Gathered:
         Those that can be read.
     unreadable
         A sentence for each of the others.
+    excluded
+        How many more neither train nor count, as a manifest says, and are left out.
     """
 
     pictures: tuple[Picture, ...]
     unreadable: tuple[str, ...]
+    excluded: int = 0
 
 
 def gather(source: str | os.PathLike[str], *, progress: Progress = silent) -> Gathered:
@@ -69,6 +72,7 @@ def gather(source: str | os.PathLike[str], *, progress: Progress = silent) -> Ga
     """
     _, examples = find_labelled(source)
     pictures, unreadable = [], []
+    excluded = 0 if Path(source).is_dir() else sum(read_manifest(source).excluded.values())
     for i, example in enumerate(examples):
         file, label, group, fold = example.path, example.label, example.group, example.fold
         try:
@@ -78,6 +82,9 @@ def gather(source: str | os.PathLike[str], *, progress: Progress = silent) -> Ga
         else:
             digest = hashlib.sha256(content).hexdigest()
             known = published().get(digest) if fold is None else None
+            if known and known.excluded:
+                excluded += 1
+                continue
             if known:  # the corrected label too
                 label, group, fold = known.label, known.group, known.fold
             part = example.split or None
@@ -87,7 +94,7 @@ def gather(source: str | os.PathLike[str], *, progress: Progress = silent) -> Ga
         progress("read pictures", i + 1, len(examples))
     if not pictures:
         raise DataError(f"no picture of {source} can be read; name a folder of pictures by class")
-    return Gathered(tuple(pictures), tuple(unreadable))
+    return Gathered(tuple(pictures), tuple(unreadable), excluded)
 
 
 def plot_data(
