@@ -70,6 +70,7 @@ def describe_volumes(volumes: VolumeScores, folder: Path) -> dict[str, Any]:
         "silent": [_place(s) for s in volumes.scans if s.answer.label is None],
         "few": _FEW,
         "numbers": _numbers(volumes),
+        "undefined": [f"{x}: {why}" for x, why in volumes.to_dict()["undefined"].items()],
         "classes": [] if summary is None else _classes(summary),
         "wrong": [_mistake(scan) for scan in wrong[:_SHOWN]],
         "mistakes": len(wrong),
