@@ -92,3 +92,16 @@ def test_a_damaged_slice_is_named_and_the_volume_counts(tmp_path: Path, sure: Cl
         path.write_bytes(b"nothing")
     with pytest.raises(DataError, match="none of the 10 files of set could be read"):
         run_model(sure, find_cases(tmp_path / "set"), scans=[])
+
+
+def test_frames_of_one_file_are_a_volume(tmp_path: Path, sure: Classifier) -> None:
+    values, _ = draw_slices(step=4)
+    many = draw(values, NumberOfFrames=len(values))
+    (tmp_path / "set" / "glioma").mkdir(parents=True)
+    (tmp_path / "set" / "glioma" / "many.dcm").write_bytes(content(many))
+    scans: list[Scan] = []
+    found = run_model(sure, find_cases(tmp_path / "set"), scans=scans)
+    assert not found.names
+    [scan] = scans
+    assert (scan.name, scan.answer.slices) == ("glioma/many.dcm", 10)
+    assert scan.answer.label == "meningioma"
