@@ -90,6 +90,15 @@ def test_what_is_likely_but_not_sure_is_undecided_and_says_where_to_look(card: C
     assert found.to_dict()["volume"]["suspect"] == "glioma"
 
 
+@pytest.mark.parametrize("spacing", [1e-9, 0.0, 1e30, float("inf")])
+def test_a_spacing_that_cannot_be_makes_the_next_slices_neighbours(
+    card: Card, spacing: float
+) -> None:
+    found = summed(card, [0.0] * 15 + [0.98] * 3 + [0.0] * 15, spacing=spacing)
+    assert found.label == "glioma"
+    assert found.run == (15, 17)
+
+
 def test_planes_are_answered_each_by_itself(card: Card) -> None:
     """A tumour in one plane alone stays that plane's answer."""
     ill, well = [0, 0.98, 0.98, 0.98, 0], [0.1] * 5

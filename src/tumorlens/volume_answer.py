@@ -29,6 +29,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorlens.images.geometry import is_plausible
 from tumorlens.models.card import Card
 from tumorlens.prediction import Prediction
 from tumorlens.trust.prediction_set import choose_set
@@ -196,7 +197,7 @@ def agree(
     slices
         How many the volume has.
     spacing
-        Between slices, in mm.
+        Between slices, in mm. Where it cannot be, the next slices are neighbours and no others.
     path, first, plane
         As `VolumeAnswer` has them.
 
@@ -276,7 +277,8 @@ def _join(
     """Join each slice with its neighbours within so many mm, at least one on each side."""
     places = np.array([a.slice for a in used])
     rows = np.array([[a.probabilities[name] for name in classes] for a in used])
-    near = np.abs(places[:, None] - places) <= max(1, round(reach / max(spacing, 1e-3)))
+    steps = max(1, round(reach / spacing)) if is_plausible(spacing) else 1
+    near = np.abs(places[:, None] - places) <= steps
     several = near.sum(axis=1) > 1
     logs = near @ np.log(np.maximum(rows, _FLOOR)) / near.sum(axis=1, keepdims=True)
     means = np.exp(logs)

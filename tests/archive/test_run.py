@@ -292,3 +292,17 @@ def test_names_that_cannot_be_kept_have_maps_of_their_own(spot: Classifier, tmp_
         picture.save(root / os.fsdecode(name), "PNG")
     answer_archive(spot, [str(root)], tmp_path / "out.csv", lanes=1, explain=maps)
     assert len(list(maps.glob("*/manifest.json"))) == len(names)
+
+
+def test_archives_that_share_a_folder_for_maps_do_not_write_over_each_other(
+    spot: Classifier, tmp_path: Path
+) -> None:
+    maps = tmp_path / "maps"
+    for i in range(2):
+        root = tmp_path / f"hospital{i}"
+        root.mkdir()
+        Image.fromarray(draw_phantom("glioma", i).pixels).save(root / "1.png")
+        for table in ("a.csv", "again.csv"):
+            answer_archive(spot, [str(root)], tmp_path / f"{i}{table}", lanes=1, explain=maps)
+    told = [json.loads(path.read_text())["path"] for path in maps.glob("*/manifest.json")]
+    assert sorted(told) == [str(tmp_path / f"hospital{i}" / "1.png") for i in range(2)]

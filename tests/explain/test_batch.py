@@ -69,6 +69,19 @@ def test_what_was_there_before_is_kept_and_what_others_add_is_not_touched(
     assert {p.name for p in out.iterdir()} == {"scan-gradcam", "scan-gradcam-2"}
 
 
+def test_a_record_that_lacks_a_file_is_made_again(
+    classifier: Classifier, files: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    list(explain_files(classifier, files[:1], out, Question()))
+    (out / "scan-gradcam" / "map.npy").unlink()
+    (result,) = explain_files(classifier, files[:1], out, Question(), before=find_records(out))
+    assert isinstance(result, Saved)
+    assert not result.kept
+    assert {p.name for p in out.iterdir()} == {"scan-gradcam"}
+    assert (out / "scan-gradcam" / "map.npy").is_file()
+
+
 @pytest.mark.parametrize("letter", ["n", "ß", "脑", "🧠"])
 def test_a_long_name_is_no_obstacle(
     classifier: Classifier, files: list[str], tmp_path: Path, letter: str

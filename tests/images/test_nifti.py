@@ -219,3 +219,26 @@ def test_an_mgh_whose_header_lies_is_refused(place: int, value: int) -> None:
     data[place : place + 4] = value.to_bytes(4, "big", signed=True)
     with contextlib.suppress(UnreadableImageError):
         assert len(list(read_nifti(bytes(data), None, LIMITS))) == 6
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("size", [0.0, -1.0])
+def test_no_size_of_voxels_is_said(kind: Any, size: float) -> None:
+    """nibabel takes 1 mm for it, without a word."""
+    image = kind(draw("RAS").get_fdata().astype(np.int16), None)
+    content = bytearray(image.to_bytes())
+    two = kind is nib.Nifti2Image
+    start, number = (112, np.float64(size)) if two else (80, np.float32(size))
+    content[start : start + number.nbytes] = number.tobytes()
+    found = read_nifti(bytes(content), None, Limits())
+    assert found.geometry.spacing == (1.0, 1.0, 1.0)
+    (note,) = found.notes
+    assert note.startswith("its header gives no size of the voxels")
+    assert read_nifti(image.to_bytes(), None, Limits()).notes == ()
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e20])
+def test_a_size_that_no_head_has_is_said(size: float) -> None:
+    image = nib.Nifti1Image(draw("RAS").get_fdata(), np.diag([3.0, 3.0, size, 1.0]))
+    (note,) = read_nifti(image.to_bytes(), None, Limits()).notes
+    assert note.startswith(f"its voxels are {size:.3g} x 3 x 3 mm by its header, which cannot be")

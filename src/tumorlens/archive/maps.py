@@ -15,6 +15,7 @@ from tumorlens.explain.explanation import Explanation
 from tumorlens.files import replaced_folder
 from tumorlens.images.slice import Slice
 from tumorlens.prediction import Prediction
+from tumorlens.records import read_record
 
 __all__ = ["Maps"]
 
@@ -59,7 +60,13 @@ class Maps:
         return answers
 
     def put(self, explanation: Explanation, place: Path) -> None:
-        """Save a record, in the place of one that is there."""
+        """Save a record, in the place of one of the same file; that of another is left.
+
+        Two archives may have files of one name below them, and one folder for their maps.
+        """
+        if _is_of_another(place, explanation):
+            digest = hashlib.sha256(os.fsencode(explanation.picture.name)).hexdigest()[:8]
+            place = place.with_name(f"{place.name}-{digest}")
         if place.exists():
             with replaced_folder(place) as work:
                 explanation.save(work)
@@ -78,6 +85,12 @@ class Maps:
         number = [f"{root + 1}"] if len(self.roots) > 1 else []
         name = _named(PurePath(inside).name, f"-slice{picture.index}-gradcam")
         return self.folder.joinpath(*number, *parents, name)
+
+
+def _is_of_another(place: Path, explanation: Explanation) -> bool:
+    """Say whether the record that is there is of another file."""
+    old = read_record(place)
+    return old is not None and old.get("path") != explanation.manifest()["path"]
 
 
 def _named(name: str, suffix: str = "") -> str:

@@ -142,7 +142,7 @@ def score_volumes(
 
 def suspect_of(scan: Scan) -> str | None:
     """Give the tumour that is suspected where a volume is undecided."""
-    suspect: str | None = getattr(scan.answer, "suspect", None)  # not every rule suspects
+    suspect: str | None = scan.answer.suspect
     return suspect
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "find_records",
     "find_same",
     "folder_name",
+    "is_whole",
     "name_question",
     "save_records",
     "volume_name",
@@ -42,6 +43,9 @@ _RESERVED: Final = frozenset(
 
 _ASKED: Final = ("path", "slice", "first", "plane", "model", "method", "layer", "target", "versus")
 _CLOSE: Final = 1e-3  # probabilities; the same picture in another batch differs by less
+
+_FILES: Final = (("map.npy", "overlay.png"), ("maps.npz", "layers.png"), ("evidence.nii.gz",))
+"""What a record holds beside its manifest: of a slice, of several layers, of a volume."""
 
 Records: TypeAlias = Sequence[tuple[Path, dict[str, Any]]]
 """Folders of records, with what their manifests say."""
@@ -194,10 +198,13 @@ def save_records(
             if old is None:
                 with free_folder(out, folder_name(item[1], item[2] + suffix)) as folder:
                     record.save(folder)
-            elif overwrite:
+            elif overwrite or not is_whole(old):
                 with replaced_folder(old) as folder:
                     record.save(folder)
-            yield Saved(record, old or folder, kept=old is not None and not overwrite)
+            else:
+                yield Saved(record, old, kept=True)
+                continue
+            yield Saved(record, old or folder)
 
 
 def folder_name(path: str, suffix: str = "") -> str:
@@ -290,6 +297,11 @@ def find_same(new: dict[str, Any], before: Records, *, answer: bool) -> Path | N
         if asked and layers and not (answer and _differ(old, new)):
             return folder
     return None
+
+
+def is_whole(folder: Path) -> bool:
+    """Say whether a record has its files still: some may have been deleted, or moved away."""
+    return any(all((folder / name).is_file() for name in names) for names in _FILES)
 
 
 def _differ(old: dict[str, Any], new: dict[str, Any]) -> bool:

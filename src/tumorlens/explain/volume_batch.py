@@ -17,6 +17,7 @@ from tumorlens.explain.batch import (
     Work,
     find_same,
     folder_name,
+    is_whole,
     name_question,
     volume_name,
 )
@@ -200,7 +201,7 @@ def _with_evidence(classifier: Explainable, saved: SavedVolume, task: VolumeTask
     layer = layer_of(question, classifier)
     new = volume_manifest(answer, question.method, layer, question.target, question.versus)
     old = None if out is None else find_same(new, task.before, answer=not task.overwrite)
-    kept = old is not None and not task.overwrite
+    kept = old is not None and is_whole(old) and not task.overwrite
     if out is not None and not kept and not _can_write(saved.volume, task):
         out = None
     if task.give or (out is not None and not kept):

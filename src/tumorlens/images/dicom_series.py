@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tumorlens.errors import UnreadableImageError
 from tumorlens.images.dicom import Frame, Header, read_frame, read_header
-from tumorlens.images.geometry import Plane, VolumeGeometry
+from tumorlens.images.geometry import Plane, VolumeGeometry, note_sizes
 from tumorlens.images.limits import Limits
 from tumorlens.images.orient import cut, squared
 from tumorlens.images.slice import Slice
@@ -176,7 +176,7 @@ def _volume(
         path if several else header.path or path,
         paths if several else (),
         {**_origin(header), "plane": geometry.plane},
-        (*notes, *more, *told),
+        (*notes, *more, *told, *note_sizes(geometry.spacing)),
         tuple(p.index for p in ordered),
         stored,
         _positions(ordered, geometry, shape) if told else (),

@@ -12,13 +12,24 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PLANES", "Plane", "SliceGeometry", "VolumeGeometry", "plane_of", "say_mm"]
+__all__ = [
+    "PLANES",
+    "Plane",
+    "SliceGeometry",
+    "VolumeGeometry",
+    "is_plausible",
+    "note_sizes",
+    "plane_of",
+    "say_mm",
+]
 
 Plane: TypeAlias = Literal["axial", "coronal", "sagittal"]
 Point: TypeAlias = tuple[float, float, float]
 
 PLANES: Final[tuple[Plane, ...]] = ("sagittal", "coronal", "axial")
 """The planes across x, y and z."""
+
+_PLAUSIBLE: Final = (0.01, 100.0)  # mm: finer than any scanner of heads; half a head
 
 
 def plane_of(normal: NDArray[np.float64]) -> Plane:
@@ -29,6 +40,19 @@ def plane_of(normal: NDArray[np.float64]) -> Plane:
 def say_mm(value: float) -> str:
     """Write millimetres with one decimal, and without where they are whole."""
     return f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")  # + 0.0: never -0
+
+
+def is_plausible(size: float) -> bool:
+    """Say whether voxels of a head may be so long, in mm."""
+    return _PLAUSIBLE[0] <= size <= _PLAUSIBLE[1]
+
+
+def note_sizes(spacing: Point) -> tuple[str, ...]:
+    """Note that voxels are of a size that those of no head have, if they are."""
+    if all(map(is_plausible, spacing)):
+        return ()
+    sizes = " x ".join(f"{size:.3g}" for size in spacing)
+    return (f"its voxels are {sizes} mm by its header, which cannot be: places in mm are wrong",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tumorlens.errors import UnreadableImageError
 from tumorlens.extras import require
 from tumorlens.images.decoding import quiet, unlogged
-from tumorlens.images.geometry import Plane, VolumeGeometry
+from tumorlens.images.geometry import Plane, VolumeGeometry, note_sizes
 from tumorlens.images.limits import Limits
 from tumorlens.images.orient import cut
 from tumorlens.images.volume import Volume, common_range, sampled
@@ -66,7 +66,7 @@ def read_nifti(data: bytes, path: str | None, limits: Limits, plane: Plane = "ax
         image = _open(nib, content, path, source, limits)
         with np.errstate(over="raise"):  # sizes that no integer holds
             _check_complete(image, source)
-        return _volume(image, plane, path, source, limits)
+        return _volume(image, plane, path, source, limits, _unsized(image, content))
 
 
 def read_image(image: Any, limits: Limits, plane: Plane = "axial") -> Volume:
@@ -77,7 +77,14 @@ def read_image(image: Any, limits: Limits, plane: Plane = "axial") -> Volume:
         return _volume(image, plane, None, source, limits)
 
 
-def _volume(image: Any, plane: Plane, path: str | None, source: str, limits: Limits) -> Volume:
+def _volume(
+    image: Any,
+    plane: Plane,
+    path: str | None,
+    source: str,
+    limits: Limits,
+    notes: tuple[str, ...] = (),
+) -> Volume:
     """Cut an opened file into slices."""
     affine = _TO_LPS @ np.asarray(image.affine, dtype=np.float64)
     voxels = _Voxels(image)
@@ -93,9 +100,9 @@ def _volume(image: Any, plane: Plane, path: str | None, source: str, limits: Lim
             "mode": str(image.get_data_dtype()),
             "plane": plane,
         },
-        notes=_several(image),
+        notes=(*_several(image), *notes, *note_sizes(geometry.spacing)),
         stored=VolumeGeometry(affine, voxels.shape),
-        recut=lambda other: _volume(image, other, path, source, limits),
+        recut=lambda other: _volume(image, other, path, source, limits, notes),
         form=_form(image, voxels.shape),
     )
 
@@ -240,6 +247,26 @@ class _Voxels:
             return values
         channels = [values[name] for name in ("R", "G", "B")]
         return np.asarray(np.stack(channels, axis=-1).astype(np.float64) @ _LUMA)
+
+
+def _unsized(image: Any, content: bytes) -> tuple[str, ...]:
+    """Say that the header gives no size of voxels, for which nibabel takes 1 mm.
+
+    With an ``sform`` the size in the header is not asked for. The bytes tell, for nibabel has
+    put 1 in their place: ``pixdim`` lies at 76 in NIfTI-1, as float32, and at 104 in NIfTI-2, as
+    float64.
+    """
+    if "sform_code" not in getattr(image.header, "keys", tuple)() or int(
+        image.header["sform_code"]
+    ):
+        return ()
+    two = int(image.header["sizeof_hdr"]) == 540
+    kind = np.dtype(np.float64 if two else np.float32).newbyteorder(image.header.endianness)
+    start = (104 if two else 76) + kind.itemsize  # the first number is no size
+    sizes = np.frombuffer(content, kind, min(3, len(image.shape)), start)
+    if (sizes > 0).all():
+        return ()
+    return ("its header gives no size of the voxels: 1 mm is taken, and places in mm may be wrong",)
 
 
 def _several(image: Any) -> tuple[str, ...]:

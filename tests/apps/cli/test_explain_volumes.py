@@ -73,6 +73,11 @@ def test_a_series_among_pictures(run: Run, bundle: Path, scan: Path, tmp_path: P
     status, said, told = run("explain", scan, "--out", out, "--model", bundle)
     assert f"{len(first) + 2} records were there already" in told
     assert names(out) == sorted([*first, "scan-axial-gradcam-glioma", "zz-gradcam"])
+    # But what has lost its evidence is made again, in its place.
+    (out / "scan-axial-gradcam-glioma" / "evidence.nii.gz").unlink()
+    assert run("explain", scan, "--out", out, "--model", bundle)[0] == 0
+    assert (out / "scan-axial-gradcam-glioma" / "evidence.nii.gz").is_file()
+    assert names(out) == sorted([*first, "scan-axial-gradcam-glioma", "zz-gradcam"])
     status, said, told = run("predict", scan, out, "--model", bundle)
     assert "passed over what tumorlens wrote" in told
     assert "evidence.nii" not in said
