@@ -251,7 +251,8 @@ class _Joint:
 
     @property
     def row(self) -> NDArray[np.float64]:
-        return self.means[self.at]
+        row: NDArray[np.float64] = self.means[self.at]
+        return row
 
 
 def _named(classes: Sequence[str], found: _Joint) -> tuple[str, str | None]:
