@@ -92,9 +92,9 @@ DICOM = {
 VOLUMES = {
     "nifti": volume(nib.Nifti1Image),
     "nifti2": volume(nib.Nifti2Image, "f4"),
-    "nifti gz": gzip.compress(volume(nib.Nifti1Image, "u1")),
+    "nifti gz": gzip.compress(volume(nib.Nifti1Image, "u1"), mtime=0),
     "mgh": volume(nib.MGHImage),
-    "mgz": gzip.compress(volume(nib.MGHImage, "f4")),
+    "mgz": gzip.compress(volume(nib.MGHImage, "f4"), mtime=0),
 }
 FILES = {**DICOM, **VOLUMES}
 
