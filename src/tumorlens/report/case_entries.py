@@ -199,8 +199,14 @@ def look_at(
                     left -= 1
         if left <= 0:
             break
+    for source in rest:  # what is open already is known; files are only counted
+        if isinstance(source, Failure):
+            asking.failures.append(source)
+        else:
+            whole = isinstance(source, str | Volume)
+            beyond += 1 if whole else len(source)
     asking.finish()
-    return Looked(asking.entries, asking.failures, beyond + sum(1 for _ in rest))
+    return Looked(asking.entries, asking.failures, beyond)
 
 
 def _readable(found: Sequence[Slice], count: int, failures: list[Failure]) -> Iterator[Slice]:
