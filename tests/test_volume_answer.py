@@ -131,6 +131,25 @@ def test_different_tumours_do_not_add_up(card: Card) -> None:
         assert {"glioma", "meningioma", "notumor"} <= set(found.prediction_set)
 
 
+def test_more_evidence_does_not_make_an_undecided_volume_clear(card: Card) -> None:
+    """A place where tumours are sure together is not outdone by a weaker one of one kind."""
+    rows = [answer(i, *((0.48, 0.48) if 9 <= i <= 11 else (0.0, 0.0))) for i in range(16)]
+    rows[3:6] = [answer(i, 0.55) for i in range(3, 6)]
+    found = agree(rows, [1.0] * 16, card, slices=16, spacing=7)
+    assert found.suspect in ("glioma", "meningioma")
+    assert found.run is not None
+    assert 9 <= found.run[0] <= found.run[1] <= 11
+    line = line_of_volume(found)
+    assert "glioma 4" in line
+    assert "meningioma 4" in line
+
+
+@pytest.mark.parametrize("spacing", [5.1, 6.0, 6.5, 7.0])
+def test_neighbours_lie_within_ten_millimetres_and_no_further(card: Card, spacing: float) -> None:
+    found = summed(card, [0.0] * 6 + [0.97] * 3 + [0.0] * 6, spacing=spacing)
+    assert found.label == "glioma"
+
+
 def test_an_undecided_volume_is_never_said_to_be_clear(card: Card) -> None:
     """Neither on the terminal, nor in the window, nor in a report."""
     found = summed(card, [0, 0, 0.75, 0.75, 0.75, 0.75, 0, 0], spacing=7.0)

@@ -23,7 +23,7 @@ The rule:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -34,10 +34,12 @@ from tumorlens.models.card import Card
 from tumorlens.prediction import Prediction
 from tumorlens.trust.prediction_set import choose_set
 
-__all__ = ["Peak", "VolumeAnswer", "agree"]
+__all__ = ["SURE", "Peak", "VolumeAnswer", "agree"]
 
 _NO_TUMOUR: Final = "notumor"
-_SURE: Final = 0.8  # from here on a tumour is named; all together: suspected
+SURE: Final = 0.8
+"""From this probability on a tumour is named; all tumour classes together: suspected."""
+
 _UNSURE: Final = 0.6  # from here on it is suspected
 _AGREES: Final = 0.5  # slices beside the deciding one that belong to its run
 _FLOOR: Final = 0.01  # probability below which a slice does not say more against a class
@@ -213,12 +215,7 @@ def agree(
     known = (path, first, plane, slices, len(used), small + sum(blank))
     if not used:
         return VolumeAnswer(*known, None, None, {}, (), None, (), card.id)
-    found = _join(used, card.classes, _REACH, spacing)
-    label, suspect = _named(card.classes, found)
-    if label == _NO_TUMOUR and suspect is None:
-        close = _join(used, card.classes, _CLOSE, spacing)
-        if close.row[close.best] >= _SURE:
-            found, suspect = close, card.classes[close.best]
+    found, label, suspect = _decide(used, card.classes, spacing)
     row = found.row
     tells = suspect is not None or label != _NO_TUMOUR
     own = np.array([max(a.probabilities[t] for t in card.classes if t != _NO_TUMOUR) for a in used])
@@ -255,14 +252,26 @@ class _Joint:
         return row
 
 
-def _named(classes: Sequence[str], found: _Joint) -> tuple[str, str | None]:
-    """Give the class of a volume, and the tumour that is suspected where it is undecided."""
-    row, best = found.row, found.best
-    if _NO_TUMOUR not in classes or row[best] >= _SURE:
-        return classes[best], None
-    some = 1 - row[classes.index(_NO_TUMOUR)]
-    suspected = row[best] >= _UNSURE or some >= _SURE
-    return _NO_TUMOUR, classes[best] if suspected else None
+def _decide(
+    used: Sequence[Prediction], classes: Sequence[str], spacing: float
+) -> tuple[_Joint, str, str | None]:
+    """Give what decides, the class of the volume, and what is suspected where it is undecided."""
+    found = _join(used, classes, _REACH, spacing)
+    best = classes[found.best]
+    if _NO_TUMOUR not in classes or found.row[found.best] >= SURE:
+        return found, best, None
+    if found.row[found.best] >= _UNSURE:
+        return found, _NO_TUMOUR, best
+    tumours = [i for i, name in enumerate(classes) if name != _NO_TUMOUR]
+    together = found.means[:, tumours].sum(axis=1)
+    if together.max() >= SURE:
+        at = int(together.argmax())
+        found = replace(found, at=at, best=tumours[int(found.means[at, tumours].argmax())])
+        return found, _NO_TUMOUR, classes[found.best]
+    close = _join(used, classes, _CLOSE, spacing)
+    if close.row[close.best] >= SURE:
+        return close, _NO_TUMOUR, classes[close.best]
+    return found, _NO_TUMOUR, None
 
 
 def _counted(answers: Sequence[Prediction], areas: Sequence[float]) -> list[bool]:
@@ -278,7 +287,7 @@ def _join(
     """Join each slice with its neighbours within so many mm, at least one on each side."""
     places = np.array([a.slice for a in used])
     rows = np.array([[a.probabilities[name] for name in classes] for a in used])
-    steps = max(1, round(reach / spacing)) if is_plausible(spacing) else 1
+    steps = max(1, int(reach / spacing + 1e-6)) if is_plausible(spacing) else 1
     near = np.abs(places[:, None] - places) <= steps
     several = near.sum(axis=1) > 1
     logs = near @ np.log(np.maximum(rows, _FLOOR)) / near.sum(axis=1, keepdims=True)

@@ -176,7 +176,8 @@ def _volume_group(number: int, volume: VolumeReport, card: Card) -> Any:
     text = f"{_AGREED}: {said.assessable} of {said.slices} slices counted"
     if said.suspect is not None and said.run is not None:
         first, last = said.run
-        text += f"; undecided: {class_name(said.suspect)} is suspected in slices {first} to {last}"
+        places = f"slice {first + 1}" if first == last else f"slices {first + 1} to {last + 1}"
+        text += f"; undecided: {class_name(said.suspect)} is suspected in {places}"
     if said.peak is not None:
         x, y, z = said.peak.mm
         text += f"; evidence strongest at {x:.1f}, {y:.1f}, {z:.1f} mm ({said.peak.space})"

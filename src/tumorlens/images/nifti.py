@@ -264,7 +264,7 @@ def _unsized(image: Any, content: bytes) -> tuple[str, ...]:
     kind = np.dtype(np.float64 if two else np.float32).newbyteorder(image.header.endianness)
     start = (104 if two else 76) + kind.itemsize  # the first number is no size
     sizes = np.frombuffer(content, kind, min(3, len(image.shape)), start)
-    if (sizes > 0).all():
+    if (np.abs(sizes) > 0).all():  # of a negative one its amount is taken
         return ()
     return ("its header gives no size of the voxels: 1 mm is taken, and places in mm may be wrong",)
 

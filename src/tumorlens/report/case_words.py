@@ -15,6 +15,7 @@ from tumorlens.images.geometry import say_mm
 from tumorlens.images.volume import in_space, space_of
 from tumorlens.prediction import say_percent
 from tumorlens.untrusted import printable
+from tumorlens.volume_answer import SURE
 
 if TYPE_CHECKING:
     from tumorlens.explain.explanation import Explanation
@@ -230,7 +231,9 @@ def volume_facts(found: VolumeAnswer, volume: Volume) -> Iterator[tuple[str, str
     yield "Prediction set", in_set(found.prediction_set, str(found.label))
     if found.suspect is not None:
         share = say_percent(found.probabilities[found.suspect])
-        text = f"Suspected is {name_of(found.suspect)} ({share}), too little to name it."
+        sure = found.probabilities[found.suspect] >= SURE
+        why = "in too few neighbouring slices" if sure else "too little"
+        text = f"Suspected is {name_of(found.suspect)} ({share}), {why} to name it."
         yield "Undecided", f"{text} Look at the slices below before you believe either."
     if found.peak is not None:
         peak = found.peak

@@ -106,7 +106,11 @@ def line_of_volume(answer: VolumeAnswer) -> str:
     if answer.label is None or answer.confidence is None:
         return f"not assessable      volume {name}: {counted}"
     if answer.suspect is not None and answer.run is not None:
-        maybe = f"{class_name(answer.suspect)} {say_percent(answer.probabilities[answer.suspect])}"
+        maybe = " or ".join(
+            f"{class_name(name)} {say_percent(answer.probabilities[name])}"
+            for name in answer.prediction_set
+            if name != answer.label
+        )
         where = say_run(answer.run)
         line = f"undecided           volume {name}: {maybe} or {class_name(answer.label)}"
         line += f", look at {where}; {counted}"
