@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dicoms import content, draw, write_series
+from dicoms import content, draw, two_stacks, write_series
 from head_volumes import draw_slices, head_volume, save_nifti
 from tumorlens.classifier import Classifier, load
 from tumorlens.data.folder import CLASSES
@@ -105,3 +105,30 @@ def test_frames_of_one_file_are_a_volume(tmp_path: Path, sure: Classifier) -> No
     [scan] = scans
     assert (scan.name, scan.answer.slices) == ("glioma/many.dcm", 10)
     assert scan.answer.label == "meningioma"
+
+
+def test_a_file_of_loose_slices_is_no_picture(tmp_path: Path, sure: Classifier) -> None:
+    values, _ = draw_slices(step=4)
+    folder = tmp_path / "set" / "glioma"
+    folder.mkdir(parents=True)
+    (folder / "two.dcm").write_bytes(two_stacks(values[:2], 1))
+    with pytest.raises(DataError, match=r"two\.dcm: 2 pictures in one file"):
+        run_model(sure, find_cases(tmp_path / "set"), scans=[])
+    for name in ("a.png", "b.png"):
+        Image.fromarray((values[5] // 2).astype(np.uint8)).save(folder / name)
+    found = run_model(sure, find_cases(tmp_path / "set"), scans=[])
+    assert found.names == ["glioma/a.png", "glioma/b.png"]
+    assert [name for name, _ in found.unreadable] == ["glioma/two.dcm"]
+
+
+def test_a_slice_beside_a_volume_in_one_file_is_left_out(tmp_path: Path, sure: Classifier) -> None:
+    values, _ = draw_slices(step=4)
+    folder = tmp_path / "set" / "glioma"
+    folder.mkdir(parents=True)
+    (folder / "two.dcm").write_bytes(two_stacks(values[:5], 1))
+    scans: list[Scan] = []
+    notes: list[str] = []
+    found = run_model(sure, find_cases(tmp_path / "set"), scans=scans, note=notes.append)
+    assert (found.names, found.unreadable) == ([], ())
+    assert [(scan.name, scan.answer.slices) for scan in scans] == [("glioma/two.dcm", 4)]
+    assert "glioma/two.dcm: slices beside its volumes are left out: 1" in notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,6 @@ from tumorlens.evaluate.scans import Found, Scan, Source, answer_whole, by_sourc
 from tumorlens.files import hash_file
 from tumorlens.images.volume import Volume
 from tumorlens.progress import Progress, silent
-from tumorlens.sources.failure import Failure
 from tumorlens.sources.series import Unit, find_units
 from tumorlens.sources.stream import answer_units
 
@@ -153,16 +152,31 @@ class _Reader:
             return
         for _, cases in itertools.groupby(self._data.cases, _class_folder):
             by_path = {str(self._data.root / case.name): case for case in cases}
-            for unit in find_units(list(by_path), self._tell):
-                if isinstance(unit, str):
-                    if self._put(by_path[unit]):
-                        yield unit
-                    continue
-                paths = _paths_of(unit)
-                case = by_path[paths[0]]
-                digest = hashlib.sha256("".join(_hash(Path(p)) for p in paths).encode())
-                self.waiting.append(Source(case, unit, digest.hexdigest(), len(paths)))
-                yield unit
+            for units in _by_file(find_units(list(by_path), self._tell), list(by_path)):
+                for unit in self._without_loose(units, by_path):
+                    if isinstance(unit, str):
+                        if self._put(by_path[unit]):
+                            yield unit
+                        continue
+                    paths = _paths_of(unit)
+                    case = by_path[paths[0]]
+                    digest = hashlib.sha256("".join(_hash(Path(p)) for p in paths).encode())
+                    self.waiting.append(Source(case, unit, digest.hexdigest(), len(paths)))
+                    yield unit
+
+    def _without_loose(self, units: list[Unit], by_path: dict[str, Case]) -> list[Unit]:
+        """Leave out single slices of a file that holds more: a picture is a file of one slice."""
+        volumes = [unit for unit in units if isinstance(unit, Volume)]
+        loose = [volume for volume in volumes if len(volume) == 1]
+        if not loose or len(volumes) == 1:
+            return units
+        path = _paths_of(loose[0])[0]
+        if len(loose) == len(volumes):
+            reason = f"{len(loose)} pictures in one file, which are no volume; export its slices"
+            self._refuse(by_path[path], f"{reason} as pictures")
+        else:
+            self._tell(f"{path}: slices beside its volumes are left out: {len(loose)}")
+        return [unit for unit in units if not any(unit is one for one in loose)]
 
     def _put(self, case: Case) -> bool:
         """Remember a file, unless it is refused."""
@@ -226,8 +240,20 @@ def _class_folder(case: Case) -> tuple[str, str]:
     return case.label, case.name.partition("/")[0]
 
 
-def _paths_of(unit: Volume | Failure) -> tuple[str, ...]:
-    return (unit.paths or (str(unit.path),)) if isinstance(unit, Volume) else (unit.path,)
+def _by_file(units: Iterable[Unit], paths: Sequence[str]) -> Iterator[list[Unit]]:
+    """Put together what stands where one file stood; a series stands at its first."""
+    order = {path: i for i, path in enumerate(paths)}
+
+    def place(unit: Unit) -> int:
+        return min(order[path] for path in _paths_of(unit))
+
+    return (list(some) for _, some in itertools.groupby(units, place))
+
+
+def _paths_of(unit: Unit) -> tuple[str, ...]:
+    if isinstance(unit, Volume):
+        return unit.paths or (str(unit.path),)
+    return (unit,) if isinstance(unit, str) else (unit.path,)
 
 
 class _Rows:
