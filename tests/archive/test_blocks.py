@@ -65,6 +65,8 @@ def test_a_block_has_another_name_when_a_file_came() -> None:
     after = [x.name for x in cut(places, 2, lambda _: False)]
     assert before[0] == after[0]
     assert before[1] not in after
+    places = [Place(0, path) for path in ("0/a", "0/b", "1/a", "2/a", "3/a")]
+    assert not {*before} & {block.name for block in cut(places, 2, lambda _: False)}, "all behind"
 
 
 def block_of(folder: Path) -> pa.Table:
