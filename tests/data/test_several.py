@@ -10,7 +10,9 @@ from PIL import Image
 
 from tumorlens.data.folder import find_examples
 from tumorlens.data.manifest import make_manifest
+from tumorlens.data.odd import find_odd
 from tumorlens.data.several import note_dicom, note_several
+from tumorlens.data.survey import survey
 from tumorlens.errors import DataError
 from tumorlens.train.pictures import load_pictures
 
@@ -51,3 +53,7 @@ def test_volumes_among_pictures_are_left_out_and_noted(stack: Path) -> None:
     assert len(pictures) == 1
     assert "1 of the files are volumes" in said[-1]
     assert note_several(pictures.unreadable)
+    found = survey(find_examples(stack))
+    assert [bad.path.name for bad in found.unreadable] == ["stack.tif"]
+    [name] = {name for names in find_odd(found.looks, ["one.png"]).values() for name in names}
+    assert name == "one.png"

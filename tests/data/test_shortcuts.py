@@ -30,7 +30,6 @@ def looks(count: int = 30, *, telling: bool) -> list[Look]:
                 mode="L",
                 format="PNG",
                 bytes=int(random.integers(9_000, 11_000)),
-                frames=1,
                 mean=float(random.uniform(0.2, 0.3)),
                 border=(0.0, 0.0, 0.0, 0.0),
                 spread=0.2,

@@ -55,7 +55,6 @@ def _oddities(look: Look) -> list[str]:
         "deeper than 8 bits": look.mode[:1] in ("I", "F"),
         f"smaller than {_TINY} pixels": short < _TINY,
         f"more than {_LONG:g} times as long as wide": long > _LONG * short,
-        "several pictures in one file": look.frames > 1,
         "blank": look.spread < _BLANK,
         "name of another format": suffix not in _SUFFIXES.get(look.format, (suffix,)),
     }

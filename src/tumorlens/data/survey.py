@@ -46,8 +46,6 @@ class Look:
         As the file stores it, such as ``"RGB"`` and ``"JPEG"``.
     bytes
         Size of the file.
-    frames
-        How many pictures it holds; files of several are left out.
     mean
         Mean grey value, from 0 to 1.
     border
@@ -66,7 +64,6 @@ class Look:
     mode: str
     format: str
     bytes: int
-    frames: int
     mean: float
     border: tuple[float, float, float, float]
     spread: float
@@ -154,7 +151,6 @@ def _look(example: Example) -> tuple[Look, NDArray[np.uint8]] | Unreadable:
         mode=picture.origin.get("mode", ""),
         format=picture.origin.get("format", ""),
         bytes=len(data),
-        frames=len(slices),
         mean=float(grey.mean()),
         border=(top, bottom, left, right),
         spread=float(grey.std()),
