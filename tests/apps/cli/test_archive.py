@@ -31,6 +31,14 @@ def test_an_archive_goes_into_one_file(
     assert "leave --json and --csv out" in told
 
 
+@pytest.mark.parametrize("option", ["--threads", "--batch"])
+def test_what_ray_would_not_heed_is_refused(run: Run, tmp_path: Path, option: str) -> None:
+    given = ["predict", tmp_path, "--out", tmp_path / "out", "--engine", "ray"]
+    status, said, told = run(*given, option, 2)
+    assert (status, said) == (2, "")
+    assert "--threads and --batch do not go with --engine ray" in told
+
+
 def test_progress_has_a_rate_and_the_time_left(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

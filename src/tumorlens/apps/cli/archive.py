@@ -87,6 +87,8 @@ def predict_archive(
         raise click.UsageError("--out writes the one file: leave --json and --csv out")
     if engine == "local" and address is not None:
         raise click.UsageError("--address is of a cluster: add --engine ray")
+    if engine == "ray" and (threads is not None or batch is not None):
+        raise click.UsageError("--threads and --batch do not go with --engine ray: leave them out")
     classifier = load_model(model, threads=1)
     passed: list[str] = []
     with _Pace(None if engine == "ray" else paths) as pace:
