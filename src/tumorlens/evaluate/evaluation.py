@@ -180,6 +180,8 @@ class Measured:
         Of the bootstrap.
     pictures, volumes
         The figures of either, ``None`` where the set holds none.
+    notes
+        What was left out, and what else is to know of single files.
     """
 
     card: Card
@@ -189,6 +191,7 @@ class Measured:
     seed: int
     pictures: Evaluation | None
     volumes: VolumeScores | None
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything but the rows, for JSON."""
@@ -209,6 +212,8 @@ class Measured:
                 "unreadable": [{"path": x, "reason": why} for x, why in self.answers.unreadable],
                 "versions": _versions(),
             }
+        if self.notes:
+            found["notes"] = list(self.notes)
         return found if self.volumes is None else {**found, "volumes": self.volumes.to_dict()}
 
 
@@ -294,7 +299,7 @@ def evaluate_all(
     if scans:
         draws: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed, "progress": progress}
         volumes = score_volumes(scans, card.classes, notes=notes, **draws)
-    return Measured(card, cases, answers, leak, seed, pictures, volumes)
+    return Measured(card, cases, answers, leak, seed, pictures, volumes, tuple(notes))
 
 
 def _of_pictures(

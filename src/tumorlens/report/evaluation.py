@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,7 +56,8 @@ _Rows = list[tuple[str, ...]]
 def write_measured(found: Measured, folder: Path, *, progress: Progress = silent) -> None:
     """Write what a set of pictures, volumes or both is measured by; see `write_evaluation`."""
     if found.pictures is not None:
-        write_evaluation(found.pictures, folder, volumes=found.volumes, progress=progress)
+        more: dict[str, Any] = {"volumes": found.volumes, "notes": found.notes}
+        write_evaluation(found.pictures, folder, **more, progress=progress)
     elif found.volumes is not None:
         write_volumes(found, found.volumes, folder)
 
@@ -66,6 +67,7 @@ def write_evaluation(
     folder: Path,
     *,
     volumes: VolumeScores | None = None,
+    notes: Sequence[str] = (),
     progress: Progress = silent,
 ) -> None:
     """Write ``metrics.json``, ``predictions.csv``, the figures and ``report.html``.
@@ -78,6 +80,8 @@ def write_evaluation(
         Where to; it exists.
     volumes
         Those of the same set, for a table of their own.
+    notes
+        What was left out of the set, for ``metrics.json``.
     progress
         Told of the figures.
 
@@ -87,6 +91,8 @@ def write_evaluation(
         When Matplotlib or Jinja is not installed.
     """
     values = found.to_dict()
+    if notes:
+        values["notes"] = list(notes)
     if volumes is not None:
         values["volumes"] = volumes.to_dict()
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

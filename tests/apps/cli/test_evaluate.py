@@ -134,6 +134,23 @@ def test_volumes_and_pictures_have_a_table_each(run: Run, folder: Path, tmp_path
     assert len((both / "predictions.csv").read_text().splitlines()) == 5
 
 
+def test_what_is_left_out_is_told_without_volumes_too(run: Run, tmp_path: Path) -> None:
+    values, _ = draw_slices()
+    root = tmp_path / "scans"
+    localiser = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    write_series(root / "glioma", values[:2], series="1.2.3", ImageType=localiser)
+    write_series(root / "glioma", values[5:6], series="1.2.4")
+    out = tmp_path / "out"
+    status, said, err = run(root, "--out", out, "--bootstrap", 0)
+    assert status == 0, err
+    assert "volumes of" not in said
+    assert "2 localisers are left out" in err
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["n"] == 1
+    [note] = metrics["notes"]
+    assert note in err
+
+
 def test_wrong_usage_leaves_nothing_behind(run: Run, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert "name either DATA or --external" in run("--out", out)[2]

@@ -77,8 +77,7 @@ def evaluate(
             **options,
         )
         write_measured(found, folder, progress=Meter())
-    if found.volumes is not None:
-        tell_notes(found.volumes.notes)
+    tell_notes(found.notes)
     click.echo(_summary(found))
     click.echo(f"written: {click.format_filename(out)}")
     unreadable = [f"{name}: {reason}" for name, reason in found.answers.unreadable]
