@@ -452,6 +452,23 @@ def test_a_file_that_is_gone_is_said(
     assert "the report, 1 entry, 1 could not be read: " in model.message.text
 
 
+def test_a_file_that_is_back_is_answered_as_if_it_had_never_gone(
+    model: ViewModel, wait: Wait, heads: list[Path], tmp_path: Path
+) -> None:
+    for name in ("a.png", "b.png"):
+        shutil.copy(heads[0], tmp_path / name)
+    model.start()
+    open_and_wait(model, wait, tmp_path)
+    (tmp_path / "b.png").unlink()
+    model.select(1)
+    wait(lambda: model.rows[1].error)
+    old = model.rows[1].prediction
+    shutil.copy(heads[0], tmp_path / "b.png")
+    model.choose_model("efficientnet-lite0-evidence")
+    wait(lambda: model.rows[1].prediction is not old and model.rows[1].prediction, 30)
+    assert (model.rows[1].state, model.rows[1].error) == (State.ANSWERED, None)
+
+
 def test_a_fault_ends_what_is_waited_for(
     model: ViewModel, wait: Wait, heads: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

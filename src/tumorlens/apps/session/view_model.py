@@ -276,7 +276,8 @@ class ViewModel:
             self.view.choice = Choice()
             for row in self.rows:
                 if row.state is not State.UNREADABLE:
-                    self._change(replace(row, state=State.WAITING, prediction=None))
+                    waiting = replace(row, state=State.WAITING, prediction=None, error=None)
+                    self._change(waiting)
                     self._batch.add([row.file])
         self._classifier, self._loading, self._no_model = result.classifier, False, False
         self.options = options_of(result.classifier)
@@ -314,7 +315,7 @@ class ViewModel:
         row, changed = self.rows.slice_of(first, wanted)
         self._changes.rows.update(dict.fromkeys(one.id for one in changed))
         if row is not None:
-            self._change(replace(row, state=State.ANSWERED, prediction=answer))
+            self._change(replace(row, state=State.ANSWERED, prediction=answer, error=None))
 
     def _fail(self, result: results.Unreadable) -> None:
         row = self.rows.get(result.row)
