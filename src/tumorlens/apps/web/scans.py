@@ -6,8 +6,9 @@ look beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from tumorlens.apps.web.intake import Upload
 from tumorlens.apps.web.limits import TooLargeError, WebLimits
@@ -92,15 +93,21 @@ def open_scans(
         413 when there are too many files or slices, and what `check` raises.
     """
     reading = limits.reading()
-    files, found = _files(uploads, limits, check)
-    dicom = [file for file in files if find_kind(file.content) == "DICOM"]
-    if dicom:  # one file, too, may hold several volumes
-        found += _series(dicom, reading, check)
-        together = {id(file) for file in dicom}
-        files = [file for file in files if id(file) not in together]
-    for file in files:
-        check()
-        found.append(_open(file, reading))
+    files = dict(enumerate(_files(uploads, limits, check)))
+    dicom = {
+        place: file
+        for place, file in files.items()
+        if isinstance(file, Upload) and find_kind(file.content) == "DICOM"
+    }
+    # One file, too, may hold several volumes.
+    placed = _series(dicom, reading, check) if dicom else []
+    for place, file in files.items():
+        if isinstance(file, Unread):
+            placed.append((place, file))
+        elif place not in dicom:
+            check()
+            placed.append((place, _open(file, reading)))
+    found = [scan for _, scan in sorted(placed, key=itemgetter(0))]
     count = sum(len(scan.slices) for scan in found if isinstance(scan, Scan))
     if count > limits.slices:
         raise Problem(413, f"{count:,} slices; at most {limits.slices:,} are taken at once")
@@ -130,29 +137,32 @@ def problem_of(error: UnreadableImageError | MissingExtraError, file: Upload) ->
 
 
 def _series(
-    files: list[Upload], limits: Limits, check: Callable[[], object]
-) -> list[Scan | Unread]:
-    """Put DICOM files together to the scans they are of."""
-    by_key = {str(i): file for i, file in enumerate(files)}
+    files: Mapping[int, Upload], limits: Limits, check: Callable[[], object]
+) -> list[tuple[int, Scan | Unread]]:
+    """Put DICOM files together to the scans they are of, each with the place of its first file."""
+    by_key = {str(place): file for place, file in files.items()}
     headers: list[Header] = []
-    found: list[Scan | Unread] = []
+    found: list[tuple[int, Scan | Unread]] = []
     for key, file in by_key.items():
         check()
         try:
             headers.append(read_header(file.content, key, limits))
         except (UnreadableImageError, MissingExtraError) as error:
-            found.append(Unread(file.name, problem_of(error, file)))
+            found.append((int(key), Unread(file.name, problem_of(error, file))))
     try:
         parts = series_volumes(headers, lambda key: by_key[key].content, limits)
     except UnreadableImageError as error:
-        wrong = by_key.get(error.source, files[0])
-        return [*found, Unread(wrong.name, problem_of(error, wrong))]
+        key = error.source if error.source in by_key else next(iter(by_key))
+        wrong = by_key[key]
+        return [*found, (int(key), Unread(wrong.name, problem_of(error, wrong)))]
     for part in parts:
         if isinstance(part, Volume):
-            first = by_key[part.paths[0] if part.paths else str(part.path)]
-            found.append(Scan(first.name, part, part.notes))
+            keys = part.paths or (str(part.path),)
+            scan = Scan(by_key[keys[0]].name, part, part.notes)
+            found.append((min(map(int, keys)), scan))
         else:
-            found.append(_open(by_key[str(part.path)], limits))
+            key = str(part.path)
+            found.append((int(key), _open(by_key[key], limits)))
     return found
 
 
@@ -161,10 +171,9 @@ def _series(
 
 def _files(
     uploads: Sequence[Upload], limits: WebLimits, check: Callable[[], object]
-) -> tuple[list[Upload], list[Scan | Unread]]:
+) -> list[Upload | Unread]:
     """Replace archives by what is in them."""
-    files: list[Upload] = []
-    failed: list[Scan | Unread] = []
+    files: list[Upload | Unread] = []
     for upload in uploads:
         if find_kind(upload.content) != "ZIP":
             files.append(upload)
@@ -174,11 +183,12 @@ def _files(
                 check()
                 if isinstance(content, UnreadableImageError):
                     shown = Upload(f"{name} in the archive", upload.content)
-                    failed.append(Unread(name, problem_of(content, shown)))
+                    files.append(Unread(name, problem_of(content, shown)))
                 else:
                     files.append(Upload(name, content))
         except UnreadableImageError as error:
-            failed.append(Unread(upload.name, problem_of(error, upload)))
-    if len(files) > limits.files:
-        raise Problem(413, f"{len(files):,} files; at most {limits.files:,} are taken at once")
-    return files, failed
+            files.append(Unread(upload.name, problem_of(error, upload)))
+    count = sum(isinstance(file, Upload) for file in files)
+    if count > limits.files:
+        raise Problem(413, f"{count:,} files; at most {limits.files:,} are taken at once")
+    return files
