@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -256,6 +257,34 @@ def test_the_list_is_filtered_by_answer_and_sorted_by_what_is_assessable(
     files.sort_by("assessable")
     assert names()[:2] == ["broken.png", "blank.png"]
     files.sort_by("assessable")
+
+
+def test_an_undecided_volume_is_shown_as_what_is_suspected(window: Window) -> None:
+    go(window, "brain")
+    row, stack, files = window.model.row, window.model.volumes.stack, window.list
+    named = stack.cut.summary
+    chances = {"glioma": 0.755, "meningioma": 0.0, "notumor": 0.245, "pituitary": 0.0}
+    mark = files.tree.item(str(row.id))["image"]
+    (line,) = window.slices.line.find_withtag("run")
+    colour = window.slices.line.itemcget(line, "fill")
+    stack.cut.summary = replace(
+        named, label="notumor", suspect="glioma", confidence=0.245, probabilities=chances,
+        prediction_set=("glioma", "notumor"),
+    )  # fmt: skip
+    files.update_rows([row.id], [])
+    window.slices.show()
+    window.answer.show(window.model)
+    item = files.tree.item(str(row.id))
+    assert item["values"] == ["undecided: glioma 75.5 %", "75.5%"]
+    assert item["image"] == mark
+    assert window.answer.volume.cget("text") == "Volume: undecided: glioma 75.5 %"
+    (line,) = window.slices.line.find_withtag("run")
+    assert window.slices.line.itemcget(line, "fill") == colour
+    choose(files.kind, "glioma")
+    assert row.id in files.numbers()
+    files.show_all()
+    stack.cut.summary = named
+    files.update_rows([row.id], [])
 
 
 def choose(box: ttk.Combobox, value: str) -> None:

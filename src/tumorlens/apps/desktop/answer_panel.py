@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from tumorlens.apps.desktop import drawn
 from tumorlens.apps.session.rows import Row, State
-from tumorlens.apps.session.words import answer_text, is_assessable, say_flat, say_summary
+from tumorlens.apps.session.words import (
+    answer_text,
+    is_assessable,
+    say_flat,
+    say_summary,
+    suspect_of,
+)
 from tumorlens.data.folder import class_name
 from tumorlens.report.style import class_colour
 
@@ -104,7 +110,7 @@ class AnswerPanel(ttk.Frame):
             return
         answer = row.answer
         text = f"Volume: {answer_text(row)}"
-        if answer is not None and is_assessable(answer):
+        if answer is not None and is_assessable(answer) and suspect_of(answer) is None:
             text += f", {answer.confidence:.1%}"
         planes = dict.fromkeys((row.stack.own, row.stack.plane))
         found = [row.stack.cuts[plane].summary for plane in planes]

@@ -20,6 +20,8 @@ from tumorlens.apps.session.words import (
     answer_text,
     is_assessable,
     kind_of_answer,
+    shown_class,
+    shown_confidence,
 )
 from tumorlens.data.folder import class_name
 from tumorlens.report.style import class_colour
@@ -207,7 +209,7 @@ class FileList(ttk.Frame):
         elif self._by:
             answer = row.answer
             sure = answer is not None and is_assessable(answer)
-            value = answer.confidence if answer is not None and sure else -1.0
+            value = shown_confidence(answer) if answer is not None and sure else -1.0
         return value, row.place, row.id
 
     def _choose_kind(self) -> None:
@@ -249,7 +251,7 @@ class FileList(ttk.Frame):
         if answer is not None:
             tag = "plain" if is_assessable(answer) else "warning"
             if is_assessable(answer):
-                label, confidence = str(answer.label), f"{answer.confidence:.1%}"
+                label, confidence = str(shown_class(answer)), f"{shown_confidence(answer):.1%}"
         elif row.state is State.UNREADABLE:
             tag = "trouble"
         self.tree.item(

@@ -97,7 +97,7 @@ class SliceBar(ttk.Frame):
         summary = cut.summary
         if summary is not None and summary.run is not None:
             left, right = (self._span(i, len(cut))[k] for k, i in enumerate(summary.run))
-            colour = class_colour(str(summary.label))
+            colour = class_colour(str(summary.shown))
             line.create_rectangle(
                 left, foot + px(2), right, foot + px(5), fill=colour, outline="", tags="run"
             )

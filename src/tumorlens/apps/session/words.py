@@ -27,8 +27,11 @@ __all__ = [
     "say_flat",
     "say_place",
     "say_summary",
+    "shown_class",
+    "shown_confidence",
     "slice_name",
     "summarise",
+    "suspect_of",
     "time_left",
 ]
 
@@ -52,20 +55,40 @@ def answer_text(row: Row) -> str:
         return _how_far(row)
     if not is_assessable(answer):
         return "not assessable"
+    suspect = suspect_of(answer)
+    if suspect is not None:
+        return f"undecided: {class_name(suspect)} {answer.probabilities[suspect] * 100:.1f} %"
     return " or ".join(class_name(name) for name in answer.prediction_set)
 
 
 def kind_of_answer(row: Row) -> str:
-    """Sort a row under one word: the most probable class, or why there is none."""
+    """Sort a row under one word: the class it is shown as, or why there is none."""
     answer = row.answer
     if answer is not None:
-        return class_name(str(answer.label)) if is_assessable(answer) else "not assessable"
+        return class_name(str(shown_class(answer))) if is_assessable(answer) else "not assessable"
     return "unreadable" if row.state is State.UNREADABLE else NO_ANSWER
 
 
 def is_assessable(answer: Prediction | VolumeAnswer) -> bool:
     """Say whether an answer means anything: of a volume, whether any slice of it counted."""
     return bool(answer.assessable) and answer.label is not None
+
+
+def suspect_of(answer: Prediction | VolumeAnswer) -> str | None:
+    """Give the tumour that is suspected where a volume is undecided."""
+    found: str | None = getattr(answer, "suspect", None)
+    return found
+
+
+def shown_class(answer: Prediction | VolumeAnswer) -> str | None:
+    """Give the class whose mark and colour an answer has: of an undecided volume the suspect."""
+    return suspect_of(answer) or answer.label
+
+
+def shown_confidence(answer: Prediction | VolumeAnswer) -> float | None:
+    """Give how probable the class is that an answer is shown as."""
+    suspect = suspect_of(answer)
+    return answer.confidence if suspect is None else answer.probabilities[suspect]
 
 
 def any_tumour(answer: Prediction) -> float:
@@ -87,7 +110,9 @@ def _how_far(row: Row) -> str:
 def answer_in_short(row: Row) -> str:
     """Say it so that it has room in a list."""
     answer = row.answer
-    if answer is None or not is_assessable(answer) or len(answer.prediction_set) <= _FEW:
+    if answer is None or not is_assessable(answer) or suspect_of(answer) is not None:
+        return answer_text(row)
+    if len(answer.prediction_set) <= _FEW:
         return answer_text(row)
     return f"undecided, {len(answer.prediction_set)} of {len(answer.probabilities)}"
 
