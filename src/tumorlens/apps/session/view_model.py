@@ -344,7 +344,7 @@ class ViewModel:
         if plane is not None:  # asked for before the batch came to it
             self.volumes.answer(results.SliceAnswered(row.id, plane, answer))
         else:
-            self._change(replace(row, state=State.ANSWERED, prediction=answer))
+            self._change(replace(row, state=State.ANSWERED, prediction=answer, error=None))
 
     def _tell_saved(self, result: results.Saved) -> None:
         self.tell(f"saved {result.what}: {printable(result.where)}", passing=True)
