@@ -17,5 +17,7 @@ def test_one_slice_of_two_files_is_named_by_its_file(tmp_path: Path) -> None:
     for i, file in enumerate(files):
         file.write_bytes(content(draw(grey + i, ImagePositionPatient=[0.0, 0.0, 0.0])))
     units = list(find_units([str(file) for file in files]))
-    assert [unit.path for unit in units if isinstance(unit, Volume)] == [str(files[0])]
-    assert units[0][0].path == str(files[0])  # type: ignore[index, union-attr]
+    (volume,) = units
+    assert isinstance(volume, Volume)
+    assert volume.path == str(files[0])
+    assert volume[0].path == str(files[0])

@@ -65,8 +65,7 @@ class Maps:
         Two archives may have files of one name below them, and one folder for their maps.
         """
         if _is_of_another(place, explanation):
-            digest = hashlib.sha256(os.fsencode(explanation.picture.name)).hexdigest()[:8]
-            place = place.with_name(f"{place.name}-{digest}")
+            place = place.with_name(f"{place.name}-{_digest(explanation.picture.name)}")
         if place.exists():
             with replaced_folder(place) as work:
                 explanation.save(work)
@@ -98,5 +97,8 @@ def _named(name: str, suffix: str = "") -> str:
     plain = folder_name(name + ".x", suffix)
     if plain == name + suffix:
         return plain
-    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
-    return folder_name(name + ".x", f"-{digest}{suffix}")
+    return folder_name(name + ".x", f"-{_digest(name)}{suffix}")
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]

@@ -298,7 +298,7 @@ def evaluate_all(
         pictures = _of_pictures(card, cases, answers, leak, bootstrap, seed, progress)
     if scans:
         draws: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed, "progress": progress}
-        volumes = score_volumes(scans, card.classes, notes=notes, **draws)
+        volumes = score_volumes(scans, card.classes, **draws)
     return Measured(card, cases, answers, leak, seed, pictures, volumes, tuple(notes))
 
 

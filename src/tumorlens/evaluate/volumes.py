@@ -13,7 +13,7 @@ from tumorlens.evaluate.resample import NO_TUMOUR
 from tumorlens.evaluate.scans import Scan
 from tumorlens.progress import Progress, silent
 
-__all__ = ["FIGURES", "VolumeScores", "score_volumes", "suspect_of"]
+__all__ = ["FIGURES", "VolumeScores", "score_volumes"]
 
 FIGURES: Final = ("accuracy", "macro_f1", "mcc", "tumour_miss_rate")
 """What is measured of volumes; the probabilities of a slice chosen among many are not."""
@@ -32,13 +32,10 @@ class VolumeScores:
     summary
         Of those that have an answer, by their class alone; ``None`` where none has one. Its
         figures of probabilities mean nothing.
-    notes
-        What is to know of single volumes.
     """
 
     scans: tuple[Scan, ...]
     summary: Summary | None
-    notes: tuple[str, ...] = ()
 
     @property
     def answered(self) -> int:
@@ -48,7 +45,7 @@ class VolumeScores:
     @property
     def undecided(self) -> int:
         """How many the rule calls no tumour though it suspects one."""
-        return sum(suspect_of(scan) is not None for scan in self.scans)
+        return sum(scan.answer.suspect is not None for scan in self.scans)
 
     @property
     def right(self) -> int:
@@ -65,7 +62,7 @@ class VolumeScores:
     def missed_undecided(self) -> int:
         """How many of the missed ones are undecided."""
         tumours = [scan for scan in self.scans if scan.label != NO_TUMOUR]
-        return sum(suspect_of(scan) is not None for scan in tumours)
+        return sum(scan.answer.suspect is not None for scan in tumours)
 
     def to_dict(self) -> dict[str, Any]:
         """Give everything but the rows, for JSON."""
@@ -88,7 +85,6 @@ class VolumeScores:
                 **counted,
                 **dict.fromkeys(FIGURES),
                 "undefined": dict.fromkeys(FIGURES, why),
-                "notes": list(self.notes),
             }
         found = self.summary.to_dict()
         kept = ("classes", *FIGURES, "per_class", "confusion_matrix", "bootstrap", "wilson")
@@ -97,7 +93,6 @@ class VolumeScores:
             **{name: found[name] for name in kept},
             "intervals": {name: found["intervals"].get(name) for name in (*FIGURES, *_OF_CLASS)},
             "undefined": {x: why for x, why in found["undefined"].items() if _measured(x)},
-            "notes": list(self.notes),
         }
 
 
@@ -105,7 +100,6 @@ def score_volumes(
     scans: Sequence[Scan],
     classes: Sequence[str],
     *,
-    notes: Sequence[str] = (),
     bootstrap: int = 2000,
     seed: int = 0,
     progress: Progress = silent,
@@ -118,15 +112,13 @@ def score_volumes(
         The volumes, at least one.
     classes
         Of the model.
-    notes
-        See `VolumeScores`.
     bootstrap, seed, progress
         See `tumorlens.evaluate.metrics.summarise`.
     """
     places = {name: i for i, name in enumerate(classes)}
     pairs = [(places[s.label], places[s.answer.label]) for s in scans if s.answer.label is not None]
     if not pairs:
-        return VolumeScores(tuple(scans), None, tuple(notes))
+        return VolumeScores(tuple(scans), None)
     labels, predicted = np.array(pairs).T
     # The rule's class is not always the most probable one: below its threshold it is no tumour.
     summary = summarise(
@@ -137,13 +129,7 @@ def score_volumes(
         seed=seed,
         progress=progress,
     )
-    return VolumeScores(tuple(scans), summary, tuple(notes))
-
-
-def suspect_of(scan: Scan) -> str | None:
-    """Give the tumour that is suspected where a volume is undecided."""
-    suspect: str | None = scan.answer.suspect
-    return suspect
+    return VolumeScores(tuple(scans), summary)
 
 
 def _measured(name: str) -> bool:

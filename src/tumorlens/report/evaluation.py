@@ -81,7 +81,7 @@ def write_evaluation(
     volumes
         Those of the same set, for a table of their own.
     notes
-        What was left out of the set, for ``metrics.json``.
+        What was left out of the set.
     progress
         Told of the figures.
 
@@ -124,6 +124,7 @@ def write_evaluation(
         worst=_parts(worst),
         sets=_sets(found),
         unreadable=[f"{name}: {why}" for name, why in found.answers.unreadable],
+        notes=notes,
         record=_record(found),
         volumes=None if volumes is None else describe_volumes(volumes, folder),
     )

@@ -13,7 +13,7 @@ from tumorlens.data.folder import class_name
 from tumorlens.evaluate.evaluation import Measured
 from tumorlens.evaluate.metrics import Summary
 from tumorlens.evaluate.scans import Scan
-from tumorlens.evaluate.volumes import FIGURES, VolumeScores, suspect_of
+from tumorlens.evaluate.volumes import FIGURES, VolumeScores
 from tumorlens.files import write_text
 from tumorlens.report.evaluation_figures import draw_confusion
 from tumorlens.report.page import interval, number, render
@@ -49,6 +49,7 @@ def write_volumes(found: Measured, volumes: VolumeScores, folder: Path) -> None:
         found=found,
         volumes=described,
         unreadable=[f"{name}: {why}" for name, why in answers.unreadable],
+        notes=found.notes,
         record=_record(found),
     )
     write_text(folder / "report.html", page)
@@ -90,7 +91,7 @@ def volume_rows(volumes: VolumeScores, classes: Sequence[str]) -> list[list[str]
             f"{answer.probabilities[name]:.6f}" if name in answer.probabilities else ""
             for name in classes
         ]
-        rows.append([*row, *[""] * len(classes), str(answer.slices), suspect_of(scan) or ""])
+        rows.append([*row, *[""] * len(classes), str(answer.slices), answer.suspect or ""])
         rows[-1].append(scan.first)
     return rows
 
@@ -143,7 +144,7 @@ def _classes(summary: Summary) -> list[tuple[str, ...]]:
 
 
 def _mistake(scan: Scan) -> tuple[str, ...]:
-    answer, suspect = scan.answer, suspect_of(scan)
+    answer, suspect = scan.answer, scan.answer.suspect
     said = class_name(answer.label or "")
     if suspect is not None:
         said += f", undecided ({class_name(suspect)})"

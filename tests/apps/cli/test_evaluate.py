@@ -149,6 +149,7 @@ def test_what_is_left_out_is_told_without_volumes_too(run: Run, tmp_path: Path) 
     assert metrics["n"] == 1
     [note] = metrics["notes"]
     assert note in err
+    assert note in (out / "report.html").read_text()
 
 
 def test_wrong_usage_leaves_nothing_behind(run: Run, folder: Path, tmp_path: Path) -> None:

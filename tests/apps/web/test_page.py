@@ -6,7 +6,7 @@ import io
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,10 @@ from tumorlens.apps.web.cases import Cases
 from tumorlens.apps.web.limits import Memory, WebLimits
 from tumorlens.apps.web.problems import Problem
 from tumorlens.classifier import Classifier
+from tumorlens.explain.explainer import Explainable, Question
+from tumorlens.explain.explanation import Explanation
+from tumorlens.images.slice import Slice
+from tumorlens.progress import Progress
 
 TOKEN = "a-token-that-nobody-guesses"
 
@@ -128,7 +132,9 @@ def test_a_record_is_of_what_is_shown_and_what_was_passed_is_dropped(
 ) -> None:
     gate, finished, explain = threading.Event(), list[int](), batching.explain_slices
 
-    def slow(classifier, pictures, question, progress):  # type: ignore[no-untyped-def]
+    def slow(
+        classifier: Explainable, pictures: Sequence[Slice], question: Question, progress: Progress
+    ) -> list[Explanation]:
         if question.method == "scorecam":
             while not gate.wait(0.01):
                 progress("passes", 1, 0)

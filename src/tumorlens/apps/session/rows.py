@@ -82,6 +82,10 @@ class Row:
         """Where it stands in the list: by file, then by slice."""
         return self.file, self.index
 
+    def answered(self, answer: Prediction) -> Row:
+        """Give it as it is with an answer; that it could not be read before is forgotten."""
+        return replace(self, state=State.ANSWERED, prediction=answer, error=None)
+
     def failed(self, message: str) -> Row:
         """Give it as it is once it cannot be read; what was said of it before stays."""
         state = State.UNREADABLE if self.prediction is None else self.state

@@ -310,12 +310,11 @@ class ViewModel:
         first = self.rows.get(result.row)
         if first is None:
             return
-        answer = result.prediction
-        wanted = first.index if first.picture is not None else answer.slice
+        wanted = first.index if first.picture is not None else result.prediction.slice
         row, changed = self.rows.slice_of(first, wanted)
         self._changes.rows.update(dict.fromkeys(one.id for one in changed))
         if row is not None:
-            self._change(replace(row, state=State.ANSWERED, prediction=answer, error=None))
+            self._change(row.answered(result.prediction))
 
     def _fail(self, result: results.Unreadable) -> None:
         row = self.rows.get(result.row)
@@ -344,7 +343,7 @@ class ViewModel:
         if plane is not None:  # asked for before the batch came to it
             self.volumes.answer(results.SliceAnswered(row.id, plane, answer))
         else:
-            self._change(replace(row, state=State.ANSWERED, prediction=answer, error=None))
+            self._change(row.answered(answer))
 
     def _tell_saved(self, result: results.Saved) -> None:
         self.tell(f"saved {result.what}: {printable(result.where)}", passing=True)
